@@ -1,0 +1,58 @@
+"""Unpaired image translation with Soft-IntroVAE and a content/style split.
+
+    from sivae_translate import Translator
+
+    translator = Translator.from_pretrained("runs/cars/model")
+    image = translator("photo.jpg", style="reference.jpg")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sivae_translate.data.domains import find_domains
+    from sivae_translate.errors import SivaeError, UsageError
+    from sivae_translate.evaluation.pairs import evaluate_pairs, read_pairs
+    from sivae_translate.recipe import Recipe, load_recipe
+    from sivae_translate.training.run import train
+    from sivae_translate.translator import Translator
+    from sivae_translate.types import Code
+
+# Loaded when first asked for: torch takes seconds, and `import sivae_translate` should not.
+_HOMES = {
+    "Code": "types",
+    "Recipe": "recipe",
+    "SivaeError": "errors",
+    "Translator": "translator",
+    "UsageError": "errors",
+    "evaluate_pairs": "evaluation.pairs",
+    "find_domains": "data.domains",
+    "load_recipe": "recipe",
+    "read_pairs": "evaluation.pairs",
+    "train": "training.run",
+}
+
+__all__ = [
+    "Code",
+    "Recipe",
+    "SivaeError",
+    "Translator",
+    "UsageError",
+    "evaluate_pairs",
+    "find_domains",
+    "load_recipe",
+    "read_pairs",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sivae_translate' has no attribute {name!r}")
+    return getattr(import_module(f"sivae_translate.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

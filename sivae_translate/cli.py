@@ -1,0 +1,344 @@
+"""The command line: parse, one library call, one line of result. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sivae_translate.errors import SivaeError, UsageError
+
+app = typer.Typer(
+    name="sivae-translate",
+    help="Unpaired image translation: folders of images in, one per domain; a translator out.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    epilog="Start with `sivae-translate demo`, then `sivae-translate train --domains FOLDER`.",
+)
+
+START, WORK, JUDGE, HELP = "Start here", "Train and translate", "Judge", "Look up"
+SOME_FAILED = 3
+
+
+class Terminal:
+    """Shows a run: a live bar on a terminal, plain lines elsewhere (one per tenth of the way)."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True, highlight=False, emoji=False)
+        self.live: Any = None
+        self.said = -1.0
+
+    def note(self, text: str) -> None:
+        self.close()
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def step(self, fraction: float, text: str) -> None:
+        if self.console.is_terminal:
+            self._draw(fraction, text)
+        elif fraction >= 1 or not self.said <= fraction < self.said + 0.1:
+            self.said = fraction
+            self.note(f"{fraction:4.0%}  {text}")
+        if fraction >= 1:
+            self.said = -1.0
+            self.close()
+
+    def _draw(self, fraction: float, text: str) -> None:
+        from rich.live import Live
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(1.0, fraction, width=20), Text(f"{fraction:4.0%}"), Text(text))
+        if self.live is None:
+            self.live = Live(console=self.console, auto_refresh=False)
+            self.live.start()
+        self.live.update(row, refresh=True)
+
+    def close(self) -> None:
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+
+@contextmanager
+def terminal() -> Iterator[Terminal]:
+    """A terminal for one command; what people can mend is one line on stderr and an exit code, never a traceback."""
+    screen = Terminal()
+    try:
+        yield screen
+    except SivaeError as error:
+        screen.close()
+        print(f"error: {_printable(str(error))}", file=sys.stderr)
+        raise typer.Exit(error.exit_code) from None
+    except OSError as error:
+        screen.close()
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: {_printable(f'{error.strerror or error}{where}')}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    finally:
+        screen.close()
+
+
+def _printable(text: str) -> str:
+    encoding = sys.stderr.encoding or "utf-8"
+    return " ".join(text.encode(encoding, "backslashreplace").decode(encoding).split())
+
+
+def _say(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+Domains = Annotated[Path, typer.Option("--domains", help="Folder with a sub-folder of images per domain.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Any knob, as `section.key=value`; may be repeated.", metavar="K=V")
+]
+
+
+@app.command(rich_help_panel=START, epilog="Example: `sivae-translate demo --out runs/demo`")
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("runs/demo"),
+    device: Device = "auto",
+) -> None:
+    """Draw cars, train on them, translate cars never seen, and show how well: a few minutes on a laptop."""
+    with terminal() as screen:
+        from sivae_translate.demo import run_demo
+
+        report = run_demo(out, device=device, screen=screen)
+        _say(_scores(report))
+        _say(f"look at {out / 'translations' / 'pairs.png'}: content, style, translation, truth, from top to bottom")
+
+
+@app.command(
+    rich_help_panel=WORK,
+    epilog="Example: `sivae-translate train --domains cars/train --recipe style --out runs/cars "
+    "--set training.minutes=30`. The same command again resumes a run that was stopped.",
+)
+def train(
+    domains: Domains,
+    recipe: Annotated[str, typer.Option("--recipe", help="A name from `recipes`, or a TOML file.")] = "style",
+    out: Annotated[Path | None, typer.Option("--out", help="The run's folder [runs/NAME-OF-DOMAINS].")] = None,
+    set_: Set = None,
+    device: Device = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+) -> None:
+    """Train a translator on a folder of domains, or go on with a run that was stopped."""
+    with terminal() as screen:
+        from sivae_translate.recipe import dump_recipe, load_recipe
+        from sivae_translate.training.run import resolve
+        from sivae_translate.training.run import train as train_run
+
+        loaded = load_recipe(recipe, set_ or ())
+        if dry_run:
+            _say(dump_recipe(resolve(loaded)))
+            return
+        run = out or Path("runs") / (domains.resolve().name or "train")
+        model = train_run(domains, loaded, run, device=device, screen=screen)
+        _say(f"trained: {model}; translate with: sivae-translate run INPUT --model {run}")
+
+
+@app.command(
+    rich_help_panel=WORK,
+    epilog="Examples: `sivae-translate run photos/ --to zebra`, "
+    "`sivae-translate run photo.jpg --style reference.jpg --out translated`",
+)
+def run(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")],
+    model: Annotated[Path | None, typer.Option("--model", help="A run or model folder [newest under runs/].")] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Domain; may be repeated [every domain].")] = None,
+    style: Annotated[Path | None, typer.Option("--style", help="Reference image, or a folder of them.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the translations.")] = Path("translated"),
+    format: Annotated[str, typer.Option("--format", help="png, jpg or webp.")] = "png",
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    device: Device = "auto",
+) -> None:
+    """Translate an image or a folder tree; names are kept, `manifest.jsonl` accounts for every input."""
+    with terminal() as screen:
+        from sivae_translate.folder import translate_folder
+
+        translator = _load(model, device, screen)
+        summary = translate_folder(
+            translator, source, out, to=to, style=style, format=format, batch=batch, screen=screen
+        )
+        skipped = f", {summary.skipped:,} done before" if summary.skipped else ""
+        failed = f", {summary.failed:,} failed (see {summary.manifest})" if summary.failed else ""
+        _say(f"{summary.written:,} translations written to {out}{skipped}{failed}")
+    if summary.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command(rich_help_panel=WORK, epilog="Example: `sivae-translate sample --domain car007 --count 64`")
+def sample(
+    model: Annotated[Path | None, typer.Option("--model", help="A run or model folder [newest under runs/].")] = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="Domain to draw from [all in turn].")] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many.")] = 32,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="The picture to write.")] = Path("samples.png"),
+    device: Device = "auto",
+) -> None:
+    """Draw new images from the prior, as one picture."""
+    with terminal() as screen:
+        from sivae_translate.evaluation.pictures import contact_sheet
+
+        pictures = _load(model, device, screen).sample(count, domain=domain, seed=seed)
+        contact_sheet(pictures).save(_new_file(out))
+        _say(f"{count} samples in {out}")
+
+
+@app.command(
+    rich_help_panel=JUDGE,
+    epilog="Example: `sivae-translate evaluate runs/cars --pairs cars/pairs_novel.csv --root cars`",
+)
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A run or model folder.")],
+    pairs: Annotated[Path, typer.Option("--pairs", help="CSV with columns content,style,target.")],
+    root: Annotated[Path, typer.Option("--root", help="Folder the CSV's paths start from.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for outputs and report.")] = Path("evaluation"),
+    device: Device = "auto",
+) -> None:
+    """Score translations against the truth: PSNR and SSIM, beside the floors of copying an input."""
+    with terminal() as screen:
+        from sivae_translate.evaluation.pairs import evaluate_pairs, read_pairs
+
+        rows = read_pairs(pairs, root)
+        report = evaluate_pairs(_load(model, device, screen), rows, _new_folder(out), progress=_counts(screen, "pairs"))
+        _say(_scores(report))
+        _say(f"outputs, report.json and pairs.png are in {out}")
+
+
+@app.command(rich_help_panel=START, epilog="Example: `sivae-translate check photos/`")
+def check(
+    root: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with a sub-folder of images per domain.")],
+) -> None:
+    """Look at a folder before training: domains, counts, sizes, bad files, warnings."""
+    with terminal() as screen:
+        from sivae_translate.data.domains import check as check_domains
+        from sivae_translate.data.domains import find_domains
+
+        report = check_domains(find_domains(root), _counts(screen, "images"))
+        for line in report.lines():
+            _say(line)
+    if report.bad:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command(rich_help_panel=START, epilog="Example: `sivae-translate cars cars/ --cars 160 --size 64`")
+def cars(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    cars: Annotated[int, typer.Option("--cars", help="Cars to train on.")] = 40,
+    novel: Annotated[int, typer.Option("--novel", help="Cars never trained on.")] = 8,
+    size: Annotated[int, typer.Option("--size", help="Pixels on a side.")] = 64,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same cars.")] = 0,
+) -> None:
+    """Draw the built-in cars from 24 x 4 views, with held-out views, novel cars and pairs of known truth."""
+    with terminal() as screen:
+        from sivae_translate.data.cars import write_set
+
+        write_set(out, cars=cars, novel=novel, size=size, seed=seed, progress=_counts(screen, "images"))
+        _say(f"drawn: train with: sivae-translate train --domains {out / 'train'}")
+
+
+recipes_app = typer.Typer(help="The built-in recipes.", invoke_without_command=True)
+app.add_typer(recipes_app, name="recipes", rich_help_panel=HELP)
+
+
+@recipes_app.callback()
+def recipes(context: typer.Context) -> None:
+    """List the built-in recipes, or show one."""
+    if context.invoked_subcommand is None:
+        from sivae_translate.recipe import recipe_names, recipe_summary
+
+        for name in recipe_names():
+            _say(f"{name:12} {recipe_summary(name)}")
+
+
+@recipes_app.command("show")
+def show_recipe(name: Annotated[str, typer.Argument(help="Its name.")]) -> None:
+    """Print a recipe, as a start for one of your own."""
+    with terminal():
+        from sivae_translate.recipe import recipe_text
+
+        _say(recipe_text(name).rstrip())
+
+
+@app.command(rich_help_panel=HELP)
+def env() -> None:
+    """Versions and devices: what a bug report needs."""
+    with terminal():
+        from sivae_translate.environment import describe
+
+        for name, value in describe().items():
+            _say(f"{name:16} {value}")
+
+
+def _version(show: bool) -> None:
+    if show:
+        from importlib.metadata import version
+
+        _say(version("sivae-translate"))
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _load(model: Path | None, device: str, screen: Terminal) -> Any:
+    from sivae_translate.translator import Translator
+
+    if model is None:
+        model = _newest_run()
+        screen.note(f"model: {model}")
+    return Translator.from_pretrained(model, device=device)
+
+
+def _newest_run() -> Path:
+    """The run under runs/ whose model was written last."""
+    models = sorted(Path("runs").glob("*/model/config.json"), key=lambda path: path.stat().st_mtime)
+    models += [] if models else Path("runs").glob("*/*/model/config.json")
+    if not models:
+        raise UsageError("there is no trained model under runs/: train one, or name one with --model RUN")
+    return models[-1].parent.parent
+
+
+def _new_file(path: Path) -> Path:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: expected a file to write; choose another with --out")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _new_folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file: expected a folder; choose another with --out")
+    return path
+
+
+def _counts(screen: Terminal, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: screen.step(done / total, f"{done:,} of {total:,} {what}")
+
+
+def _scores(report: dict[str, Any]) -> str:
+    floors = {"copying the content image": "copy_content", "copying the style image": "copy_style"}
+    lines = [f"{report['n']} pairs at {report['size']} px" + " " * 10 + "PSNR dB    SSIM"]
+    for label, name in {"translation": "output", **floors}.items():
+        lines.append(f"  {label:28} {report[f'{name}_psnr']:8.2f} {report[f'{name}_ssim']:8.3f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    app()

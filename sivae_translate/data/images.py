@@ -1,0 +1,232 @@
+"""One untrusted image file to upright 8-bit sRGB, or a short reason why not.
+
+Pillow alone decodes: other decoders end the process, or return grey, on a damaged file. Nothing process-wide is read or
+changed on the way, so two threads or a host application with its own Pillow settings get the same pixels.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, ImageColor
+
+from sivae_translate.errors import SivaeError, UsageError, did_you_mean
+
+BACKGROUND = (255, 255, 255)
+FITS = ("crop", "pad", "stretch")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
+
+MAX_PIXELS = 89_478_485  # 256 MiB as RGB; no more than Pillow's own default, above which it would warn
+MAX_BYTES = 1 << 30  # more than MAX_PIXELS take uncompressed, at 16 bits and four channels
+
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+FULL_SCALES: dict[str, tuple[int, ...]] = {"I;16": (65535,), "I": (255, 65535), "F": (1, 255)}
+
+Colour = tuple[int, int, int]
+
+
+class UnreadableImage(SivaeError):  # noqa: N818 - says what the file is, as FileNotFound would
+    """This file gives no pixels. The message is the reason alone, such as "truncated": the caller knows the path."""
+
+
+def colour(name: str) -> Colour:
+    """ "white", "#ffffff", ... -> RGB 0..255. Raises UsageError for no such colour."""
+    try:
+        return ImageColor.getrgb(name)[:3]
+    except ValueError:
+        raise UsageError(f"no such colour: {name!r}; expected a name such as 'white', or '#rrggbb'") from None
+
+
+def read_image(path: str | Path, *, background: Colour = BACKGROUND, min_side: int | None = None) -> np.ndarray:
+    """The image in this file as uint8 `[H, W, 3]`, upright, sRGB, transparency laid on `background`.
+
+    The format is told by the content, whatever the suffix; of an animation or a stack of pages, the first is read.
+    With `min_side` a large JPEG may come back reduced 2, 4 or 8 times (several times faster to decode), its shorter
+    side at least `min_side`.
+
+    Raises:
+        UnreadableImage: anything short of a whole image of at most `MAX_PIXELS` in a regular file.
+    """
+    image = open_image(path)
+    if min_side:
+        image.draft(None, (min_side, min_side))
+    return np.array(to_rgb(image, background))
+
+
+def open_image(path: str | Path) -> Image.Image:
+    """The image in this file with its header read and its size checked, but no pixels decoded yet.
+
+    Raises:
+        UnreadableImage: not a regular file, not one of `FORMATS`, damaged as far as can be told, or too large.
+    """
+    with _plain_words():
+        size = regular_file(path).st_size
+        if size > MAX_BYTES:
+            raise UnreadableImage(f"too large a file: {size >> 20} MiB > {MAX_BYTES >> 20} MiB")
+        data = Path(path).read_bytes()
+        image = _identify(data)
+        if image.width * image.height > MAX_PIXELS:
+            raise UnreadableImage(f"too many pixels: {image.width}x{image.height} > {MAX_PIXELS // 10**6} Mpx")
+        if image.format == "PNG":
+            image.verify()  # decoding skips the checksums: a flipped byte may just give other pixels
+            image = _identify(data)  # verifying uses the image up
+        return image
+
+
+def to_rgb(image: Image.Image, background: Colour = BACKGROUND) -> Image.Image:
+    """Any Pillow image as a new RGB one: upright, sRGB, transparency laid on `background`, metadata gone.
+
+    Grey deeper than 8 bits is scaled, never clipped: 16-bit by 1/257; other whole numbers as 0..255 or 0..65535 and
+    floats as 0..1 or 0..255, whichever is the first to hold every value; what none holds, by its own range.
+
+    Raises:
+        UnreadableImage: the pixels cannot be decoded.
+    """
+    with _plain_words():
+        image.load()
+        colour, alpha = _split_alpha(_eight_bit(_upright(image)))
+        rgb = _to_srgb(colour, image.info.get("icc_profile"))
+        canvas = Image.new("RGB", rgb.size, background)  # new, so that no stale orientation, profile or place stays
+        canvas.paste(rgb, mask=alpha)
+        return canvas
+
+
+def fit(image: np.ndarray, size: int, how: str = "crop", background: Colour = BACKGROUND) -> np.ndarray:
+    """uint8 `[H, W, 3]` to `[size, size, 3]`: area averaging along a side that shrinks, bicubic along one that grows.
+
+    "crop" keeps the central square, "pad" keeps everything and fills up with `background`, "stretch" ignores the
+    proportions.
+
+    Raises:
+        UsageError: `how` is none of `FITS`.
+    """
+    picture = Image.fromarray(image)
+    width, height = picture.size
+    if how == "stretch":
+        return np.array(_resize(picture, size, size))
+    if how == "crop":
+        side = min(width, height)  # cropped first: a resized 4000x1 would not fit in memory
+        left, top = (width - side) // 2, (height - side) // 2
+        return np.array(_resize(picture.crop((left, top, left + side, top + side)), size, size))
+    if how == "pad":
+        scale = size / max(width, height)
+        inner = _resize(picture, max(1, round(width * scale)), max(1, round(height * scale)))
+        canvas = Image.new("RGB", (size, size), background)
+        canvas.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
+        return np.array(canvas)
+    raise UsageError(f"cannot fit images by {how!r}: {did_you_mean(how, list(FITS))}")
+
+
+def regular_file(path: str | Path) -> os.stat_result:
+    """The status of a regular file that holds something; UnreadableImage for a pipe, which would hang, or a folder."""
+    with _plain_words():
+        status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImage("not a regular file")
+    if status.st_size == 0:
+        raise UnreadableImage("empty file")
+    return status
+
+
+@contextmanager
+def _plain_words() -> Iterator[None]:
+    """Whatever goes wrong inside leaves as UnreadableImage. Pillow raises any exception there is on damaged data."""
+    try:
+        yield
+    except UnreadableImage:
+        raise
+    except Exception as error:
+        raise UnreadableImage(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:  # from the system, such as "permission denied"
+        return error.strerror.lower()
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):  # of a frame, by Pillow's cap
+        return "too many pixels"
+    message = " ".join(str(error).split())
+    if isinstance(error, EOFError | IndexError | struct.error) or "truncated" in message.lower():
+        return "truncated"
+    in_words = isinstance(error, OSError | SyntaxError | ValueError)  # a KeyError's message is a bare number
+    return f"corrupt: {message}" if in_words and message else "corrupt"
+
+
+def _identify(data: bytes) -> Image.Image:
+    """As Image.open, less its size check: that one warns or raises by process-wide settings."""
+    if data.startswith(b"version https://git-lfs"):
+        raise UnreadableImage("git-lfs pointer")
+    if all(byte >= 32 or byte in b"\t\n\f\r" for byte in data[:512]):
+        raise UnreadableImage("not an image (text)")
+    Image.init()
+    for name in FORMATS:
+        opener, accepts = Image.OPEN.get(name, (None, None))
+        if opener and accepts and accepts(data[:16]) is True:
+            return opener(io.BytesIO(data), "")
+    raise UnreadableImage(f"not an image (none of {', '.join(FORMATS)})")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as EXIF says. ImageOps.exif_transpose would also write EXIF back, which fails on tags it finds odd."""
+    try:
+        turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged EXIF says nothing about the pixels
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Grey deeper than 8 bits as "L", by the rule in `to_rgb`; NaN as the darkest value. Other modes unchanged."""
+    scales = FULL_SCALES.get(image.mode[:4])  # "I;16" and its byte orders
+    if scales is None:
+        return image
+    values = np.asarray(image).astype(np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    black, white = next(((0.0, scale) for scale in scales if low >= 0 and high <= scale), (low, high))
+    return Image.fromarray(np.rint((values - black) * (255 / ((white - black) or 1))).astype(np.uint8))
+
+
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Colour in a mode that colour management knows, and the alpha channel if there is one."""
+    colour = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    if image.has_transparency_data:  # an alpha channel, or a colour or palette entries marked as transparent
+        both = image.convert(colour + "A")
+        return both.convert(colour), both.getchannel("A")
+    return (image if image.mode == "CMYK" else image.convert(colour)), None
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    transform = _srgb_transform(profile, image.mode) if profile else None
+    return transform.apply(image) if transform else image.convert("RGB")
+
+
+@functools.lru_cache(maxsize=8)  # building one takes longer than applying it to a small image
+def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """To sRGB from this profile; None for a profile that is broken or not of this mode."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+
+def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
+    smaller = image.resize((min(width, image.width), min(height, image.height)), Image.Resampling.BOX)
+    return smaller.resize((width, height), Image.Resampling.BICUBIC)

@@ -1,0 +1,27 @@
+"""Pictures for people: many images laid out as one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+VISIBLE = 96  # pixels; smaller images are enlarged for the eye
+
+
+def sheet(columns: Sequence[Sequence[np.ndarray]]) -> Image.Image:
+    """Columns of uint8 images `[H, W, 3]`, all of one size, as one picture."""
+    pixels = np.concatenate([np.concatenate(list(column), axis=0) for column in columns], axis=1)
+    scale = max(1, VISIBLE // columns[0][0].shape[0])
+    return Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1))
+
+
+def contact_sheet(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of one size in a near square, row by row."""
+    width = math.ceil(math.sqrt(len(pictures)))
+    blank = np.full_like(np.asarray(pictures[0]), 255)
+    images = [np.asarray(picture) for picture in pictures]
+    images += [blank] * (-len(images) % width)
+    return sheet([images[column::width] for column in range(width)])

@@ -1,0 +1,45 @@
+"""The decoder: content is where the picture starts, style modulates every level on the way up."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sivae_translate.models.encoder import BASE
+from sivae_translate.models.layers import ResidualBlock, activation
+from sivae_translate.types import Code
+
+
+class Decoder(nn.Module):
+    """Residual blocks with nearest x2 between them, a last convolution, no output activation.
+
+    `widths` as in the encoder, finest first. Content starts at grid x grid pixels, or for grid 1 (a vector) at
+    4 x 4 through a linear layer. `style` 0 makes the plain decoder of the `conv` model.
+    """
+
+    def __init__(self, patch: int, widths: list[int], content: int, grid: int, style: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.start = max(grid, BASE)
+        coarse = widths[::-1][(self.start // BASE).bit_length() - 1 :]  # widths from the starting level to the finest
+        self.project: nn.Module
+        if grid == 1:
+            self.project = nn.Linear(content, coarse[0] * BASE**2)
+        else:
+            self.project = nn.Conv2d(content, coarse[0], 1)
+        # Each block narrows to the next finer level's width before the upsampling, where that is cheapest.
+        outs = [*coarse[1:], coarse[-1]]
+        self.blocks = nn.ModuleList(ResidualBlock(a, b, style) for a, b in zip(coarse, outs, strict=True))
+        kernel = 5 if patch == 1 else 3
+        self.output = nn.Conv2d(outs[-1], 3 * patch**2, kernel, padding=kernel // 2)
+
+    def forward(self, code: Code) -> Tensor:
+        """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped."""
+        style = () if code.style is None else (code.style,)
+        c = code.content
+        h = activation(self.project(c.flatten(1) if isinstance(self.project, nn.Linear) else c))
+        h = h.view(len(c), -1, self.start, self.start).contiguous(memory_format=torch.channels_last)
+        for level, block in enumerate(self.blocks):
+            h = block(h if level == 0 else F.interpolate(h, scale_factor=2), *style)
+        return F.pixel_shuffle(self.output(h), self.patch)

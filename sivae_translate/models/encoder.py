@@ -1,0 +1,61 @@
+"""The encoder: an image to the features its posterior heads read."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sivae_translate.models.layers import ResidualBlock, activation
+from sivae_translate.types import Gaussian
+
+BASE = 4  # pixels on a side of the coarsest features
+
+# Beyond these a variance is 0 or infinite for every purpose; unbounded, exp(logvar) overflows on odd images.
+LOGVAR_MIN, LOGVAR_MAX = -10.0, 10.0
+
+
+def level_widths(size: int, patch: int, width: int, max_width: int) -> list[int]:
+    """Channels from the finest level (size / patch pixels) to the coarsest (4 pixels), doubling up to `max_width`."""
+    levels = (size // patch // BASE).bit_length()
+    return [min(width * 2**level, max_width) for level in range(levels)]
+
+
+class GaussianHead(nn.Module):
+    """Features to a diagonal Gaussian; its variance is learned, or fixed at 1 (`learned_variance` False)."""
+
+    def __init__(self, layer: nn.Module, learned_variance: bool) -> None:
+        super().__init__()
+        self.layer = layer
+        self.learned_variance = learned_variance
+
+    def forward(self, h: Tensor) -> Gaussian:
+        y = self.layer(h).float()
+        if not self.learned_variance:
+            return Gaussian(y, torch.zeros_like(y))
+        mean, logvar = y.chunk(2, dim=1)
+        return Gaussian(mean, logvar.clamp(LOGVAR_MIN, LOGVAR_MAX))
+
+
+class Encoder(nn.Module):
+    """Stem, then per level an average pool and a residual block, down to 4 x 4 (Daniel & Tamar 2021, appendix).
+
+    `patch` > 1 folds patches of patch x patch pixels into channels first, so that no convolution runs at full
+    resolution: on a CPU that halves the time of a step.
+    """
+
+    def __init__(self, size: int, patch: int, widths: list[int]) -> None:
+        super().__init__()
+        self.patch = patch
+        kernel = 5 if patch == 1 else 3
+        self.stem = nn.Conv2d(3 * patch**2, widths[0], kernel, padding=kernel // 2)
+        self.blocks = nn.ModuleList(ResidualBlock(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.resolutions = [size // patch >> level for level in range(len(widths))]
+
+    def forward(self, x: Tensor) -> dict[int, Tensor]:
+        """`[B, 3, H, W]` -> features `[B, C, r, r]` by their resolution r, finest first."""
+        h = activation(self.stem(F.pixel_unshuffle(x, self.patch)))
+        features = {self.resolutions[0]: h}
+        for resolution, block in zip(self.resolutions[1:], self.blocks, strict=True):
+            h = features[resolution] = block(F.avg_pool2d(h, 2))
+        return features

@@ -1,0 +1,62 @@
+"""A trained model as a directory: `config.json` says what to build, `model.safetensors` holds the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sivae_translate import checkpoint
+from sivae_translate.errors import SivaeError
+from sivae_translate.models import MODELS, Autoencoder
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How any image becomes the square a model was trained on; see `data.images.fit`.
+
+    Attributes:
+        size: pixels on a side.
+        fit: "crop", "pad" or "stretch".
+        background: RGB 0..255, under transparent images and beside padded ones.
+    """
+
+    size: int
+    fit: str
+    background: tuple[int, int, int]
+
+
+def build_model(settings: dict[str, Any], domains: tuple[str, ...], size: int) -> Autoencoder:
+    """The model of a recipe's `[model]` section, freshly initialised. Raises ValueError on impossible settings."""
+    arguments = {key: value for key, value in settings.items() if key != "name"}
+    return MODELS[settings["name"]](domains=domains, size=size, **arguments)
+
+
+def save_model(directory: Path, model: Autoencoder, settings: dict[str, Any], frame: Frame) -> None:
+    """Write `config.json` and `model.safetensors`, atomically; `settings` as given to `build_model`."""
+    config = {
+        "model": settings,
+        "domains": list(model.domains),
+        "frame": {"size": frame.size, "fit": frame.fit, "background": list(frame.background)},
+    }
+    checkpoint.save(directory, {"model": model.state_dict()}, {"config": config})
+
+
+def load_model(directory: Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
+    """The model in eval mode on the CPU, its settings and its frame. Strict; nothing is unpickled.
+
+    Raises:
+        SivaeError: no model there, damaged, of another architecture, or holding NaN; one line each.
+    """
+    tensors, meta = checkpoint.load(directory, ["model"], ["config"])
+    config = meta["config"]
+    try:
+        frame = Frame(config["frame"]["size"], config["frame"]["fit"], tuple(config["frame"]["background"]))
+        model = build_model(config["model"], tuple(config["domains"]), frame.size)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SivaeError(
+            f"{directory / 'config.json'} describes no model this version can build ({error!r}): expected one written "
+            f"by sivae-translate, of the kinds {', '.join(MODELS)}"
+        ) from None
+    checkpoint.load_into(model, tensors["model"], str(directory / "model.safetensors"))
+    return model.eval().requires_grad_(False), config["model"], frame

@@ -1,0 +1,73 @@
+"""The variational autoencoder with a content/style split: one phase, both players together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sivae_translate.objectives.functional import kl_divergence, negative_elbo, squared_error
+from sivae_translate.types import Batch, Code, Latents, Round
+
+
+def draw(latents: Latents, generator: torch.Generator) -> Code:
+    """A sample of the distribution, by reparametrisation."""
+
+    def noise(mean: Tensor) -> Tensor:
+        return torch.randn(mean.shape, generator=generator, device=mean.device)
+
+    return latents.sample(latents.mean.map(noise))
+
+
+def partners(code: Code) -> Code:
+    """Each row with the style of the other row of its pair: what it must be rebuilt from. A single latent is itself."""
+    if code.style is None:
+        return code
+    pairs = code.style.view(-1, 2, code.style.shape[-1])
+    return Code(code.content, pairs.flip(1).reshape(code.style.shape))
+
+
+def kl_to_prior(q: Latents, p: Latents, beta_style: float) -> Tensor:
+    """KL(q || p) in nats, `[B]`, content's plus beta_style times style's."""
+    kl = kl_divergence(q.content, p.content)
+    if q.style is not None and p.style is not None:
+        kl = kl + beta_style * kl_divergence(q.style, p.style)
+    return kl
+
+
+def require_positive(**settings: float) -> None:
+    for name, value in settings.items():
+        if not value > 0:
+            raise ValueError(f"{name}: must be > 0")
+
+
+@dataclass(frozen=True)
+class VAE:
+    """beta_rec * L_r + beta_kl * KL (Kingma & Welling 2014; beta: Higgins et al. 2017), per value of the image.
+
+    An image is rebuilt from its own content and the style of the other image of its pair, so that style can only
+    hold what the pair shares.
+
+    Attributes:
+        beta_rec: weight of the squared error.
+        beta_kl: weight of the KL divergence to the prior. Higher: less domain in the content, softer pictures.
+        beta_style: weight of the style's share of that KL, relative to the content's.
+    """
+
+    beta_rec: float = 1.0
+    beta_kl: float = 1.0
+    beta_style: float = 0.02
+
+    def __post_init__(self) -> None:
+        require_positive(beta_rec=self.beta_rec, beta_kl=self.beta_kl, beta_style=self.beta_style)
+
+    def play(self, model: Any, batch: Batch, progress: float, generator: torch.Generator) -> Iterator[Round]:
+        """One step on a batch: yields the round's players and loss, to be updated before the next is asked for."""
+        x, q = batch.images, model.encode(batch.images)
+        kl = kl_to_prior(q, model.prior(batch.domains), self.beta_style)
+        error = squared_error(x, model.decode(partners(draw(q, generator))))
+        loss = negative_elbo(error, kl, scale=1 / x[0].numel(), beta_rec=self.beta_rec, beta_kl=self.beta_kl)
+        yield Round(("encoder", "decoder"), loss.mean(), {"rec": error.mean(), "kl_real": kl.mean()})

@@ -1,0 +1,1 @@
+"""Training: the loop, and the one place that wires a run together."""

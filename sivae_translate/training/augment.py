@@ -1,0 +1,35 @@
+"""Augmentation on the device: kornia, on batches of float images."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from sivae_translate.types import Batch
+
+
+def recolour(batch: Batch, chance: float, generator: torch.Generator) -> Batch:
+    """Rotate the hue of a share of the pairs, both rows by one angle: new domains, of no known label (-1).
+
+    Grey stays grey, so a white ground stays white. With few domains this is what teaches the style encoder colours
+    that no domain has.
+
+    Args:
+        batch: images `[B, 3, H, W]` in [0, 1], in pairs.
+        chance: share of the pairs, 0..1.
+    """
+    if chance == 0:
+        return batch
+    from kornia.enhance import adjust_hue
+
+    pairs, device = len(batch) // 2, batch.images.device
+
+    def draw() -> Tensor:
+        return torch.rand(pairs, generator=generator, device=device).repeat_interleave(2)
+
+    chosen, angle = draw() < chance, draw() * 2 * math.pi - math.pi
+    turned = adjust_hue(batch.images, angle)
+    images = torch.where(chosen[:, None, None, None], turned, batch.images)
+    return Batch(images.contiguous(memory_format=torch.channels_last), batch.domains.masked_fill(chosen, -1))

@@ -1,0 +1,84 @@
+"""What a run says: to its files, and to whoever watches. Nothing here prints."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+HEALTHY_GAP = -1.0  # nats; Daniel & Tamar's advice for KL(generated) - KL(real)
+SATURATED = 0.1  # of the exponential's largest value; above it the encoder is not yet held back
+
+
+class Screen(Protocol):
+    """Where a run is watched: a terminal, a notebook, nothing."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line of its own."""
+
+    def step(self, fraction: float, text: str) -> None:
+        """Progress 0..1 of the task at hand, with what is to be seen beside it."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def note(self, text: str) -> None: ...
+
+    def step(self, fraction: float, text: str) -> None: ...
+
+
+class Means:
+    """Running means of the terms between two lines of the log. Tensors stay on the device until they are asked for."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, terms: dict[str, Tensor]) -> None:
+        for name, value in terms.items():
+            self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def take(self) -> dict[str, float]:
+        """The means, and start over."""
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
+        return means
+
+
+def health(terms: dict[str, float], alpha: float, beta_neg: float) -> str | None:
+    """Which way to turn beta_neg, where the game goes wrong; None where it goes well or is not played.
+
+    Generated images should have at least the KL of real ones. Where they fall behind, the exponential tells why.
+    """
+    if terms.get("gap", 0.0) >= HEALTHY_GAP:
+        return None
+    said = f"KL(generated) - KL(real) = {terms['gap']:.1f}, should be >= 0"
+    if terms["exp"] * alpha > SATURATED:
+        return f"{said}: the exponential is not saturated, raise objective.beta_neg (now {beta_neg:g})"
+    return f"{said}: generated images are no longer repelled, lower objective.beta_neg (now {beta_neg:g})"
+
+
+class LogFiles:
+    """`log.jsonl`, a JSON object a line, and `results.csv`, the same for a spreadsheet. A resumed run appends."""
+
+    COLUMNS = (
+        "images", "seconds", "lr", "images_per_s", "rec", "kl_real", "kl_rec", "kl_fake", "kl_swap", "gap", "exp",
+    )  # fmt: skip
+
+    def __init__(self, run: Path) -> None:
+        self.jsonl, self.csv = run / "log.jsonl", run / "results.csv"
+
+    def write(self, row: dict[str, float]) -> None:
+        with self.jsonl.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        new = not self.csv.exists()
+        with self.csv.open("a", newline="") as file:
+            writer = csv.DictWriter(file, self.COLUMNS, restval="")
+            if new:
+                writer.writeheader()
+            writer.writerow({name: f"{value:.6g}" for name, value in row.items()})

@@ -1,0 +1,146 @@
+"""The algorithm, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from sivae_translate.errors import SivaeError
+from sivae_translate.training.state import Budget, Schedule, State
+from sivae_translate.types import Batch, Round
+
+Terms = dict[str, Tensor]
+
+
+def train(
+    model: Any,
+    objective: Any,
+    batches: Iterator[Batch],
+    players: Players,
+    average: AveragedModel,
+    *,
+    accelerator: Accelerator,
+    budget: Budget,
+    schedule: Schedule,
+    state: State,
+    augment: Callable[[Batch, torch.Generator], Batch],
+    watch: Callable[[State, float, Terms], bool],
+    seed: int,
+) -> None:
+    """Play until the budget is spent, or until `watch` asks to stop.
+
+    Args:
+        batches: endless stream on the accelerator's device; each process has its own.
+        average: the exponential moving average of the model, updated in place.
+        state: where to start, updated in place.
+        augment: applied on the device, to be drawn from the generator alone.
+        watch: called before every step and once at the end with (state, progress, terms of the step before); logs,
+            draws, saves; True stops the run.
+        seed: all randomness of a step comes from (seed, process, images seen), so a resumed run repeats none.
+    """
+    generator = torch.Generator(accelerator.device)
+    terms: Terms = {}
+    while True:
+        started = time.monotonic()
+        progress = budget.progress(state)
+        stop = watch(state, progress, terms)
+        if stop or progress >= 1:
+            return
+        generator.manual_seed(hash((seed, accelerator.process_index, state.images)) % 2**63)
+        batch = augment(next(batches), generator)
+        players.lr = schedule(state.images, progress)
+        terms = {}
+        for turn in rounds(objective.play(model, batch, progress, generator), accelerator):
+            players.update(turn)
+            terms |= turn.terms
+        average.update_parameters(model)
+        state.step += 1
+        state.images += len(batch) * accelerator.num_processes
+        state.seconds += same_everywhere(time.monotonic() - started, accelerator)
+
+
+def rounds(play: Iterator[Round], accelerator: Accelerator) -> Iterator[Round]:
+    """The rounds of a step, each computed in the run's precision; what is done with them in between is not."""
+    while True:
+        with accelerator.autocast():
+            turn = next(play, None)
+        if turn is None:
+            return
+        yield turn
+
+
+def same_everywhere(value: float, accelerator: Accelerator) -> float:
+    """The largest of the processes' values, so that all agree when the time is up."""
+    if accelerator.num_processes == 1:
+        return value
+    gathered: Tensor = accelerator.gather(torch.tensor([value], device=accelerator.device))
+    return float(gathered.max())
+
+
+class NonFiniteLossError(SivaeError):
+    """A loss was NaN or infinite. No weight has been touched by it."""
+
+
+class Players:
+    """Encoder and decoder, an Adam each.
+
+    Gradients are averaged over processes here, once per round, rather than by DistributedDataParallel, whose hooks
+    `encode` and `decode` would bypass.
+    """
+
+    def __init__(self, model: Any, accelerator: Accelerator, *, lr: float, betas: tuple[float, float]) -> None:
+        self.accelerator = accelerator
+        modules: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
+        self.parameters = {name: list(module.parameters()) for name, module in modules.items()}
+        self.optimizers = {
+            name: accelerator.prepare(torch.optim.Adam(parameters, lr, betas, fused=True))
+            for name, parameters in self.parameters.items()
+        }
+
+    @property
+    def lr(self) -> float:
+        return float(self.optimizers["encoder"].param_groups[0]["lr"])
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+
+    def update(self, turn: Round) -> None:
+        """One step of the players whose turn it is, on every process alike; the others' weights stay as they are."""
+        loss = self.accelerator.reduce(turn.loss.detach(), "mean")
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError(f"the {' and '.join(turn.learns)}'s loss became {float(loss)}")
+        parameters = [p for name in turn.learns for p in self.parameters[name]]
+        self.accelerator.backward(turn.loss, inputs=parameters, retain_graph=turn.shares_graph)
+        self._average_gradients(parameters)
+        for name in turn.learns:
+            self.optimizers[name].step()
+            self.optimizers[name].zero_grad()
+
+    def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
+        if self.accelerator.num_processes == 1:
+            return
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        mean = self.accelerator.reduce(parameters_to_vector(gradients), "mean")
+        vector_to_parameters(mean, gradients)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+
+
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of the weights, the decay growing to `decay` so that short runs forget their start."""
+
+    def average(averaged: Any, current: Any, count: Tensor | int) -> None:
+        n = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, count)
+
+    return AveragedModel(model, multi_avg_fn=average)

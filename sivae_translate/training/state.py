@@ -1,0 +1,56 @@
+"""Where a run stands: time spent, counted in images and seconds, and what of it the budget allows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass
+class State:
+    """Progress of a run.
+
+    Attributes:
+        step: batches seen by each process.
+        images: images seen by all processes together.
+        seconds: training time, pauses between a stop and a resume left out.
+    """
+
+    step: int = 0
+    images: int = 0
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: `images` seen or `minutes` of wall clock, whichever ends first; 0 is no limit."""
+
+    images: int
+    minutes: float
+
+    def progress(self, state: State) -> float:
+        """Share of the budget spent, 0 to 1, by the limit that binds."""
+        by_images = state.images / self.images if self.images else 0.0
+        by_time = state.seconds / (60 * self.minutes) if self.minutes else 0.0
+        return min(1.0, max(by_images, by_time))
+
+    def seconds_left(self, state: State) -> float:
+        """Estimate from the pace so far; infinite before the first batch."""
+        progress = self.progress(state)
+        return state.seconds * (1 - progress) / progress if progress else math.inf
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate: a linear ramp over the first `ramp` images, then half a cosine down to 0 at the budget's end."""
+
+    lr: float
+    ramp: int
+
+    def __call__(self, images: int, progress: float) -> float:
+        ramp = min(1.0, (images + 1) / self.ramp) if self.ramp else 1.0
+        return self.lr * ramp * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,0 +1,198 @@
+"""The translator people use: images in, translated images out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+
+from sivae_translate.data.domains import list_images
+from sivae_translate.data.images import UnreadableImage, fit, read_image, to_rgb
+from sivae_translate.errors import SivaeError, UsageError, did_you_mean
+from sivae_translate.models import Autoencoder
+from sivae_translate.models.pretrained import Frame, load_model, save_model
+from sivae_translate.types import Code
+
+if TYPE_CHECKING:
+    from sivae_translate.folder import Summary
+
+Picture = str | Path | Image.Image | np.ndarray | Tensor
+"""An image: a path, a PIL image, uint8 `[H, W]` or `[H, W, 3 or 4]`, or a float tensor `[3, H, W]` in [0, 1]."""
+
+
+class Translator:
+    """A trained model with the frame its images are put into.
+
+    Results do not depend on the batch an image is in, nor on its neighbours (to 1e-5).
+
+    Attributes:
+        domains: names of the domains the model knows.
+        frame: size and fit of every image that goes in or comes out.
+        device: where it computes, in float32.
+    """
+
+    def __init__(self, model: Autoencoder, settings: dict[str, Any], frame: Frame) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.settings, self.frame, self.domains = settings, frame, model.domains
+        self.device = torch.device("cpu")
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, device: str = "auto") -> Translator:
+        """The model in a `model/` directory, or in the run that holds one.
+
+        Raises:
+            SivaeError: there is none, or it is damaged, of another kind, or a pickle. Nothing is ever unpickled.
+            UsageError: the device is not there.
+        """
+        from sivae_translate.training.run import pick_device
+
+        path = Path(path)
+        if (path / "model").is_dir():
+            path = path / "model"
+        return cls(*load_model(path)).to(pick_device(device))
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write `config.json` and `model.safetensors`, atomically."""
+        save_model(Path(directory), self.model, self.settings, self.frame)
+
+    def to(self, device: str) -> Translator:
+        """Move to a device, in place."""
+        self.device = torch.device(device)
+        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
+
+    def __call__(
+        self, images: Picture | Sequence[Picture], *, to: str | None = None, style: Picture | Sequence[Picture] | None = None
+    ) -> Any:
+        """The images' content in the style of a domain, or of a reference image.
+
+        Args:
+            images: one or several.
+            to: name of a domain, for its mean style.
+            style: a reference image, or several, whose mean style is taken.
+
+        Returns:
+            A PIL image of the model's size, or a list of them where a list was given.
+
+        Raises:
+            UsageError: neither or both of `to` and `style`, no such domain, or a model with a single latent.
+            UnreadableImage: an image that cannot be read, with the reason.
+        """
+        many = isinstance(images, list | tuple) or (isinstance(images, Tensor) and images.ndim == 4)
+        x = self.prepare(images)
+        result = self.to_pictures(self.translate(x, self.style_of(to=to, style=style)))
+        return result if many else result[0]
+
+    def style_of(self, *, to: str | None = None, style: Picture | Sequence[Picture] | None = None) -> Tensor:
+        """The style `[S]` of a domain (its prior's mean) or of references (the mean over them); see `__call__`."""
+        if not self.model.style_size:
+            raise UsageError("this model has a single latent and cannot translate: train one with --recipe style")
+        if (to is None) == (style is None):
+            raise UsageError("expected one of to='DOMAIN' and style=IMAGE")
+        if style is not None:
+            codes = self.encode(style).style
+            assert codes is not None
+            return codes.mean(0)
+        if to not in self.domains:
+            raise UsageError(f"no domain {to!r} in this model: {did_you_mean(str(to), list(self.domains))}")
+        label = torch.tensor([self.domains.index(to)], device=self.device)
+        prior = self.model.prior(label).style
+        assert prior is not None
+        return prior.mean[0]
+
+    @torch.no_grad()
+    def translate(self, x: Tensor, style: Tensor) -> Tensor:
+        """Images `[B, 3, H, W]` in [0, 1] under a style `[S]` (or `[B, S]`) -> the same shape, clamped."""
+        content = self.model.encode(x).mean.content
+        return self.decode(Code(content, style.expand(len(x), -1)))
+
+    @torch.no_grad()
+    def encode(self, images: Picture | Sequence[Picture]) -> Code:
+        """Mean content `[B, K, g, g]` and style `[B, S]` (None for a single latent) of one image or several."""
+        return self.model.encode(self.prepare(images)).mean
+
+    @torch.no_grad()
+    def decode(self, code: Code) -> Tensor:
+        """Code -> images `[B, 3, H, W]` in [0, 1]."""
+        return self.model.decode(code).float().clamp(0, 1)
+
+    @torch.no_grad()
+    def sample(self, count: int, *, domain: str | None = None, seed: int = 0) -> list[Image.Image]:
+        """New images from the prior, of one domain or of domains in turn; the same seed draws the same."""
+        if domain is not None and domain not in self.domains:
+            raise UsageError(f"no domain {domain!r} in this model: {did_you_mean(domain, list(self.domains))}")
+        first = self.domains.index(domain) if domain is not None else 0
+        labels = [first if domain is not None else i % len(self.domains) for i in range(count)]
+        prior = self.model.prior(torch.tensor(labels, device=self.device))
+        generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same
+        noise = prior.mean.map(lambda t: torch.randn(t.shape, generator=generator).to(self.device))
+        return self.to_pictures(self.decode(prior.sample(noise)))
+
+    def folder(self, source: str | Path, out: str | Path, **options: Any) -> Summary:
+        """Translate a file or a folder tree into `out`; see `sivae_translate.folder.translate_folder`."""
+        from sivae_translate.folder import translate_folder
+
+        return translate_folder(self, Path(source), Path(out), **options)
+
+    def prepare(self, images: Picture | Sequence[Picture]) -> Tensor:
+        """Images of any kind -> float32 `[B, 3, H, W]` in [0, 1] in the model's frame, on its device."""
+        if isinstance(images, Tensor) and images.ndim == 4:
+            images = list(images)
+        items = images if isinstance(images, list | tuple) else [images]
+        if not items:
+            raise UsageError("no image given: expected one or more")
+        x = torch.stack([self._prepare_one(item) for item in items])
+        return x.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def _prepare_one(self, image: Any) -> Tensor:
+        if isinstance(image, Tensor):
+            if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
+                raise UsageError(
+                    f"a tensor of shape {tuple(image.shape)}, {image.dtype}: expected floats [3, H, W] in [0, 1]"
+                )
+            if image.shape[1:] == (self.frame.size, self.frame.size):
+                return image.float().cpu()
+            image = to_pil_image(image.float().cpu().clamp(0, 1))
+        if isinstance(image, np.ndarray):
+            if image.dtype != np.uint8 or image.ndim not in (2, 3):
+                raise UsageError(f"an array of shape {image.shape}, {image.dtype}: expected uint8 [H, W, 3]")
+            image = Image.fromarray(image)
+        if isinstance(image, Image.Image):
+            pixels = np.asarray(to_rgb(image, self.frame.background))
+        elif isinstance(image, str | Path):
+            pixels = read_image(image, background=self.frame.background, min_side=self.frame.size)
+        else:
+            raise UsageError(f"a {type(image).__name__} is no image: expected a path, PIL image, array or tensor")
+        pixels = fit(pixels, self.frame.size, self.frame.fit, self.frame.background)
+        return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+
+    @staticmethod
+    def to_pictures(x: Tensor) -> list[Image.Image]:
+        """`[B, 3, H, W]` in [0, 1] -> PIL images, rounded to 8 bits."""
+        pixels = (x * 255).round().byte().cpu()
+        return [to_pil_image(image) for image in pixels]
+
+
+def references(path: Path) -> list[Path]:
+    """The images a `--style` names: a file, or all that can be read in a folder.
+
+    Raises:
+        UsageError: there is none.
+    """
+    readable = []
+    for image in list_images(path):
+        try:
+            read_image(image)
+            readable.append(image)
+        except UnreadableImage as error:
+            if not path.is_dir():
+                raise SivaeError(f"cannot read the style image {image}: {error}") from None
+    if not readable:
+        raise UsageError(f"{path} holds no readable image: expected a style image or a folder of them")
+    return readable

@@ -1,0 +1,122 @@
+"""The values that travel between rooms, and the one statement of their conventions.
+
+Images are float32 `[B, C, H, W]` in [0, 1], RGB. Shapes throughout the package: B batch, C channels, H W pixels,
+K content channels on a g x g grid (g = 1: a plain vector), S style, D domains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from.
+
+    Rows come in pairs: rows 2i and 2i + 1 share one style. They are two images of one domain, or, where there are
+    no domains, two views of one image.
+
+    Attributes:
+        images: x, float32 `[B, C, H, W]` in [0, 1], B even.
+        domains: d, int64 `[B]` in 0..D-1, or -1 where an image belongs to no known domain.
+    """
+
+    images: Tensor
+    domains: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Code:
+    """A point in the latent space: where the decoder starts, and what it is modulated with.
+
+    Attributes:
+        content: c, `[B, K, g, g]`.
+        style: s, `[B, S]`, or None for a model with a single latent.
+    """
+
+    content: Tensor
+    style: Tensor | None = None
+
+    def map(self, f: Callable[[Tensor], Tensor]) -> Code:
+        return Code(f(self.content), None if self.style is None else f(self.style))
+
+    def detach(self) -> Code:
+        return self.map(Tensor.detach)
+
+    def __getitem__(self, rows: slice) -> Code:
+        return self.map(lambda t: t[rows])
+
+    def with_style_of(self, other: Code) -> Code:
+        """This content under the other's style: a translation, once decoded."""
+        return Code(self.content, other.style)
+
+    @staticmethod
+    def cat(codes: list[Code]) -> Code:
+        styles = [code.style for code in codes if code.style is not None]
+        return Code(torch.cat([code.content for code in codes]), torch.cat(styles) if styles else None)
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """N(mean, diag exp(logvar)); both `[B, ...]`, float32."""
+
+    mean: Tensor
+    logvar: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """mean + sigma * noise, for noise ~ N(0, I) of the mean's shape."""
+        return self.mean + torch.exp(0.5 * self.logvar) * noise
+
+    def map(self, f: Callable[[Tensor], Tensor]) -> Gaussian:
+        return Gaussian(f(self.mean), f(self.logvar))
+
+
+@dataclass(frozen=True)
+class Latents:
+    """A distribution over codes: the encoder's posterior q(c, s | x), or the prior p(c, s | d)."""
+
+    content: Gaussian
+    style: Gaussian | None = None
+
+    def map(self, f: Callable[[Tensor], Tensor]) -> Latents:
+        return Latents(self.content.map(f), None if self.style is None else self.style.map(f))
+
+    def detach(self) -> Latents:
+        return self.map(Tensor.detach)
+
+    def sample(self, noise: Code) -> Code:
+        style = None
+        if self.style is not None and noise.style is not None:
+            style = self.style.sample(noise.style)
+        return Code(self.content.sample(noise.content), style)
+
+    @property
+    def mean(self) -> Code:
+        return Code(self.content.mean, None if self.style is None else self.style.mean)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One turn of the game: who learns, from which loss, and what is worth logging.
+
+    Attributes:
+        learns: the players whose weights this loss updates, of "encoder" and "decoder".
+        loss: scalar, float32.
+        terms: scalars by name, for the log.
+        shares_graph: whether a later round of the step also goes back through this one's passes.
+    """
+
+    learns: tuple[str, ...]
+    loss: Tensor
+    terms: dict[str, Tensor]
+    shares_graph: bool = False

@@ -1,0 +1,112 @@
+"""Small files in the published format, and files that only pretend to be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from sivae_translate.data.cars3d import read_view, view_count
+from sivae_translate.data.images import UnreadableImage
+
+HEIGHT, WIDTH = 6, 5
+
+
+def car(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3, 24, 4), dtype=np.uint8)
+
+
+def write(path: Path, **variables: object) -> Path:
+    savemat(path, variables, do_compression=True)
+    return path
+
+
+@pytest.mark.parametrize("name", ["car.mat", "CAR.MAT", "a car", os.fsdecode(b"\xff.mat")])
+def test_views_are_in_order_of_azimuth_then_elevation(name: str, tmp_path: Path) -> None:
+    path, im = write(tmp_path / "written.mat", im=car()).rename(tmp_path / name), car()
+    assert view_count(path) == 96
+    for azimuth, elevation in [(0, 0), (0, 3), (1, 0), (13, 2), (23, 3)]:
+        view = read_view(path, azimuth * 4 + elevation)
+        assert view.dtype == np.uint8
+        assert (view == im[..., azimuth, elevation]).all()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_floats_are_scaled(kind: type, tmp_path: Path) -> None:
+    path = write(tmp_path / "car.mat", im=(car() / 255).astype(kind))
+    assert (read_view(path, 95) == car()[..., 23, 3]).all()
+
+
+def test_what_a_caller_does_to_a_view_stays_with_the_caller(tmp_path: Path) -> None:
+    path = write(tmp_path / "car.mat", im=car())
+    read_view(path, 0)[:] = 0
+    assert (read_view(path, 0) == car()[..., 0, 0]).all()
+
+
+def test_a_file_written_anew_is_read_anew(tmp_path: Path) -> None:
+    path = write(tmp_path / "car.mat", im=car())
+    read_view(path, 0)
+    write(path, im=car(1))
+    os.utime(path, ns=(0, 0))
+    assert (read_view(path, 0) == car(1)[..., 0, 0]).all()
+
+
+@pytest.mark.parametrize("view", [-1, 96])
+def test_no_such_view(view: int, tmp_path: Path) -> None:
+    with pytest.raises(IndexError, match=f"view {view} of 96"):
+        read_view(write(tmp_path / "car.mat", im=car()), view)
+
+
+WRONG: dict[str, tuple[dict[str, object], str]] = {
+    "no im": ({"image": car()}, "no array 'im' among .'image'."),
+    "views in one row": ({"im": car().reshape(HEIGHT, WIDTH, 3, 96)}, "'im' is uint8 .6, 5, 3, 96., not uint8"),
+    "no colour": ({"im": car()[:, :, :1]}, "not a Cars3D file"),
+    "16 bits": ({"im": car().astype(np.uint16)}, "'im' is uint16"),
+    "text": ({"im": "a car"}, "'im' is char"),
+    "no pixels": ({"im": car()[:0]}, "too many or no pixels"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_other_arrays_are_told_apart_by_the_header(case: str, tmp_path: Path) -> None:
+    variables, reason = WRONG[case]
+    path = write(tmp_path / "car.mat", **variables)
+    for read in (view_count, lambda path: read_view(path, 0)):
+        with pytest.raises(UnreadableImage, match=reason):
+            read(path)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, np.nan, np.inf, 0.5 + 1j])
+def test_floats_outside_their_range_are_refused(value: complex, tmp_path: Path) -> None:
+    im = (car() / 255).astype(type(value) if isinstance(value, complex) else float)
+    im[0, 0, 0, 5, 1] = value
+    path = write(tmp_path / "car.mat", im=im)
+    with pytest.raises(UnreadableImage, match=r"0\.\.1"):
+        read_view(path, 0)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello\n", b"\x89HDF\r\n\x1a\n" + bytes(600), bytes(4), bytes(600)])
+def test_other_files_are_unreadable(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "car.mat").write_bytes(data)
+    with pytest.raises(UnreadableImage, match="empty file" if not data else "not a MATLAB v5 file|not a Cars3D file"):
+        view_count(tmp_path / "car.mat")
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("part", [0.01, 0.2, 0.5, 0.99])
+def test_a_truncated_file_is_unreadable(part: float, compressed: bool, tmp_path: Path) -> None:
+    path = tmp_path / "car.mat"
+    savemat(path, {"im": car()}, do_compression=compressed)
+    os.truncate(path, int(path.stat().st_size * part))
+    with pytest.raises(UnreadableImage, match=r"truncated|not a MATLAB"):
+        read_view(path, 0)
+
+
+def test_what_is_no_file_says_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mat")
+    for name, reason in {"pipe.mat": "not a regular file", "no.mat": "no such file", "": "not a regular file"}.items():
+        with pytest.raises(UnreadableImage, match=reason):
+            read_view(tmp_path / name, 0)

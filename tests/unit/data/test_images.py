@@ -1,0 +1,552 @@
+"""What comes out of one file, whatever somebody put in it."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageFile
+
+from sivae_translate.data.images import (
+    BACKGROUND,
+    FITS,
+    MAX_PIXELS,
+    UnreadableImage,
+    fit,
+    open_image,
+    read_image,
+    to_rgb,
+)
+from sivae_translate.errors import UsageError
+
+SIDE = 24
+ORIENTATION = 0x0112
+
+
+@pytest.fixture(autouse=True)
+def nothing_process_wide_changes() -> Iterator[None]:
+    before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters))
+    yield
+    assert (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters)) == before
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def smooth(height: int, width: int) -> np.ndarray:
+    """Different in every quarter and along both sides, and kind to lossy formats."""
+    y, x = np.mgrid[0:height, 0:width]
+    ramps = np.stack([x * 255 / (width - 1), y * 255 / (height - 1), np.full((height, width), 60)], axis=-1)
+    return ramps.astype(np.uint8)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    data = io.BytesIO()
+    image.save(data, kind, **options)
+    return data.getvalue()
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def png_header_only(width: int, height: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = zlib.compress(bytes(100))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def flipped_in_idat(png: bytes, offset: int) -> bytes:
+    where = png.index(b"IDAT") + 4 + offset
+    return png[:where] + bytes([png[where] ^ 0x10]) + png[where + 1 :]
+
+
+def gif_frame_beyond_its_screen(width: int, height: int) -> bytes:
+    gif = bytearray(encoded(Image.new("L", (8, 8)), "GIF"))
+    struct.pack_into("<HH", gif, gif.index(b",\0\0\0\0\x08\0\x08\0") + 5, width, height)
+    return bytes(gif)
+
+
+def write(folder: Path, data: bytes, name: str = "x.png") -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+# --- what cannot be read says why ---
+
+
+PNG = encoded(Image.fromarray(smooth(64, 80)), "PNG")
+JPEG = encoded(Image.fromarray(noise(64, 80, 3)), "JPEG")
+
+HOSTILE = {
+    "zero bytes": (b"", "empty file"),
+    "text": (b"hello, this is no image\n", "not an image (text)"),
+    "html": ("<!doctype html><p>not fö\ufb01nd</p>".encode(), "not an image (text)"),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not an image (text)"),
+    "text that begins as a BMP": (b"BMW is a make of car", "not an image (text)"),
+    "lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n", "git-lfs pointer"),
+    "other binary": (b"PK\x03\x04" + bytes(60), "not an image (none of JPEG"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n\x00", "not an image (none of JPEG"),
+    "png cut in the pixels": (PNG[: len(PNG) // 2], "truncated"),
+    "png cut in the header": (PNG[:20], "truncated"),
+    "png without its end": (PNG[:-12], "truncated"),
+    "png bomb": (png_header_only(60000, 60000), "too many pixels: 60000x60000 > 89 Mpx"),
+    "png a little too large": (png_header_only(9460, 9460), "too many pixels: 9460x9460 > 89 Mpx"),
+    "gif bomb": (gif_frame_beyond_its_screen(60000, 60000), "too many pixels"),
+    "png with too little data": (png_header_only(80, 64), "truncated"),
+    "jpeg cut in the pixels": (JPEG[: len(JPEG) // 2], "truncated"),
+    "jpeg cut in the header": (JPEG[:100], "truncated"),
+    "webp cut": (encoded(Image.fromarray(noise(64, 80, 3)), "WEBP")[:1000], "corrupt"),
+    "gif cut": (encoded(Image.fromarray(noise(64, 80, 3)), "GIF")[:1000], "truncated"),
+    "bmp cut": (encoded(Image.fromarray(noise(64, 80, 3)), "BMP")[:1000], "truncated"),
+    "tiff cut": (encoded(Image.fromarray(noise(64, 80, 3)), "TIFF")[:1000], "truncated"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_file_is_refused_with_a_short_reason(case: str, tmp_path: Path) -> None:
+    data, reason = HOSTILE[case]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(UnreadableImage) as error:
+            read_image(write(tmp_path, data))
+    assert str(error.value).startswith(reason)
+    assert str(tmp_path) not in str(error.value) and "\n" not in str(error.value)
+    assert not [w for w in caught if issubclass(w.category, Image.DecompressionBombWarning)]
+
+
+@pytest.mark.parametrize("offset", range(0, 80, 4))
+def test_one_flipped_byte_in_the_pixels_never_gives_other_pixels(offset: int, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage, match=r"corrupt|truncated"):
+        read_image(write(tmp_path, flipped_in_idat(PNG, offset)))
+
+
+def test_some_flipped_bytes_would_pass_unnoticed_without_the_checksums() -> None:
+    """The reason the test above covers several offsets: were this to fail, verifying would be superfluous."""
+
+    def decodes(data: bytes) -> bool:
+        try:
+            Image.open(io.BytesIO(data)).load()
+        except (OSError, SyntaxError):
+            return False
+        return True
+
+    assert any(decodes(flipped_in_idat(PNG, offset)) for offset in range(0, 80, 4))
+
+
+def test_a_large_but_allowed_header_is_not_refused_for_its_size(tmp_path: Path) -> None:
+    assert 9450 * 9450 <= MAX_PIXELS < 9460 * 9460
+    assert open_image(write(tmp_path, png_header_only(9450, 9450))).size == (9450, 9450)
+
+
+def test_the_pixel_cap_does_not_depend_on_the_settings_of_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    with pytest.raises(UnreadableImage, match="too many pixels"):
+        read_image(write(tmp_path, png_header_only(60000, 60000)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert read_image(write(tmp_path, PNG)).shape == (64, 80, 3)
+    monkeypatch.undo()
+
+
+def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
+    path = write(tmp_path, PNG)
+    os.truncate(path, 5 << 30)  # sparse: takes no room
+    with pytest.raises(UnreadableImage, match="too large a file: 5120 MiB > 1024 MiB"):
+        read_image(path)
+
+
+def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    reasons: list[str] = []
+
+    def read() -> None:
+        try:
+            read_image(tmp_path / "x.png")
+        except UnreadableImage as error:
+            reasons.append(str(error))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(timeout=10)
+    assert reasons == ["not a regular file"]
+
+
+def test_what_is_no_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    for name, reason in {"": "not a regular file", "no.png": "no such file", "loop.png": "too many levels"}.items():
+        with pytest.raises(UnreadableImage, match=reason):
+            read_image(tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_forbidden_file_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path, PNG)
+    path.chmod(0)
+    with pytest.raises(UnreadableImage, match=r"^permission denied$"):
+        read_image(path)
+
+
+# --- formats and names ---
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
+@pytest.mark.parametrize("name", ["x.png", "X.JPG", "x.jfif", "x"])
+def test_the_format_is_told_by_the_content(kind: str, name: str, tmp_path: Path) -> None:
+    if kind == "AVIF" and kind not in Image.registered_extensions().values():
+        pytest.skip("this Pillow knows no AVIF")
+    picture = smooth(SIDE, 2 * SIDE)
+    read = read_image(write(tmp_path, encoded(Image.fromarray(picture), kind), name))
+    assert read.dtype == np.uint8 and read.shape == picture.shape
+    assert np.abs(read.astype(int) - picture).mean() < 6
+
+
+def test_a_format_that_is_not_on_the_list_is_refused_though_pillow_knows_it(tmp_path: Path) -> None:
+    data = encoded(Image.fromarray(noise(9, 9, 3)), "PPM")
+    Image.open(io.BytesIO(data)).load()
+    with pytest.raises(UnreadableImage, match="not an image"):
+        read_image(write(tmp_path, data))
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.png", "-rf.png", "new\nline.png", "[red].png", "ö.png", os.fsdecode(b"\xff.png")]
+)
+def test_any_name_will_do(name: str, tmp_path: Path) -> None:
+    assert read_image(write(tmp_path, PNG, name)).shape == (64, 80, 3)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_the_first_frame_is_read(kind: str, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (SIDE, SIDE), colour) for colour in ("#f00", "#0f0", "#00f")]
+    options = {"save_all": True, "append_images": frames[1:], "lossless": True}
+    read = read_image(write(tmp_path, encoded(frames[0], kind, **options)))
+    assert read.shape == (SIDE, SIDE, 3)
+    assert (read == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4000), (4000, 1)])
+def test_extreme_shapes(height: int, width: int, tmp_path: Path) -> None:
+    picture = noise(height, width, 3)
+    read = read_image(write(tmp_path, encoded(Image.fromarray(picture), "PNG")), min_side=64)
+    assert (read == picture).all()
+
+
+# --- depth, colour and transparency: the right RGB ---
+
+
+def deep(values: np.ndarray, kind: str) -> bytes:
+    return encoded(Image.fromarray(values), kind)
+
+
+RAMP16 = np.linspace(0, 65535, SIDE * SIDE).reshape(SIDE, SIDE)
+
+DEEP: dict[str, tuple[np.ndarray, str, np.ndarray]] = {
+    "16-bit PNG": (RAMP16.astype(np.uint16), "PNG", RAMP16 / 257),
+    "16-bit PNG, dark": ((RAMP16 / 100).astype(np.uint16), "PNG", RAMP16 / 25700),
+    "16-bit TIFF": (RAMP16.astype(np.uint16), "TIFF", RAMP16 / 257),
+    "32-bit TIFF of 8 bits": ((RAMP16 / 257).astype(np.int32), "TIFF", RAMP16 / 257),
+    "32-bit TIFF of 16 bits": (RAMP16.astype(np.int32), "TIFF", RAMP16 / 257),
+    "32-bit TIFF": ((RAMP16 * 1000).astype(np.int32), "TIFF", RAMP16 / 257),
+    "32-bit TIFF, signed": ((RAMP16 - 30000).astype(np.int32), "TIFF", RAMP16 / 257),
+    "float TIFF in 0..1": ((RAMP16 / 65535).astype(np.float32), "TIFF", RAMP16 / 257),
+    "float TIFF in 0..0.5": ((RAMP16 / 131070).astype(np.float32), "TIFF", RAMP16 / 514),
+    "float TIFF in 0..255": ((RAMP16 / 257).astype(np.float32), "TIFF", RAMP16 / 257),
+    "float TIFF, large": ((RAMP16 * 1e30).astype(np.float32), "TIFF", RAMP16 / 257),
+    "float TIFF, signed": ((RAMP16 / 65535 - 0.5).astype(np.float32), "TIFF", RAMP16 / 257),
+    "float TIFF, all the same": (np.full((SIDE, SIDE), 1000, np.float32), "TIFF", np.zeros((SIDE, SIDE))),
+}
+
+
+@pytest.mark.parametrize("case", DEEP)
+def test_deep_grey_is_scaled_not_clipped(case: str, tmp_path: Path) -> None:
+    values, kind, expected = DEEP[case]
+    read = read_image(write(tmp_path, deep(values, kind)))
+    assert read.shape == (SIDE, SIDE, 3)
+    assert (read == read[..., :1]).all()
+    assert np.abs(read[..., 0] - expected).max() <= 1.01
+    assert abs(read.mean() - expected.mean()) <= 0.6
+
+
+def test_the_other_byte_order_of_16_bits() -> None:
+    big_endian = Image.frombytes("I;16B", (SIDE, SIDE), RAMP16.astype(">u2").tobytes())
+    assert np.abs(np.asarray(to_rgb(big_endian))[..., 0] - RAMP16 / 257).max() <= 1
+
+
+def test_floats_that_are_no_numbers_do_not_spread(tmp_path: Path) -> None:
+    values = np.array([[0, 1, 0.5], [np.nan, np.inf, -np.inf]], dtype=np.float32)
+    read = read_image(write(tmp_path, deep(values, "TIFF")))[..., 0]
+    assert read.tolist() == [[0, 255, 128], [0, 255, 0]]
+    assert (read_image(write(tmp_path, deep(values[1:, :1], "TIFF"))) == 0).all()
+
+
+def palette_with_transparency() -> Image.Image:
+    image = Image.new("P", (2, 1))
+    image.putpalette([200, 0, 0, 0, 200, 0])
+    image.putdata([0, 1])
+    image.info["transparency"] = 1
+    return image
+
+
+def of_pixels(mode: str, pixels: Sequence[Any]) -> Image.Image:
+    image = Image.new(mode, (len(pixels), 1))
+    image.putdata(pixels)
+    return image
+
+
+ON = (10, 20, 30)
+COLOURS: dict[str, tuple[Image.Image, str, dict[str, object], list[tuple[int, int, int]]]] = {
+    "RGB": (of_pixels("RGB", [(1, 2, 3)]), "PNG", {}, [(1, 2, 3)]),
+    "1-bit": (of_pixels("1", [0, 255]), "PNG", {}, [(0, 0, 0), (255, 255, 255)]),
+    "L": (of_pixels("L", [7]), "PNG", {}, [(7, 7, 7)]),
+    "LA": (of_pixels("LA", [(9, 255), (9, 0), (210, 51)]), "PNG", {}, [(9, 9, 9), ON, (50, 58, 66)]),
+    "RGBA": (
+        of_pixels("RGBA", [(1, 2, 3, 255), (1, 2, 3, 0), (210, 120, 30, 51)]),
+        "PNG",
+        {},
+        [(1, 2, 3), ON, (50, 40, 30)],
+    ),
+    "P": (of_pixels("RGB", [(1, 2, 3), (4, 5, 6)]).quantize(2), "PNG", {}, [(1, 2, 3), (4, 5, 6)]),
+    "P, one transparent": (palette_with_transparency(), "PNG", {"transparency": 1}, [(200, 0, 0), ON]),
+    "P, half transparent": (palette_with_transparency(), "PNG", {"transparency": b"\xff\x00"}, [(200, 0, 0), ON]),
+    "P, GIF": (palette_with_transparency(), "GIF", {"transparency": 1}, [(200, 0, 0), ON]),
+    "RGB, one transparent": (
+        of_pixels("RGB", [(1, 2, 3), (4, 5, 6)]),
+        "PNG",
+        {"transparency": (4, 5, 6)},
+        [(1, 2, 3), ON],
+    ),
+    "L, one transparent": (of_pixels("L", [7, 8]), "PNG", {"transparency": 8}, [(7, 7, 7), ON]),
+    "CMYK": (of_pixels("CMYK", [(0, 255, 255, 0), (0, 0, 0, 255)]), "TIFF", {}, [(255, 0, 0), (0, 0, 0)]),
+    "YCbCr": (of_pixels("YCbCr", [(76, 85, 255)]), "TIFF", {}, [(254, 0, 0)]),
+}
+
+
+@pytest.mark.parametrize("case", COLOURS)
+def test_colours(case: str, tmp_path: Path) -> None:
+    image, kind, options, expected = COLOURS[case]
+    read = read_image(write(tmp_path, encoded(image, kind, **options)), background=ON)
+    assert np.abs(read[0].astype(int) - expected).max() <= 1
+
+
+def test_transparency_is_white_unless_told_otherwise(tmp_path: Path) -> None:
+    path = write(tmp_path, encoded(of_pixels("RGBA", [(1, 2, 3, 0)]), "WEBP", lossless=True, exact=True))
+    assert read_image(path).tolist() == [[list(BACKGROUND)]] == [[[255, 255, 255]]]
+
+
+def test_premultiplied_alpha_in_memory() -> None:
+    assert to_rgb(of_pixels("RGBa", [(40, 20, 0, 51)]), ON).getpixel((0, 0)) == pytest.approx((48, 36, 24), abs=1)
+
+
+def test_cmyk_jpeg(tmp_path: Path) -> None:
+    image = Image.fromarray(smooth(SIDE, SIDE)).convert("CMYK")
+    read = read_image(write(tmp_path, encoded(image, "JPEG", quality=95)))
+    assert np.abs(read.astype(int) - smooth(SIDE, SIDE)).mean() < 6
+
+
+def test_lab_tiff(tmp_path: Path) -> None:
+    to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+    picture = smooth(SIDE, SIDE)
+    read = read_image(write(tmp_path, encoded(to_lab.apply(Image.fromarray(picture)), "TIFF")))
+    assert np.abs(read.astype(int) - picture).mean() < 4
+
+
+def swapped_profile() -> bytes:
+    """A colour profile as sRGB, but with the red and green primaries exchanged: its effect cannot be overlooked."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    tags = {
+        bytes(profile[at : at + 4]): at for at in range(132, 132 + 12 * struct.unpack(">I", profile[128:132])[0], 12)
+    }
+    red, green = (struct.unpack_from(">II", profile, tags[tag] + 4) for tag in (b"rXYZ", b"gXYZ"))
+    struct.pack_into(">II", profile, tags[b"rXYZ"] + 4, *green)
+    struct.pack_into(">II", profile, tags[b"gXYZ"] + 4, *red)
+    return bytes(profile)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_colour_profile_is_applied(kind: str, alpha: bool, tmp_path: Path) -> None:
+    image = of_pixels("RGBA", [(220, 40, 70, 255), (220, 40, 70, 0)]).convert("RGBA" if alpha else "RGB")
+    read = read_image(write(tmp_path, encoded(image, kind, icc_profile=swapped_profile())), background=ON)
+    expected = [(40, 220, 70), ON if alpha else (40, 220, 70)]
+    assert np.abs(read[0].astype(int) - expected).max() <= 3
+
+
+def ink_profile() -> bytes:
+    """A CMYK profile as a table of 2^4 colours: no ink is white, all four are black, all between mid-grey (L* 50)."""
+    table = b"".join(bytes([{0: 255, 15: 0}.get(inks, 128), 128, 128]) for inks in range(16))
+    identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
+    lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + bytes(range(256)) * 4 + table + bytes(range(256)) * 3
+    return profile_of_one_tag(b"prtrCMYKLab ", b"A2B0", lut)
+
+
+def linear_grey_profile() -> bytes:
+    return profile_of_one_tag(b"mntrGRAYXYZ ", b"kTRC", b"curv" + bytes(8))
+
+
+def profile_of_one_tag(kind: bytes, tag: bytes, body: bytes) -> bytes:
+    header = struct.pack(">I4sI", 144 + len(body), bytes(4), 0x02400000) + kind + bytes(12) + b"acsp" + bytes(28)
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    return header + white + bytes(48) + struct.pack(">I", 1) + tag + struct.pack(">II", 144, len(body)) + body
+
+
+def test_a_cmyk_profile_is_applied(tmp_path: Path) -> None:
+    image = of_pixels("CMYK", [(0, 0, 0, 0), (255, 0, 0, 0), (0, 0, 255, 0)])
+    read = read_image(write(tmp_path, encoded(image, "TIFF", icc_profile=ink_profile())))
+    assert np.abs(read[0].astype(int) - [[255] * 3, [119] * 3, [119] * 3]).max() <= 4  # L* 50 is 119 in sRGB
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_a_grey_profile_is_applied(mode: str, tmp_path: Path) -> None:
+    image = of_pixels("L", [0, 55, 255]).convert(mode)
+    read = read_image(write(tmp_path, encoded(image, "PNG", icc_profile=linear_grey_profile())))
+    assert np.abs(read[0].astype(int) - [[0] * 3, [128] * 3, [255] * 3]).max() <= 2  # 55 / 255 of the light
+
+
+@pytest.mark.parametrize("profile", [b"no profile at all", swapped_profile()[:300]])
+def test_a_broken_profile_is_ignored(profile: bytes, tmp_path: Path) -> None:
+    path = write(tmp_path, encoded(Image.fromarray(smooth(SIDE, SIDE)), "PNG", icc_profile=profile))
+    assert (read_image(path) == smooth(SIDE, SIDE)).all()
+
+
+def test_a_profile_for_another_mode_is_ignored(tmp_path: Path) -> None:
+    path = write(tmp_path, encoded(of_pixels("L", [7, 200]), "PNG", icc_profile=swapped_profile()))
+    assert read_image(path)[0].tolist() == [[7, 7, 7], [200, 200, 200]]
+
+
+# --- upright ---
+
+
+AS_STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # from the upright picture to what lies in the file
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a),
+    7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", AS_STORED)
+def test_upright(kind: str, orientation: int, tmp_path: Path) -> None:
+    picture = smooth(SIDE, 2 * SIDE)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(AS_STORED[orientation](picture)))
+    read = read_image(write(tmp_path, encoded(stored, kind, exif=exif)))
+    assert read.shape == picture.shape
+    assert np.abs(read.astype(int) - picture).mean() < 6  # 50 or more for any other orientation
+
+
+def test_damaged_exif_is_ignored(tmp_path: Path) -> None:
+    path = write(tmp_path, encoded(Image.fromarray(smooth(SIDE, SIDE)), "PNG", exif=b"Exif\x00\x00XX\x00*damaged"))
+    assert (read_image(path) == smooth(SIDE, SIDE)).all()
+
+
+def test_no_metadata_is_left_in_a_converted_image() -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    held = Image.open(io.BytesIO(encoded(Image.fromarray(smooth(SIDE, 2 * SIDE)), "JPEG", exif=exif)))
+    upright = to_rgb(held)
+    assert (upright.mode, upright.size, upright.info) == ("RGB", (SIDE, 2 * SIDE), {})
+    assert to_rgb(upright).size == upright.size  # not turned once more
+
+
+def test_a_broken_image_in_memory_is_unreadable() -> None:
+    with pytest.raises(UnreadableImage, match="truncated"):
+        to_rgb(Image.open(io.BytesIO(JPEG[: len(JPEG) // 2])))
+
+
+# --- reduced decoding ---
+
+
+@pytest.mark.parametrize(
+    ("min_side", "height", "width"),
+    [(None, 480, 800), (480, 480, 800), (241, 480, 800), (240, 240, 400), (64, 120, 200), (60, 60, 100), (1, 60, 100)],
+)
+def test_a_large_jpeg_is_reduced_but_never_below_what_is_needed(
+    min_side: int | None, height: int, width: int, tmp_path: Path
+) -> None:
+    path = write(tmp_path, encoded(Image.fromarray(smooth(480, 800)), "JPEG"))
+    assert read_image(path, min_side=min_side).shape == (height, width, 3)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_reduction_rounds_up(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = write(tmp_path, encoded(Image.fromarray(smooth(487, 801)), "JPEG", exif=exif))
+    assert sorted(read_image(path, min_side=243).shape[:2]) == [244, 401]
+
+
+# --- fit ---
+
+
+@pytest.mark.parametrize("how", FITS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4000), (4000, 1), (8, 8), (5, 7), (64, 48), (100, 3)])
+def test_fit_gives_a_writable_square_of_the_size_asked_for(how: str, shape: tuple[int, int]) -> None:
+    fitted = fit(noise(*shape, 3), 16, how)
+    assert fitted.dtype == np.uint8 and fitted.shape == (16, 16, 3)
+    assert fitted.flags.writeable and fitted.flags.c_contiguous
+
+
+@pytest.mark.parametrize("how", FITS)
+def test_fit_leaves_what_fits_alone(how: str) -> None:
+    picture = noise(16, 16, 3)
+    assert (fit(picture, 16, how) == picture).all()
+
+
+@pytest.mark.parametrize("how", FITS)
+def test_fit_averages_areas_when_shrinking(how: str) -> None:
+    picture = noise(64, 64, 3)
+    means = picture.reshape(16, 4, 16, 4, 3).mean(axis=(1, 3))
+    assert np.abs(fit(picture, 16, how) - means).max() <= 1
+
+
+def test_fit_interpolates_when_enlarging() -> None:
+    """Bicubic and smooth: neither blocks (nearest) nor the straight line of bilinear."""
+    edge = np.zeros((4, 4, 3), np.uint8)
+    edge[:, 2:] = 200
+    row = fit(edge, 16)[0, :, 0].tolist()
+    assert len(set(row)) > 4 and max(row) > 200
+
+
+def test_crop_keeps_the_middle() -> None:
+    wide = np.zeros((10, 30, 3), np.uint8)
+    wide[:, 10:20] = 90
+    assert (fit(wide, 5) == 90).all()
+    assert (fit(wide.transpose(1, 0, 2), 5) == 90).all()
+
+
+def test_pad_keeps_everything_on_the_background() -> None:
+    wide = np.full((10, 20, 3), 90, np.uint8)
+    fitted = fit(wide, 8, "pad", background=ON)
+    assert (fitted[2:6] == 90).all()
+    assert (fitted[[0, 1, 6, 7]] == ON).all()
+    assert (fit(wide.transpose(1, 0, 2), 8, "pad", background=ON) == fitted.transpose(1, 0, 2)).all()
+
+
+def test_stretch_keeps_everything_and_no_proportions() -> None:
+    halves = np.zeros((10, 40, 3), np.uint8)
+    halves[:, 20:] = 90
+    fitted = fit(halves, 20, "stretch")
+    assert (fitted[:, :10] == 0).all() and (fitted[:, 10:] == 90).all()
+
+
+def test_an_unknown_fit_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"'crob'.*crop"):
+        fit(noise(4, 4, 3), 4, "crob")

@@ -1,0 +1,601 @@
+"""Checkpoints: whole whenever the process dies, refused when they are not what they seem, exact when they are."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from sivae_translate import checkpoint
+from sivae_translate.checkpoint import (
+    MAX_JSON,
+    atomic_directory,
+    flatten_optimizer,
+    load,
+    load_into,
+    save,
+    sweep,
+    unflatten_optimizer,
+    write_text_atomic,
+)
+from sivae_translate.errors import SivaeError
+
+ROOT = Path(checkpoint.__file__).parents[1]
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 1234\n"
+HTML = b"\n<!DOCTYPE html><html><body>Sign in</body></html>"
+
+
+def weights(value: float = 1.0) -> dict[str, Tensor]:
+    return {"w": torch.full((2, 3), value), "n": torch.tensor(7)}
+
+
+def saved(directory: Path, value: float = 1.0) -> Path:
+    save(directory, {"model": weights(value)}, {"config": {"value": value}})
+    return directory
+
+
+def value_of(directory: Path) -> float:
+    """What `saved` wrote; an error where tensors and JSON are of two saves."""
+    tensors, meta = load(directory, ["model"], ["config"])
+    assert tensors["model"]["w"].eq(meta["config"]["value"]).all()
+    return float(meta["config"]["value"])
+
+
+def error(call: Callable[..., Any], *args: Any) -> str:
+    with pytest.raises(SivaeError) as caught:
+        call(*args)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def load_error(directory: Path) -> str:
+    return error(load, directory, ["model"], ["config"])
+
+
+def listing(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def rewritten(directory: Path, name: str, data: bytes) -> None:
+    """Another content under this name, and no manifest to tell."""
+    (directory / name).write_bytes(data)
+    (directory / "manifest.json").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def umask() -> Iterator[int]:
+    before = os.umask(0o027)
+    yield 0o027
+    os.umask(before)
+
+
+class Canary:
+    """Unpickled, it leaves a file behind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    base = torch.arange(12.0).reshape(3, 4)
+    odd = {
+        "transposed": base.t(),
+        "slice": base[:, 1:3],
+        "expanded": base[:1].expand(5, 4),
+        "channels_last": torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        "tied": base,
+        "tied again": base,
+        "trained": nn.Parameter(torch.randn(3)),
+        "half": torch.randn(3).bfloat16(),
+        "scalar": torch.tensor(0.1, dtype=torch.float64),
+        "empty": torch.zeros(0, 3),
+        "bytes": torch.get_rng_state(),
+        "flag": torch.tensor([True, False]),
+    }
+    meta = {"config": {"name": "é\udcff", "list": [1, 2.5, None, True], "nested": {"x": 1e-7}}, "progress": {}}
+    save(tmp_path / "deep" / "run", {"model": odd, "nothing": {}}, meta)
+    tensors, loaded = load(tmp_path / "deep" / "run", ["model", "nothing"], ["config", "progress"])
+    assert loaded == meta and tensors["nothing"] == {}
+    assert tensors["model"].keys() == odd.keys()
+    for name, value in odd.items():
+        got = tensors["model"][name]
+        assert got.dtype == value.dtype and got.device.type == "cpu" and torch.equal(got, value), name
+        got.zero_()  # owned: neither a read-only view of the file nor the tensor that was saved
+    assert base.sum() == 66
+    assert listing(tmp_path / "deep" / "run") == {
+        "model.safetensors", "nothing.safetensors", "config.json", "progress.json", "manifest.json",
+    }  # fmt: skip
+    assert load(tmp_path / "deep" / "run", [], ["config"]) == ({}, {"config": meta["config"]})
+
+
+def test_a_checkpoint_copied_by_hand_needs_no_manifest(tmp_path: Path) -> None:
+    saved(tmp_path / "model")
+    (tmp_path / "model" / "manifest.json").unlink()
+    assert value_of(tmp_path / "model") == 1
+
+
+def test_a_replaced_checkpoint_holds_nothing_of_the_old(tmp_path: Path) -> None:
+    save(tmp_path / "model", {"model": weights(), "extra": weights()}, {"config": {}})
+    saved(tmp_path / "model", 2.0)
+    assert listing(tmp_path / "model") == {"model.safetensors", "config.json", "manifest.json"}
+    assert listing(tmp_path) == {"model"}
+    assert value_of(tmp_path / "model") == 2
+
+
+def test_a_link_is_followed_not_replaced(tmp_path: Path) -> None:
+    saved(tmp_path / "disk" / "model")
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "model")
+    saved(tmp_path / "link", 2.0)
+    assert (tmp_path / "link").is_symlink()
+    assert value_of(tmp_path / "link") == value_of(tmp_path / "disk" / "model") == 2
+
+
+def test_somebodys_folder_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "me.jpg").touch()
+    message = error(saved, tmp_path / "photos")
+    assert message == f"{tmp_path / 'photos'}: holds something else than a checkpoint, which saving would delete"
+    assert listing(tmp_path / "photos") == {"me.jpg"}
+    (tmp_path / "empty").mkdir()
+    assert value_of(saved(tmp_path / "empty")) == 1
+    (tmp_path / "file").touch()
+    assert error(saved, tmp_path / "file") == f"{tmp_path / 'file'}: not saved: Not a directory"
+
+
+def test_files_get_the_mode_of_the_umask(tmp_path: Path, umask: int) -> None:
+    with atomic_directory(tmp_path / "out") as stage:
+        (stage / "sub").mkdir()
+        safetensors.torch.save_file(weights(), stage / "sub" / "private.safetensors")
+        (stage / "sub" / "closed").touch(mode=0o600)
+    saved(tmp_path / "model")
+    write_text_atomic(tmp_path / "text", "x")
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(modes) == 6 and set(modes.values()) == {oct(0o640)}
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_block_that_raises_leaves_the_old_directory(tmp_path: Path, failure: type[BaseException]) -> None:
+    saved(tmp_path / "model")
+    with pytest.raises(failure), atomic_directory(tmp_path / "model") as stage:
+        assert re.fullmatch(rf"\.tmp-model-{os.getpid()}-[0-9a-f]{{8}}", stage.name)
+        (stage / "half").touch()
+        raise failure
+    assert listing(tmp_path) == {"model"}
+    assert value_of(tmp_path / "model") == 1
+
+
+def dies(folder: Path, call: str, at: int) -> None:
+    """Another process replaces `folder`/model, value 1 by 2, and dies at the n-th use of this os function."""
+    script = f"""
+        import os, sys
+        from pathlib import Path
+        sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]
+        from test_checkpoint import saved
+        real, left = os.{call}, [{at}]
+        def deadly(*args):
+            left[0] -= 1
+            if not left[0]:
+                os._exit(9)
+            return real(*args)
+        os.{call} = deadly
+        saved(Path({str(folder)!r}) / "model", 2.0)
+    """
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert ran.returncode == 9, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("call", "at", "left", "value"),
+    [
+        ("fsync", 1, {"model", ".tmp"}, 1),  # staged, not yet in place
+        ("rename", 1, {"model", ".tmp"}, 1),
+        ("rename", 2, {"model", ".tmp"}, 1),  # the old one is about to go aside
+        ("rename", 3, {".old-model", ".tmp"}, 1),  # it has, and nothing is in place
+        ("fsync", 5, {"model", ".old-model"}, 2),  # the new one is in place, the old one not yet deleted
+    ],
+)
+def test_a_process_that_dies_leaves_a_whole_checkpoint(
+    tmp_path: Path, call: str, at: int, left: set[str], value: float
+) -> None:
+    run, swept = tmp_path / "run", tmp_path / "swept"
+    saved(run / "model")
+    dies(run, call, at)
+    assert {re.sub(r"^(\.tmp)-model-.*", r"\1", name) for name in listing(run)} == left
+    assert value_of(run / "model") == value
+
+    shutil.copytree(run, swept)
+    sweep(swept)
+    assert listing(swept) == {"model"}
+    assert value_of(swept / "model") == value
+
+    saved(run / "model", 3.0)  # without sweeping
+    assert value_of(run / "model") == 3
+    assert not (run / ".old-model").exists()
+
+
+def test_a_directory_that_comes_back_while_it_is_replaced_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another process sweeps between the two renames."""
+    saved(tmp_path / "model")
+    rename = os.rename
+
+    def meddled(source: Path, target: Path) -> None:
+        rename(source, target)
+        if Path(target).name == ".old-model":
+            monkeypatch.setattr(os, "rename", rename)
+            rename(target, source)
+
+    monkeypatch.setattr(os, "rename", meddled)
+    saved(tmp_path / "model", 2.0)
+    assert value_of(tmp_path / "model") == 2 and listing(tmp_path) == {"model"}
+
+
+def test_a_checkpoint_replaced_while_it_is_read_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading finds the new JSON beside the old tensors, or nothing at all."""
+    saved(tmp_path / "model")
+    read = Path.read_bytes
+
+    def interrupted(path: Path) -> bytes:
+        if path.suffix == ".safetensors":
+            monkeypatch.setattr(Path, "read_bytes", read)
+            saved(tmp_path / "model", 2.0)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", interrupted)
+    assert value_of(tmp_path / "model") == 2
+
+
+def test_a_full_disk_says_so_and_keeps_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "model")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    big = {"model": {"w": torch.ones(1_000_000)}}
+    pattern = r"no space left on device: need about 5 MB, \d+ MB free at (.*); free some space or choose another --out"
+    for directory in (tmp_path / "model", tmp_path / "new"):
+        found = re.fullmatch(pattern, error(save, directory, big, {}))
+        assert found and found[1] == str(tmp_path)
+    monkeypatch.undo()
+    assert listing(tmp_path) == {"model"}
+    assert value_of(tmp_path / "model") == 1
+
+
+def test_a_failing_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(handle: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", broken)
+    assert error(saved, tmp_path / "model") == f"{tmp_path / 'model'}: not saved: Input/output error"
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path: Path, bad: float) -> None:
+    saved(tmp_path / "model")
+    broken = weights() | {"w": torch.tensor([1.0, bad])}
+    message = error(save, tmp_path / "model", {"model": broken}, {"config": {}})
+    assert message == f"{tmp_path / 'model'}: not saved: w holds NaN or infinity"
+    assert value_of(tmp_path / "model") == 1
+    rewritten(tmp_path / "model", "model.safetensors", safetensors.torch.save(broken))
+    assert load_error(tmp_path / "model") == f"{tmp_path / 'model/model.safetensors'}: w holds NaN or infinity"
+
+
+def torch_zip() -> bytes:
+    data = io.BytesIO()
+    torch.save(weights(), data)
+    assert zipfile.is_zipfile(data)
+    return data.getvalue()
+
+
+WHOLE = safetensors.torch.save(weights())
+NO_TENSORS = "truncated or corrupt: "
+PICKLE = "a pickle: we never unpickle, since a pickle can run any code: ask for the weights as safetensors"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (WHOLE[:4], NO_TENSORS),
+        (WHOLE[:40], NO_TENSORS),
+        (WHOLE[:-1], NO_TENSORS),
+        (WHOLE + b"\0", NO_TENSORS),
+        (b"\xff" * 100, NO_TENSORS),
+        ((1 << 40).to_bytes(8, "little") + b"{}", NO_TENSORS),
+        (WHOLE.replace(b"[2,3]", b"[3,3]"), NO_TENSORS),
+        (WHOLE.replace(b'"F32"', b'"F99"'), NO_TENSORS),
+        (safetensors.torch.save({"w": torch.zeros(2).to(torch.float8_e4m3fn)}), NO_TENSORS),
+        (b"\x80\x02\x00\x00\x00\x00\x00\x00{", NO_TENSORS),  # a truncated header of 640 bytes, no pickle
+        (LFS, "a git-lfs pointer, not the file itself: run git lfs pull"),
+        (HTML, "a web page, not the file itself: download it again"),
+        (torch_zip(), PICKLE),
+        *((pickle.dumps({"w": [1.0]}, protocol=protocol), PICKLE) for protocol in (2, 3, 4, 5)),
+    ],
+)
+@pytest.mark.parametrize("listed", [False, True])
+def test_what_is_no_safetensors_is_called_by_its_name(tmp_path: Path, data: bytes, reason: str, listed: bool) -> None:
+    path = saved(tmp_path / "model") / "model.safetensors"
+    path.write_bytes(data)
+    if not listed:
+        (tmp_path / "model" / "manifest.json").unlink()
+    elif reason == NO_TENSORS:
+        reason = "not the file that manifest.json lists: truncated, damaged or changed since saved"
+    message = load_error(tmp_path / "model")
+    assert message.startswith(f"{path}: {reason}")
+    assert reason == NO_TENSORS or message == f"{path}: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"{", "not JSON: Expecting property name"),
+        (b"\xff", "not JSON: 'utf-8' codec can't decode"),
+        (b"[" * 100_000, "not JSON: maximum recursion depth exceeded"),
+        (b"9" * 5000, "not JSON: Exceeds the limit"),
+        (b"[1]", "expected a JSON object, not list"),
+        (b"null", "expected a JSON object, not NoneType"),
+        (b'{"a": "' + b"x" * MAX_JSON + b'"}', "too large: more than 10 MB"),
+        (LFS, "a git-lfs pointer, not the file itself: run git lfs pull"),
+        (HTML, "a web page, not the file itself: download it again"),
+    ],
+)
+@pytest.mark.parametrize("name", ["config.json", "manifest.json"])
+def test_what_is_no_json_is_called_by_its_name(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
+    path = saved(tmp_path / "model") / name
+    if name == "config.json":
+        (tmp_path / "model" / "manifest.json").unlink()
+    path.write_bytes(data)
+    assert load_error(tmp_path / "model").startswith(f"{path}: {reason}")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize("place", [12, -3])
+def test_one_changed_byte_is_noticed(tmp_path: Path, name: str, place: int) -> None:
+    path = saved(tmp_path / "model") / name
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    assert load_error(tmp_path / "model") == (
+        f"{path}: not the file that manifest.json lists: truncated, damaged or changed since saved"
+    )
+
+
+@pytest.mark.parametrize(
+    ("manifest", "reason"),
+    [
+        ({"format": 2, "files": {}}, "format 2 is newer than 1, the one known here: update sivae-translate"),
+        ({"format": 99}, "format 99 is newer than 1, the one known here: update sivae-translate"),
+        ({"format": 0, "files": {}}, "not the manifest of a checkpoint"),
+        ({"format": "1", "files": {}}, "not the manifest of a checkpoint"),
+        ({"format": 1, "files": []}, "not the manifest of a checkpoint"),
+        ({"format": 1}, "not the manifest of a checkpoint"),
+        ({}, "not the manifest of a checkpoint"),
+    ],
+)
+def test_a_manifest_of_another_format_is_refused(tmp_path: Path, manifest: dict[str, Any], reason: str) -> None:
+    path = saved(tmp_path / "model") / "manifest.json"
+    path.write_text(json.dumps(manifest))
+    assert load_error(tmp_path / "model") == f"{path}: {reason}"
+
+
+@pytest.mark.parametrize("sums", [None, [], "x", {}, {"size": 5}])
+def test_a_file_that_the_manifest_does_not_list_is_refused(tmp_path: Path, sums: object) -> None:
+    path = saved(tmp_path / "model") / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert set(manifest["files"]) == {"model.safetensors", "config.json"}
+    manifest["files"]["model.safetensors"] = sums
+    path.write_text(json.dumps(manifest))
+    assert "model.safetensors: not the file that manifest.json lists" in load_error(tmp_path / "model")
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    assert load_error(tmp_path / "none") == f"{tmp_path / 'none'}: no such directory"
+    (tmp_path / "empty").mkdir()
+    assert load_error(tmp_path / "empty") == f"{tmp_path / 'empty'}: no model.safetensors"
+    saved(tmp_path / "model")
+    message = load_error(tmp_path / "model" / "model.safetensors")
+    assert message.endswith("/model.safetensors: not a directory; give the one that holds the checkpoint's files")
+    (tmp_path / "model" / "config.json").unlink()
+    (tmp_path / "model" / "config.json").mkdir()
+    assert load_error(tmp_path / "model") == f"{tmp_path / 'model'}: no config.json"
+    message = error(load, Path("x" * 5000), ["model"], [])
+    assert message.endswith("File name too long")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin", ".ckpt", ".pkl", ".safetensors"])
+def test_no_pickle_is_ever_run(tmp_path: Path, suffix: str) -> None:
+    canary = tmp_path / "canary"
+    data = pickle.dumps(Canary(canary))
+    pickle.loads(data)
+    canary.unlink()  # it would have run
+    directory = tmp_path / "model"
+    directory.mkdir()
+    (directory / f"model{suffix}").write_bytes(data)
+    message = load_error(directory)
+    if suffix == ".safetensors":
+        assert message == f"{directory}/model.safetensors: {PICKLE}"
+    else:
+        assert message == f"{directory}: no model.safetensors, but model{suffix}{PICKLE.removeprefix('a pickle')}"
+        direct = load_error(directory / f"model{suffix}")
+        assert direct == f"{directory}/model{suffix}: not a checkpoint{PICKLE.removeprefix('a pickle')}"
+    assert not canary.exists()
+
+
+def net() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+
+
+def test_tensors_go_into_the_module_that_they_come_from() -> None:
+    source, target = net(), net()
+    with torch.no_grad():
+        for parameter in source.parameters():
+            parameter.add_(1)
+    source(torch.randn(5, 3))  # moves the running statistics
+    load_into(target, source.state_dict(), "model")
+    for (name, value), other in zip(source.state_dict().items(), target.state_dict().values(), strict=True):
+        assert torch.equal(value, other), name
+    load_into(
+        target, {k: v.bfloat16() if v.is_floating_point() else v for k, v in source.state_dict().items()}, "model"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"0.bias": None}, "0.bias is missing"),
+        ({"9.bias": torch.zeros(1)}, "9.bias is unexpected"),
+        ({"0.bias": torch.zeros(5)}, "0.bias is float32 [5], expected float32 [4]"),
+        ({"0.bias": torch.zeros(4, dtype=torch.int8)}, "0.bias is int8 [4], expected float32 [4]"),
+        ({"1.num_batches_tracked": torch.tensor(1.0)}, "1.num_batches_tracked is float32 [], expected int64 []"),
+        ({"0.bias": None, "x": torch.zeros(1), "2.bias": torch.zeros(3)},
+         "0.bias is missing; x is unexpected; 2.bias is float32 [3], expected float32 [2]"),
+        ({f"x{i}": torch.zeros(1) for i in range(5)}, "; ".join(f"x{i} is unexpected" for i in range(5))),
+        ({f"x{i}": torch.zeros(1) for i in range(7)},
+         "; ".join(f"x{i} is unexpected" for i in range(5)) + "; and 2 more"),
+    ],
+)  # fmt: skip
+def test_tensors_that_do_not_fit_are_named_and_change_nothing(change: dict[str, Tensor | None], wrong: str) -> None:
+    module = net()
+    tensors = {name: value + 1 for name, value in module.state_dict().items()} | change
+    tensors = {name: value for name, value in tensors.items() if value is not None}
+    message = error(load_into, module, tensors, "runs/a: model")
+    assert message == f"runs/a: model: does not fit the model: {wrong}"
+    for name, value in net().state_dict().items():
+        assert torch.equal(module.state_dict()[name], value), name
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal to the last bit, types included."""
+    if isinstance(a, Tensor):
+        return isinstance(b, Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and bool(a == b)
+
+
+def steps(module: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(5):
+        optimizer.zero_grad()
+        module(torch.randn(6, 3, generator=generator)).square().sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"fused": True}, {"foreach": True}, {"amsgrad": True, "weight_decay": 0.1}],
+    ids=["plain", "fused", "foreach", "amsgrad"],
+)
+def test_an_optimizer_goes_on_as_if_never_interrupted(tmp_path: Path, options: dict[str, Any]) -> None:
+    def adam(module: nn.Sequential) -> torch.optim.Adam:
+        first, last = ({"params": module[i].parameters()} for i in (0, 2))
+        groups: list[dict[str, Any]] = [first, {**last, "lr": 1 / 3, "initial_lr": 0.1}]
+        return torch.optim.Adam(groups, lr=0.1, betas=(0.5, 0.9), **options)
+
+    module = net()
+    optimizer = adam(module)
+    steps(module, optimizer, 1)
+    tensors, meta = flatten_optimizer(optimizer.state_dict())
+    assert all(re.fullmatch(r"state\.\d\.(step|exp_avg|exp_avg_sq|max_exp_avg_sq)", name) for name in tensors)
+    save(tmp_path / "state", {"model": module.state_dict(), "optimizer": tensors}, {"optimizer": meta})
+
+    loaded, metas = load(tmp_path / "state", ["model", "optimizer"], ["optimizer"])
+    state = unflatten_optimizer(loaded["optimizer"], metas["optimizer"])
+    assert same(state, optimizer.state_dict())
+    resumed = net()
+    load_into(resumed, loaded["model"], "model")
+    other = adam(resumed)
+    other.load_state_dict(state)
+    steps(module, optimizer, 2)
+    steps(resumed, other, 2)
+    assert same(resumed.state_dict(), module.state_dict())
+    assert same(other.state_dict(), optimizer.state_dict())
+
+
+def test_an_optimizer_that_has_not_started_and_one_with_scalars_round_trip() -> None:
+    fresh = torch.optim.Adam(net().parameters()).state_dict()
+    scalar = {**fresh, "state": {0: {"step": 3, "mu": 0.1, "none": None, "a.b": torch.ones(2)}, 2: {"mu": 1.0}}}
+    for state in (fresh, scalar):
+        tensors, meta = flatten_optimizer(state)
+        assert same(unflatten_optimizer(tensors, json.loads(json.dumps(meta))), state)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "meta"),
+    [
+        ({}, {}),
+        ({}, {"scalars": {}, "param_groups": 3}),
+        ({}, {"scalars": {}, "param_groups": [3]}),
+        ({}, {"scalars": [], "param_groups": []}),
+        ({"w": torch.ones(1)}, {"scalars": {}, "param_groups": []}),
+        ({"state.x.step": torch.ones(1)}, {"scalars": {}, "param_groups": []}),
+    ],
+)
+def test_what_is_no_optimizer_state_is_refused(tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    assert error(unflatten_optimizer, tensors, meta) == "not the state of an optimizer"
+
+
+def test_sweep_removes_the_stages_of_the_dead_alone(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    dead = int(ended.stdout)
+    stages = {
+        f".tmp-model-{dead}-0123abcd": False,
+        f".tmp-a-b-1-{dead}-0123abcd": False,
+        f".tmp-model-{os.getpid()}-0123abcd": False,  # left by a process that had our id in a container of its own
+        f".tmp-model-{os.getppid()}-0123abcd": True,
+        f".tmp-model-{dead}": True,
+        ".tmp-notes": True,
+        f"tmp-model-{dead}-0123abcd": True,
+    }
+    for name in stages:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    (tmp_path / f".tmp-log.json-{dead}-0123abcd").touch()
+    (tmp_path / ".old-notes").touch()
+    sweep(tmp_path)
+    assert listing(tmp_path) == {name for name, stays in stages.items() if stays} | {".old-notes"}
+
+
+def test_text_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.json"
+    write_text_atomic(path, "old")
+    write_text_atomic(path, "neu: é\r\n")
+    assert path.read_bytes() == "neu: é\r\n".encode()
+    with pytest.raises(UnicodeEncodeError):
+        write_text_atomic(path, "x" * 100_000 + "\udcff")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="full"):
+        write_text_atomic(path, "new")
+    assert listing(tmp_path) == {"log.json"}
+    assert path.read_bytes() == "neu: é\r\n".encode()
