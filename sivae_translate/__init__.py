@@ -1,9 +1,9 @@
 """Unpaired image translation with Soft-IntroVAE and a content/style split.
 
-    from sivae_translate import Translator
+from sivae_translate import Translator
 
-    translator = Translator.from_pretrained("runs/cars/model")
-    image = translator("photo.jpg", style="reference.jpg")
+translator = Translator.from_pretrained("runs/cars/model")
+image = translator("photo.jpg", style="reference.jpg")
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def write_text_atomic(path: Path, text: str) -> None:
     path = Path(path).resolve()
     stage = _stage(path)
     try:
-        with stage.open("x", encoding="utf-8", newline="") as file:
+        with stage.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

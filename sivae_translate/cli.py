@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +26,7 @@ app = typer.Typer(
 
 START, WORK, JUDGE, HELP = "Start here", "Train and translate", "Judge", "Look up"
 SOME_FAILED = 3
+PICTURES = (".png", ".jpg", ".webp")
 
 
 class Terminal:
@@ -72,19 +76,45 @@ class Terminal:
 def terminal() -> Iterator[Terminal]:
     """A terminal for one command; what people can mend is one line on stderr and an exit code, never a traceback."""
     screen = Terminal()
+
+    def fail(message: str, exit_code: int) -> typer.Exit:
+        screen.close()
+        print(f"error: {_printable(message)}", file=sys.stderr)
+        return typer.Exit(exit_code)
+
     try:
-        yield screen
+        with _signals_interrupt():
+            yield screen
     except SivaeError as error:
-        screen.close()
-        print(f"error: {_printable(str(error))}", file=sys.stderr)
-        raise typer.Exit(error.exit_code) from None
+        raise fail(str(error), error.exit_code) from None
+    except KeyboardInterrupt as error:
+        raise fail("interrupted", 128 + (error.args[0] if error.args else signal.SIGINT)) from None
+    except BrokenPipeError:  # `| head` has seen enough; Typer ends quietly
+        raise
     except OSError as error:
-        screen.close()
         where = f" ({error.filename})" if error.filename else ""
-        print(f"error: {_printable(f'{error.strerror or error}{where}')}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        fix = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
+        raise fail(f"{error.strerror or error}{where}{fix}", 1) from None
     finally:
         screen.close()
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP as KeyboardInterrupt(number), so that whatever is half done cleans up after itself."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt(number)
+
+    main_thread = threading.current_thread() is threading.main_thread()
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if main_thread and hasattr(signal, name)]
+    heeded = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores one
+    before = {number: signal.signal(number, interrupt) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _printable(text: str) -> str:
@@ -94,7 +124,7 @@ def _printable(text: str) -> str:
 
 def _say(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 Domains = Annotated[Path, typer.Option("--domains", help="Folder with a sub-folder of images per domain.")]
@@ -189,8 +219,9 @@ def sample(
     with terminal() as screen:
         from sivae_translate.evaluation.pictures import contact_sheet
 
+        path = _new_picture(out)
         pictures = _load(model, device, screen).sample(count, domain=domain, seed=seed)
-        contact_sheet(pictures).save(_new_file(out))
+        contact_sheet(pictures).save(path)
         _say(f"{count} samples in {out}")
 
 
@@ -222,10 +253,10 @@ def check(
     """Look at a folder before training: domains, counts, sizes, bad files, warnings."""
     with terminal() as screen:
         from sivae_translate.data.domains import check as check_domains
-        from sivae_translate.data.domains import find_domains
+        from sivae_translate.data.domains import find_domains, report_lines
 
         report = check_domains(find_domains(root), _counts(screen, "images"))
-        for line in report.lines():
+        for line in report_lines(report):
             _say(line)
     if report.bad:
         raise typer.Exit(SOME_FAILED)
@@ -315,9 +346,11 @@ def _newest_run() -> Path:
     return models[-1].parent.parent
 
 
-def _new_file(path: Path) -> Path:
+def _new_picture(path: Path) -> Path:
     if path.is_dir():
         raise UsageError(f"{path} is a folder: expected a file to write; choose another with --out")
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"{path}: expected a name that ends in {' or '.join(PICTURES)}; choose another with --out")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class SivaeError(Exception):
-    """Something went wrong that a person can mend. The command line prints the message alone and exits with `exit_code`."""
+    """Something a person can mend. The command line prints the message alone and exits with `exit_code`."""
 
     exit_code = 1
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
+from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 
+from sivae_translate.checkpoint import write_text_atomic
 from sivae_translate.data.domains import list_images, shown
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import SivaeError, UsageError
@@ -28,6 +33,9 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "jpg": {"quality": 95},
     "webp": {"quality": 95},
 }
+MANIFEST = "manifest.jsonl"
+ROW = b'{"input": '  # how each of its lines begins
+HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # of the disk: no other output would fare better
 
 
 @dataclass(frozen=True)
@@ -71,37 +79,37 @@ def translate_folder(
         batch: images translated at a time.
 
     Returns:
-        The counts. `out/manifest.jsonl` has a row per input and target: input, target, output, status, reason.
+        The counts. `out/manifest.jsonl` has a row per input and target: input, target, output (below `out`), status,
+        reason.
 
     Raises:
-        UsageError: nothing has been written.
+        UsageError: nothing has been translated.
         SivaeError: the disk is full; what was written is whole, and the next call goes on.
     """
     targets = list(find_targets(translator, to, style))
     outputs = plan(source, out, format)
     job = fingerprint(translator, targets, format)
-    manifest = Manifest(out / "manifest.jsonl", job)
     written = skipped = failed = 0
     try:
-        with manifest, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with open_manifest(out, job) as manifest, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for start in range(0, len(outputs), batch):
-                rows = list(translate_batch(translator, targets, out, outputs[start : start + batch], manifest, pool))
-                for row in rows:
-                    manifest.add(row)
-                written += sum(row["status"] == "ok" for row in rows)
-                failed += sum(row["status"] == "failed" for row in rows)
+                for ok in translate_batch(translator, targets, out, outputs[start : start + batch], manifest, pool):
+                    written += ok
+                    failed += not ok
                 done = min(start + batch, len(outputs))
                 skipped = done * len(targets) - written - failed
                 if screen:
                     screen.step(done / len(outputs), f"{done:,} of {len(outputs):,} images")
     except OSError as error:
-        raise SivaeError(f"cannot write to {out}: {error.strerror}; run the same command again to go on") from None
-    return Summary(written, skipped, failed, manifest.path)
+        reason = error.strerror or error
+        raise SivaeError(f"cannot write to {out} ({reason}): mend that and run the same command again") from None
+    return Summary(written, skipped, failed, out / MANIFEST)
 
 
 def find_targets(translator: Translator, to: list[str] | None, style: Path | None) -> Iterator[Target]:
     from sivae_translate.translator import references
 
+    translator.require_style()
     if style is not None:
         if to:
             raise UsageError("--to and --style both given: expected one of them")
@@ -123,18 +131,20 @@ def plan(source: Path, out: Path, format: str) -> list[tuple[Path, Path]]:
         raise UsageError(f"format {format!r}: expected one of {', '.join(SAVE_OPTIONS)}")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file: expected a folder for the translations; choose another with --out")
-    inside, base = out.resolve(), source if source.is_dir() else source.parent
-    if inside == base.resolve():
+    base = source if source.is_dir() else source.parent
+    inside, real = out.resolve(), base.resolve()
+    if inside == real:
         raise UsageError(f"{out} is where the inputs are, and they are never overwritten: choose another with --out")
-    inputs = [path for path in list_images(source) if inside not in path.absolute().parents]
+    inputs = [path for path in list_images(source) if inside not in (real / path.relative_to(base)).parents]
     if not inputs:
         raise UsageError(f"{shown(source)} holds no image: expected an image or a folder of images")
     taken: set[str] = set()
     planned = []
     for path in inputs:
         output = path.relative_to(base).with_suffix(f".{format}")
-        if str(output).lower() in taken:  # photo.jpg beside photo.png: the second keeps its suffix in the name
-            output = output.with_name(f"{path.name}.{format}")
+        name = path.name
+        while str(output).lower() in taken:  # photo.jpg beside photo.png: the second keeps its suffix in the name
+            output = output.with_name(name := f"{name}.{format}")
         taken.add(str(output).lower())
         planned.append((path, output))
     return planned
@@ -155,8 +165,8 @@ def translate_batch(
     planned: list[tuple[Path, Path]],
     manifest: Manifest,
     pool: ThreadPoolExecutor,
-) -> Iterator[dict[str, str]]:
-    """Translate these inputs to every target that is not done; a row for each, failures too."""
+) -> Iterator[bool]:
+    """Translate these inputs to every target that is not done; for each, whether it went well. All get their row."""
     wanted = [
         (path, [(target, out / target.folder / output) for target in targets if not manifest.has(path, target)])
         for path, output in planned
@@ -173,7 +183,8 @@ def translate_batch(
 
     for (path, todo), x in zip(wanted, pool.map(read, [path for path, _ in wanted]), strict=True):
         if isinstance(x, UnreadableImage):
-            yield from (row(path, target, None, str(x)) for target, _ in todo)
+            for target, output in todo:
+                yield manifest.add(path, target, output, str(x))
         else:
             images.append(x)
             readable.append((path, todo))
@@ -182,79 +193,108 @@ def translate_batch(
     x = torch.cat(images)
     for target in targets:
         chosen = [(i, path, output) for i, (path, todo) in enumerate(readable) for t, output in todo if t is target]
-        pictures = translator.to_pictures(translator.translate(x[[i for i, *_ in chosen]], target.style)) if chosen else []
-        saved = pool.map(save, pictures, [output for *_, output in chosen])
-        for (_, path, output), reason in zip(chosen, saved, strict=True):
-            yield row(path, target, output if reason is None else None, reason)
+        if not chosen:
+            continue
+        pictures = translator.to_pictures(translator.translate(x[[i for i, *_ in chosen]], target.style))
+        outputs = [output for *_, output in chosen]
+        try:
+            for (_, path, output), reason in zip(chosen, pool.map(stage, pictures, outputs), strict=True):
+                ok = manifest.add(path, target, output, reason)
+                if ok:  # only now, lest a killed run leave an output without a row
+                    os.replace(staged(output), output)
+                yield ok
+        finally:
+            for output in outputs:
+                with suppress(OSError):
+                    staged(output).unlink()
 
 
-def save(picture: Image.Image, output: Path) -> str | None:
-    """Write a picture under its final name only once it is whole; the reason where it must not be written."""
-    if output.exists():
-        return "an output of this name exists and is not from this job"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    stage = output.with_name(f".tmp-{os.getpid()}-{output.name}")
+def stage(picture: Image.Image, output: Path) -> str | None:
+    """Write a picture, whole, beside where it will be; the reason where that cannot or must not be done."""
+    format = output.suffix[1:]
+    data = io.BytesIO()  # Pillow's own writing does not always tell why the disk refused
+    picture.save(data, format.replace("jpg", "jpeg"), **SAVE_OPTIONS[format])
     try:
-        format = output.suffix[1:].replace("jpg", "jpeg")
-        picture.save(stage, format=format, **SAVE_OPTIONS[output.suffix[1:]])
-        os.replace(stage, output)
-    finally:
-        stage.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            output.lstat()  # raises for a name too long; exists() may not
+            return "an output of this name exists and is not from this job"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        staged(output).write_bytes(data.getvalue())
+    except OSError as error:
+        if error.errno in HOPELESS:
+            raise
+        return str(error.strerror).lower()
     return None
 
 
-def row(path: Path, target: Target, output: Path | None, reason: str | None) -> dict[str, str]:
-    status = "ok" if reason is None else "failed"
-    return {
-        "input": str(path),
-        "target": target.name,
-        "output": str(output or ""),
-        "status": status,
-        "reason": reason or "",
-    }
+def staged(output: Path) -> Path:
+    """Where an output lies until it is whole; a short name, and always the same, so that none is left behind."""
+    return output.with_name(f".tmp-{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]}")
 
 
 class Manifest:
-    """`manifest.jsonl`: a header naming the job in every row; finished rows of an earlier call are kept, failures retried.
+    """`manifest.jsonl` while it grows; see `open_manifest`."""
 
-    Raises:
-        UsageError: the folder holds translations by another model, style or format.
-    """
-
-    def __init__(self, path: Path, job: str) -> None:
-        self.path, self.job = path, job
-        self.done: set[tuple[str, str]] = set()
-        self.file: TextIO | None = None
-        kept = []
-        for line in path.read_text().splitlines() if path.exists() else []:
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # the last line of a killed run
-            if entry.get("job") != job:
-                raise UsageError(
-                    f"{path.parent} holds translations by another model, style or format: choose another with --out"
-                )
-            if entry["status"] == "ok" and Path(entry["output"]).exists():
-                kept.append(line)
-                self.done.add((entry["input"], entry["target"]))
-        self.kept = kept
+    def __init__(self, folder: Path, job: str, done: set[tuple[str, str]], file: TextIO) -> None:
+        self.folder, self.job, self.done, self.file = folder, job, done, file
 
     def has(self, path: Path, target: Target) -> bool:
-        return (str(path), target.name) in self.done
+        return (os.path.abspath(path), target.name) in self.done
 
-    def __enter__(self) -> Manifest:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = self.path.open("w")
-        self.file.writelines(f"{line}\n" for line in self.kept)
-        self.kept = []
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self.file is not None
-        self.file.close()
-
-    def add(self, entry: dict[str, str]) -> None:
-        assert self.file is not None
-        self.file.write(json.dumps(entry | {"job": self.job}) + "\n")
+    def add(self, path: Path, target: Target, output: Path, reason: str | None) -> bool:
+        """A row; whether it is a good one."""
+        ok = reason is None
+        row = {
+            "input": os.path.abspath(path),
+            "target": target.name,
+            "output": output.relative_to(self.folder).as_posix() if ok else "",
+            "status": "ok" if ok else "failed",
+            "reason": reason or "",
+            "job": self.job,
+        }
+        self.file.write(json.dumps(row) + "\n")
         self.file.flush()
+        return ok
+
+
+@contextmanager
+def open_manifest(folder: Path, job: str) -> Iterator[Manifest]:
+    """The manifest of a job in this folder, for this process alone. Rows of an earlier call are kept where the output
+    is there; failures go, to be retried.
+
+    Raises:
+        UsageError: the folder holds translations by another model, style or format, or another process is at work.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / MANIFEST
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            done = keep_finished(path, job)
+            with path.open("a") as file:
+                yield Manifest(folder, job, done, file)
+    except Timeout:
+        raise UsageError(f"another process is translating into {folder}: choose another with --out") from None
+
+
+def keep_finished(path: Path, job: str) -> set[tuple[str, str]]:
+    """(input, target) of the finished rows, which are all that stays in the file."""
+    done, kept = set(), []
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            same, ok = entry["job"] == job, entry["status"] == "ok"
+            key, output = (entry["input"], entry["target"]), path.parent / entry["output"]
+        except (ValueError, KeyError, TypeError):
+            if number == len(lines) and line.startswith(ROW[: len(line)]):
+                break  # cut short when the run was killed
+            raise UsageError(f"{path} is no manifest of translations: choose another folder with --out") from None
+        if not same:
+            raise UsageError(
+                f"{path.parent} holds translations by another model, style or format: choose another with --out"
+            )
+        if ok and output.exists():
+            done.add(key)
+            kept.append(json.dumps(entry) + "\n")
+    write_text_atomic(path, "".join(kept))
+    return done

@@ -68,7 +68,11 @@ class Translator:
         return self
 
     def __call__(
-        self, images: Picture | Sequence[Picture], *, to: str | None = None, style: Picture | Sequence[Picture] | None = None
+        self,
+        images: Picture | Sequence[Picture],
+        *,
+        to: str | None = None,
+        style: Picture | Sequence[Picture] | None = None,
     ) -> Any:
         """The images' content in the style of a domain, or of a reference image.
 
@@ -91,20 +95,24 @@ class Translator:
 
     def style_of(self, *, to: str | None = None, style: Picture | Sequence[Picture] | None = None) -> Tensor:
         """The style `[S]` of a domain (its prior's mean) or of references (the mean over them); see `__call__`."""
-        if not self.model.style_size:
-            raise UsageError("this model has a single latent and cannot translate: train one with --recipe style")
+        self.require_style()
         if (to is None) == (style is None):
             raise UsageError("expected one of to='DOMAIN' and style=IMAGE")
         if style is not None:
-            codes = self.encode(style).style
-            assert codes is not None
-            return codes.mean(0)
+            items = each(style)
+            codes = [self.encode(items[i : i + 32]).style for i in range(0, len(items), 32)]  # there may be thousands
+            return torch.cat([code for code in codes if code is not None]).mean(0)
         if to not in self.domains:
             raise UsageError(f"no domain {to!r} in this model: {did_you_mean(str(to), list(self.domains))}")
         label = torch.tensor([self.domains.index(to)], device=self.device)
         prior = self.model.prior(label).style
         assert prior is not None
         return prior.mean[0]
+
+    def require_style(self) -> None:
+        """Raise UsageError where there is no style to translate with."""
+        if not self.model.style_size:
+            raise UsageError("this model has a single latent and cannot translate: train one with --recipe style")
 
     @torch.no_grad()
     def translate(self, x: Tensor, style: Tensor) -> Tensor:
@@ -142,12 +150,7 @@ class Translator:
 
     def prepare(self, images: Picture | Sequence[Picture]) -> Tensor:
         """Images of any kind -> float32 `[B, 3, H, W]` in [0, 1] in the model's frame, on its device."""
-        if isinstance(images, Tensor) and images.ndim == 4:
-            images = list(images)
-        items = images if isinstance(images, list | tuple) else [images]
-        if not items:
-            raise UsageError("no image given: expected one or more")
-        x = torch.stack([self._prepare_one(item) for item in items])
+        x = torch.stack([self._prepare_one(item) for item in each(images)])
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
 
     def _prepare_one(self, image: Any) -> Tensor:
@@ -156,12 +159,14 @@ class Translator:
                 raise UsageError(
                     f"a tensor of shape {tuple(image.shape)}, {image.dtype}: expected floats [3, H, W] in [0, 1]"
                 )
+            image = image.detach().float().cpu().clamp(0, 1)
             if image.shape[1:] == (self.frame.size, self.frame.size):
-                return image.float().cpu()
-            image = to_pil_image(image.float().cpu().clamp(0, 1))
+                return image
+            image = self.to_pictures(image[None])[0]
         if isinstance(image, np.ndarray):
-            if image.dtype != np.uint8 or image.ndim not in (2, 3):
-                raise UsageError(f"an array of shape {image.shape}, {image.dtype}: expected uint8 [H, W, 3]")
+            if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] not in ((), (3,), (4,)):
+                expected = "uint8 [H, W] or [H, W, 3 or 4]"
+                raise UsageError(f"an array of shape {image.shape}, {image.dtype}: expected {expected}")
             image = Image.fromarray(image)
         if isinstance(image, Image.Image):
             pixels = np.asarray(to_rgb(image, self.frame.background))
@@ -177,6 +182,15 @@ class Translator:
         """`[B, 3, H, W]` in [0, 1] -> PIL images, rounded to 8 bits."""
         pixels = (x * 255).round().byte().cpu()
         return [to_pil_image(image) for image in pixels]
+
+
+def each(images: Picture | Sequence[Picture]) -> Sequence[Any]:
+    """One image or several, as a sequence. Raises UsageError where it is empty."""
+    several = isinstance(images, list | tuple) or (isinstance(images, Tensor) and images.ndim == 4)
+    items: Sequence[Any] = list(images) if several else [images]  # type: ignore[arg-type]
+    if not items:
+        raise UsageError("no image given: expected one or more")
+    return items
 
 
 def references(path: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,7 @@ class Images(Dataset[tuple[np.ndarray, int]]):
         self.domains = domains.without(bad)
         if not self.domains.sources:
             reasons = f"{bad[0].path}: {bad[0].reason}" if bad else "it is empty"
-            raise UsageError(f"no image in {domains.root} can be read ({reasons}): expected at least one JPEG, PNG, ...")
+            raise UsageError(f"no image in {domains.root} can be read ({reasons}): expected a JPEG or PNG at least")
         self.pixels = np.stack(pixels) if self.in_memory else None
 
     def _decode_all(self, progress: Callable[[int, int], None] | None) -> tuple[list[np.ndarray], list[Bad]]:
@@ -140,10 +141,10 @@ def collate(rows: list[tuple[np.ndarray, int]]) -> tuple[Tensor, Tensor]:
 
 
 def batches(images: Images, sampler: PairSampler, *, workers: int | None, device: torch.device) -> Iterator[Batch]:
-    """The stream, on `device`, as float32 in [0, 1]. `workers` None: none where images lie in memory, else one a core."""
+    """The stream, on `device`, float32 in [0, 1]. `workers` None: none where images lie in memory, else one a core."""
     if workers is None:
         workers = 0 if images.in_memory else min(8, os.cpu_count() or 1)
-    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         images,
         batch_sampler=sampler,  # type: ignore[arg-type]
         collate_fn=collate,

@@ -199,6 +199,20 @@ def check(domains: Domains, progress: Callable[[int, int], None] | None = None) 
     return Check(rows, tuple(bad), tuple(warnings))
 
 
+def report_lines(report: Check) -> list[str]:
+    """A check as lines of text: a table of the domains, then bad files, then warnings."""
+    names = [shown(row.name) for row in report.rows]
+    width = max(6, *(len(name) for name in names))
+    lines = [f"{'domain':{width}}   images   bad   smallest     median    largest   kinds"]
+    for name, row in zip(names, report.rows, strict=True):
+        sizes = "".join(f"{f'{w}x{h}':>11}" for w, h in (row.smallest, row.median, row.largest))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in row.kinds.items())
+        lines.append(f"{name:{width}} {row.count:8,} {row.bad:5,}{sizes}   {kinds}".rstrip())
+    lines.append(f"{len(names):,} domains, {sum(row.count for row in report.rows):,} images")
+    lines += [f"bad: {shown(bad.path)}: {bad.reason}" for bad in report.bad]
+    return lines + [f"warning: {warning}" for warning in report.warnings]
+
+
 def shown(path: str | Path) -> str:
     """A name fit for one line of any terminal: newlines, control characters and undecodable bytes as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))

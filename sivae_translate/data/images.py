@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageColor
+from PIL import ExifTags, Image, ImageCms
 
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 
@@ -43,14 +43,6 @@ Colour = tuple[int, int, int]
 
 class UnreadableImage(SivaeError):  # noqa: N818 - says what the file is, as FileNotFound would
     """This file gives no pixels. The message is the reason alone, such as "truncated": the caller knows the path."""
-
-
-def colour(name: str) -> Colour:
-    """ "white", "#ffffff", ... -> RGB 0..255. Raises UsageError for no such colour."""
-    try:
-        return ImageColor.getrgb(name)[:3]
-    except ValueError:
-        raise UsageError(f"no such colour: {name!r}; expected a name such as 'white', or '#rrggbb'") from None
 
 
 def read_image(path: str | Path, *, background: Colour = BACKGROUND, min_side: int | None = None) -> np.ndarray:

@@ -31,7 +31,7 @@ def read_pairs(file: Path, root: Path) -> list[dict[str, Path]]:
         UsageError: no such file, other columns, no row, or a row that leads out of `root` or to no file.
     """
     try:
-        with file.open(newline="") as lines:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
             rows, columns = list(reader), reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -72,8 +72,12 @@ def evaluate_pairs(
         first pairs: content, style, output, truth.
 
     Raises:
+        UsageError: a model with a single latent, or the images themselves are in `out`; nothing has been written.
         SivaeError: an image that cannot be read; a pair left out would change the figure.
     """
+    translator.require_style()
+    if out.resolve() in {path.resolve().parent for pair in pairs for path in pair.values()}:
+        raise UsageError(f"{out} is where the images are, and they are never overwritten: choose another with --out")
     out.mkdir(parents=True, exist_ok=True)
     scores: dict[str, list[Score]] = {"output": [], "copy_content": [], "copy_style": []}
     shown: list[list[np.ndarray]] = []
@@ -83,8 +87,7 @@ def evaluate_pairs(
             [load(row[column], translator) for row in rows] for column in ("content", "style", "target")
         )
         codes = translator.encode(list(style)).style
-        if codes is None:
-            raise UsageError("this model has a single latent and cannot translate: train one with --recipe style")
+        assert codes is not None
         pictures = translator.to_pictures(translator.translate(translator.prepare(list(content)), codes))
         for i, picture in enumerate(pictures):
             picture.save(out / f"{start + i:06d}.png")
@@ -113,4 +116,3 @@ def load(path: Path, translator: Translator) -> np.ndarray:
         return fit(read_image(path, background=frame.background), frame.size, frame.fit, frame.background)
     except UnreadableImage as error:
         raise SivaeError(f"cannot read {path}: {error}") from None
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -49,7 +51,7 @@ class Encoder(nn.Module):
         self.patch = patch
         kernel = 5 if patch == 1 else 3
         self.stem = nn.Conv2d(3 * patch**2, widths[0], kernel, padding=kernel // 2)
-        self.blocks = nn.ModuleList(ResidualBlock(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.blocks = nn.ModuleList(ResidualBlock(a, b) for a, b in pairwise(widths))
         self.resolutions = [size // patch >> level for level in range(len(widths))]
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:

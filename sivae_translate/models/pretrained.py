@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from sivae_translate import checkpoint
@@ -52,11 +52,21 @@ def load_model(directory: Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
     config = meta["config"]
     try:
         frame = Frame(config["frame"]["size"], config["frame"]["fit"], tuple(config["frame"]["background"]))
-        model = build_model(config["model"], tuple(config["domains"]), frame.size)
-    except (KeyError, TypeError, ValueError) as error:
+        model = build_model(config["model"], checked_names(config["domains"]), frame.size)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise SivaeError(
             f"{directory / 'config.json'} describes no model this version can build ({error!r}): expected one written "
             f"by sivae-translate, of the kinds {', '.join(MODELS)}"
         ) from None
     checkpoint.load_into(model, tensors["model"], str(directory / "model.safetensors"))
     return model.eval().requires_grad_(False), config["model"], frame
+
+
+def checked_names(domains: Any) -> tuple[str, ...]:
+    """The domains of a config, each fit to name the folder its translations go to; ValueError for any that is not."""
+    if not isinstance(domains, list) or not domains or len(set(domains)) < len(domains):
+        raise ValueError("domains: must be a list of names, each once")
+    for name in domains:
+        if PurePath(name).name != name or name == ".." or "\0" in name:
+            raise ValueError(f"domains: {name!r} is not the name of a folder")
+    return tuple(domains)

@@ -9,4 +9,4 @@ Objective = SoftIntroVAE | VAE
 
 OBJECTIVES: dict[str, type[SoftIntroVAE] | type[VAE]] = {"soft-introvae": SoftIntroVAE, "vae": VAE}
 
-__all__ = ["OBJECTIVES", "Objective", "SoftIntroVAE", "VAE"]
+__all__ = ["OBJECTIVES", "VAE", "Objective", "SoftIntroVAE"]

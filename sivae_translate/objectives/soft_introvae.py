@@ -104,13 +104,13 @@ class SoftIntroVAE:
             again = squared_error(fakes.detach(), model.decode(draw(q_fake, generator).detach()))
             loss = loss + self.gamma_r * scale * self.beta_rec * again.mean()
         names = ("kl_rec", "kl_fake", "kl_swap")
-        terms = {name: part.mean() for name, part in zip(names, kl_fake.split(n), strict=False)}
+        terms = {name: part.mean() for name, part in zip(names, torch.split(kl_fake, n), strict=False)}
         yield Round(("decoder",), loss, terms | {"gap": kl_fake.mean() - kl.mean()})
 
     def generated(
         self, model: Any, batch: Batch, z: Code, n: int, generator: torch.Generator
     ) -> tuple[Code, torch.Tensor]:
-        """Codes of the samples and, where there is a style, translations; and the domains of rec, samples, translations.
+        """Codes of samples and, where there is a style, translations; the domains of rec, samples, translations.
 
         Each kind has n rows. A translation takes the content of a row and the style of the next pair's.
         """

@@ -137,10 +137,11 @@ class Players:
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of the weights, the decay growing to `decay` so that short runs forget their start."""
+    """An exponential moving average of the weights; the decay grows to `decay`, so short runs forget their start."""
 
     def average(averaged: Any, current: Any, count: Tensor | int) -> None:
         n = int(count)
-        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, count)
+        step = get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))  # type: ignore[no-untyped-call]
+        step(averaged, current, count)
 
     return AveragedModel(model, multi_avg_fn=average)

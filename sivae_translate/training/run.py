@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, set_seed
 from filelock import FileLock, Timeout
 
 from sivae_translate import checkpoint
 from sivae_translate.data.batches import Images, PairSampler, batches, collate
 from sivae_translate.data.domains import Domains, find_domains, shown
-from sivae_translate.data.images import colour
 from sivae_translate.data.transforms import Augment
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.models import MODELS, Autoencoder
@@ -66,14 +66,15 @@ def named(
     section: str, table: Mapping[str, Any], settings: dict[str, Any], given: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """A section's settings with all defaults of the class that its name stands for in the table."""
-    name = settings.get("name")
+    name = str(settings.get("name"))
     if name not in table:
-        raise UsageError(f"{section}.name = {name!r}: no such {section}; {did_you_mean(str(name), list(table))}")
+        raise UsageError(f"{section}.name = {name!r}: no such {section}; {did_you_mean(name, list(table))}")
     return {"name": name, **bind(section, table[name], settings, given=given)}
 
 
 def build_objective(recipe: Recipe) -> Objective:
-    return build("objective", OBJECTIVES[recipe.objective["name"]], recipe.objective)
+    objective: Objective = build("objective", OBJECTIVES[recipe.objective["name"]], recipe.objective)  # type: ignore[assignment]
+    return objective
 
 
 def pick_device(device: str) -> str:
@@ -83,7 +84,7 @@ def pick_device(device: str) -> str:
     kind, _, index = device.partition(":")
     present = {
         "cpu": not index,
-        "cuda": torch.cuda.is_available() and (not index or index.isdigit() and int(index) < torch.cuda.device_count()),
+        "cuda": torch.cuda.is_available() and (not index or index in map(str, range(torch.cuda.device_count()))),
         "mps": torch.backends.mps.is_available() and not index,
     }
     if not present.get(kind):
@@ -136,25 +137,33 @@ def train(
         recipe = load_recipe(recipe, set)
     recipe, device = resolve(recipe), pick_device(device)
     precision = pick_precision(recipe.training.precision, device)
-    run = prepare_directory(Path(out))
     found = find_domains(domains)
-    if device.startswith("cuda:"):
-        torch.cuda.set_device(device)
-    accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
+    run = prepare_directory(Path(out), Path(domains))
+    accelerator = new_accelerator(device, precision)
     lock = FileLock(run / ".lock", timeout=0)
     if accelerator.is_main_process:
         try:
             lock.acquire()
         except Timeout:
-            raise UsageError(f"another process is training in {run}: expected a run of its own; add --out OTHER") from None
+            raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
     try:
         return Run(run, recipe, found, accelerator, screen or Silent()).train()
     finally:
         lock.release()
 
 
-def prepare_directory(run: Path) -> Path:
-    """The run's directory, made and found writable; stages of a killed run swept away."""
+def new_accelerator(device: str, precision: str) -> Accelerator:
+    """An Accelerator of its own: what an earlier run in this process chose is forgotten, but not its process group."""
+    if device.startswith("cuda:"):
+        torch.cuda.set_device(device)
+    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+    return Accelerator(mixed_precision=precision, cpu=device == "cpu")
+
+
+def prepare_directory(run: Path, domains: Path) -> Path:
+    """The run's directory, outside the domains, made and found writable; stages of a killed run swept away."""
+    if domains.resolve() in (run.resolve(), *run.resolve().parents):
+        raise UsageError(f"{run} is among the images of {domains}: choose another folder with --out")
     if run.exists() and not run.is_dir():
         raise UsageError(f"{run} is a file: expected a folder for the run; choose another with --out")
     try:
@@ -176,7 +185,7 @@ class Run:
         self.folder, self.recipe, self.accelerator = folder, recipe, accelerator
         self.screen = screen if accelerator.is_main_process else Silent()
         self.check_same_recipe()
-        self.frame = Frame(data.size, data.fit, colour(data.background))
+        self.frame = Frame(data.size, data.fit, data.background_rgb)
         self.images = self.decode(domains)
         set_seed(settings.seed)
         self.model: Autoencoder = build_model(recipe.model, self.images.domains.names, data.size)
@@ -248,6 +257,9 @@ class Run:
                 )
             except NonFiniteLossError as error:
                 raise SivaeError(self.advice(error)) from None
+            except OSError as error:  # of the log or the pictures; the last checkpoint is whole
+                reason = error.strerror or error
+                raise SivaeError(f"cannot write to {self.folder} ({reason}): mend that and run it again") from None
         if self.stop is not None:
             raise InterruptedRunError(
                 f"stopped at {self.state.images:,} images and saved; run the same command again to go on", self.stop
@@ -379,7 +391,8 @@ class Run:
             self.stop = number
 
         watched = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-        before = {number: signal.signal(number, ask) for number in watched}
+        heeded = [number for number in watched if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores one
+        before = {number: signal.signal(number, ask) for number in heeded}
         try:
             yield
         finally:

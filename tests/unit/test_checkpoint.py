@@ -586,7 +586,9 @@ def test_sweep_removes_the_stages_of_the_dead_alone(tmp_path: Path) -> None:
 def test_text_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.json"
     write_text_atomic(path, "old")
-    write_text_atomic(path, "neu: é\r\n")
+    with path.open() as reader:
+        write_text_atomic(path, "neu: é\r\n")
+        assert reader.read() == "old"  # another file took its place: none was ever cut short
     assert path.read_bytes() == "neu: é\r\n".encode()
     with pytest.raises(UnicodeEncodeError):
         write_text_atomic(path, "x" * 100_000 + "\udcff")

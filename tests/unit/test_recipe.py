@@ -328,6 +328,10 @@ def test_a_recipe_survives_json(built_in: Path) -> None:
     recipe = load_recipe("cars", ["training.lr=1e-7", "data.workers=2"])
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     assert Recipe.from_dict(recipe.to_dict()).name == "cars"
+    d = recipe.to_dict()
+    again = Recipe.from_dict(d)
+    d["model"]["name"] = "other"
+    assert again == recipe  # nothing shared
     nothings = load_recipe("cars")
     assert nothings.to_dict()["data"]["workers"] is None
     assert Recipe.from_dict(json.loads(json.dumps(nothings.to_dict()))) == nothings

@@ -1,0 +1,150 @@
+"""Whoever enters MODELS or OBJECTIVES is inspected here the same day."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+
+from sivae_translate.models import MODELS
+from sivae_translate.objectives import OBJECTIVES
+from sivae_translate.training.loop import Players
+from sivae_translate.training.run import new_accelerator
+from sivae_translate.types import Batch, Code
+
+DOMAINS = ("a", "b", "c")
+SMALL: dict[str, dict[str, Any]] = {
+    "conv": {"latent": 8, "width": 16, "max_width": 32},
+    "style": {"content": 8, "style": 6, "width": 16, "max_width": 32},
+}
+
+
+PLAYED = list(itertools.product(OBJECTIVES, MODELS))
+
+
+def small(name: str, size: int = 16, **settings: Any) -> Any:
+    torch.manual_seed(0)
+    return MODELS[name](domains=DOMAINS, size=size, **SMALL[name], **settings)
+
+
+def images(count: int, size: int = 16) -> torch.Tensor:
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def test_every_model_has_a_small_one_to_inspect() -> None:
+    assert set(SMALL) == set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", [16, 32, 128, 512])
+def test_codes_and_images_have_the_stated_shapes(name: str, size: int) -> None:
+    model = small(name, size)
+    code = model.encode(images(2, size)).mean
+    assert code.content.shape == (2, *model.content_shape)
+    assert (code.style is None) == (model.style_size == 0)
+    if code.style is not None:
+        assert code.style.shape == (2, model.style_size)
+    assert model.decode(code).shape == (2, 3, size, size)
+    prior = model.prior(torch.tensor([0, 2]))
+    assert prior.content.mean.shape == code.content.shape
+
+
+@pytest.mark.parametrize("grid", [1, 4, 8])
+def test_content_may_be_a_vector_or_a_map(grid: int) -> None:
+    model = small("style", 32, grid=grid)
+    code = model.encode(images(2, 32)).mean
+    assert code.content.shape == (2, 8, grid, grid)
+    assert model.decode(code).shape == (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_and_evaluation_mode_agree(name: str) -> None:
+    model = small(name)
+    x = images(3)
+    results = [model.train(mode).decode(model.encode(x).mean) for mode in (True, False)]
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_image_does_not_see_its_neighbours(name: str) -> None:
+    model = small(name)
+    x = images(6)
+    together, alone = model.decode(model.encode(x).mean), model.decode(model.encode(x[2:3]).mean)
+    torch.testing.assert_close(together[2:3], alone, rtol=0, atol=1e-5)
+    order = torch.tensor([5, 3, 1, 0, 2, 4])
+    torch.testing.assert_close(model.decode(model.encode(x[order]).mean), together[order], rtol=0, atol=1e-5)
+
+
+def test_no_known_domain_has_the_standard_normal_prior() -> None:
+    prior = small("style").prior(torch.tensor([-1, 1])).style
+    assert prior.mean[0].abs().max() == 0
+    assert prior.mean[1].abs().max() > 0
+
+
+def test_style_modulates_the_picture_and_content_too() -> None:
+    model = small("style")
+    code = model.encode(images(2)).mean
+    plain, restyled = model.decode(code), model.decode(Code(code.content, code.style + 1))
+    moved = model.decode(Code(code.content + 1, code.style))
+    assert (plain - restyled).abs().max() > 1e-3
+    assert (plain - moved).abs().max() > 1e-3
+
+
+def weights(model: Any) -> dict[str, dict[str, torch.Tensor]]:
+    return {
+        player: {name: value.clone() for name, value in getattr(model, player).state_dict().items()}
+        for player in ("encoder", "decoder")
+    }
+
+
+def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> bool:
+    return any(not torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(("objective", "model"), PLAYED)
+def test_each_round_moves_the_players_whose_turn_it_is_and_no_other(objective: str, model: str) -> None:
+    network = small(model)
+    players = Players(network, new_accelerator("cpu", "no"), lr=1e-3, betas=(0.9, 0.99))
+    batch = Batch(images(8), torch.tensor([0, 0, 1, 1, 2, 2, -1, -1]))
+    learnt = set()
+    for turn in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(0)):
+        before = weights(network)
+        players.update(turn)
+        after = weights(network)
+        for player in ("encoder", "decoder"):
+            assert changed(before[player], after[player]) == (player in turn.learns)
+        learnt |= set(turn.learns)
+        assert turn.loss.dtype == torch.float32
+        assert all(value.ndim == 0 for value in turn.terms.values())
+    assert learnt == {"encoder", "decoder"}
+
+
+@pytest.mark.parametrize(("objective", "model"), PLAYED)
+def test_a_few_steps_bring_the_reconstruction_error_down(objective: str, model: str) -> None:
+    network = small(model)
+    players = Players(network, new_accelerator("cpu", "no"), lr=2e-3, betas=(0.9, 0.99))
+    batch = Batch(images(8).round(), torch.tensor([0, 0, 1, 1, 2, 2, 0, 0]))
+    errors = []
+    for seed in range(25):
+        for turn in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(seed)):
+            players.update(turn)
+            errors += [turn.terms["rec"].item()] if "rec" in turn.terms else []
+    assert errors[-1] < 0.9 * errors[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"size": 20}, "size"),
+        ({"patch": 3}, "patch"),
+        ({"patch": 4}, "patch"),
+        ({"grid": 3}, "grid"),
+        ({"width": 8}, "width"),
+        ({"content": 0}, "content"),
+    ],
+)
+def test_impossible_networks_are_refused(settings: dict[str, int], said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}: must be"):
+        MODELS["style"](domains=DOMAINS, **{"size": 16, "width": 16, "max_width": 32, **settings})

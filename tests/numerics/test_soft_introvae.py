@@ -1,0 +1,147 @@
+"""The objective against its slow reference: both phases, values and gradients, on fresh numbers."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sivae_translate.objectives import VAE, SoftIntroVAE
+from sivae_translate.types import Batch, Code, Gaussian, Latents
+
+
+def load_reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", Path(__file__).with_name("reference.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+reference = load_reference()
+
+B, K, S, D, SIDE = 4, 3, 2, 3, 4  # rows, content, style, domains, pixels on a side
+N = 3 * SIDE * SIDE
+BETA = {"rec": 0.7, "kl": 1.3, "neg": 9.0, "style": 0.2, "alpha": 2.0}
+
+
+class LinearAutoencoder(nn.Module):
+    """The reference's networks, weights and all, behind the interface that objectives talk to."""
+
+    domains = ("a", "b", "c")
+
+    def __init__(self, w: dict[str, np.ndarray]) -> None:
+        super().__init__()
+        self.w = nn.ParameterDict({name: nn.Parameter(torch.tensor(value)) for name, value in w.items()})
+        self.players = {
+            "encoder": [self.w[name] for name in ("content", "style", "logvar")],
+            "decoder": [self.w[name] for name in ("from_content", "from_style", "prior")],
+        }
+
+    def encode(self, x: Tensor) -> Latents:
+        x = x.flatten(1)
+        content = (x @ self.w["content"].T)[:, :, None, None]
+        return Latents(
+            Gaussian(content, torch.zeros_like(content)), Gaussian(x @ self.w["style"].T, x @ self.w["logvar"].T)
+        )
+
+    def decode(self, code: Code) -> Tensor:
+        assert code.style is not None
+        x = code.content.flatten(1) @ self.w["from_content"].T + code.style @ self.w["from_style"].T
+        return x.view(-1, 3, SIDE, SIDE)
+
+    def prior(self, domains: Tensor) -> Latents:
+        content = torch.zeros(len(domains), K, 1, 1, dtype=torch.float64)
+        mean = self.w["prior"][domains]
+        return Latents(Gaussian(content, torch.zeros_like(content)), Gaussian(mean, torch.zeros_like(mean)))
+
+
+@pytest.fixture(params=[0, 1, 2])
+def world(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Random weights, images and, replayed from the objective's generator, its noise."""
+    random = np.random.default_rng(request.param)
+    shapes = {"content": (K, N), "style": (S, N), "logvar": (S, N), "from_content": (N, K), "from_style": (N, S)}
+    w = {name: 0.3 * random.standard_normal(shape) for name, shape in shapes.items()}
+    w["prior"] = random.standard_normal((D, S))
+    x, domains = random.random((B, N)), np.array([2, 2, 0, 0])
+    seed = 7 + request.param
+    g = torch.Generator().manual_seed(seed)
+    noise = {"content": torch.randn(B, K, 1, 1, generator=g), "style": torch.randn(B, S, generator=g)}
+    sampled = torch.randint(D, (B,), generator=g).numpy()
+    for kind, rows in {"sample": B, "again": 3 * B}.items():
+        noise[f"{kind}_content"] = torch.randn(rows, K, 1, 1, generator=g)
+        noise[f"{kind}_style"] = torch.randn(rows, S, generator=g)
+    flat = {name: value.flatten(1).double().numpy() for name, value in noise.items()}
+    return {
+        "w": w,
+        "model": LinearAutoencoder(w),
+        "batch": Batch(torch.from_numpy(x).view(B, 3, SIDE, SIDE), torch.from_numpy(domains)),
+        "generator": torch.Generator().manual_seed(seed),
+        "step": reference.Step(x, domains, flat, sampled, BETA),
+    }
+
+
+def soft_introvae() -> SoftIntroVAE:
+    return SoftIntroVAE(
+        beta_rec=BETA["rec"], beta_kl=BETA["kl"], beta_style=BETA["style"], beta_neg=BETA["neg"], alpha=BETA["alpha"]
+    )
+
+
+def assert_close(ours: Tensor, expected: np.ndarray | float) -> None:
+    np.testing.assert_allclose(ours.detach().numpy(), expected, rtol=2e-4, atol=2e-6)
+
+
+def test_the_encoder_phase_agrees_in_value_and_gradient(world: dict[str, Any]) -> None:
+    model, w, step = world["model"], world["w"], world["step"]
+    turn = next(soft_introvae().play(model, world["batch"], 1.0, world["generator"]))
+    assert turn.learns == ("encoder",)
+    assert_close(turn.loss, step.encoder_loss(w, w))
+    gradients = torch.autograd.grad(turn.loss, model.players["encoder"])
+    for name, ours in zip(("content", "style", "logvar"), gradients, strict=True):
+        assert_close(ours, reference.gradient(lambda moved: step.encoder_loss(moved, w), w, name))
+
+
+def test_the_decoder_phase_answers_the_updated_encoder(world: dict[str, Any]) -> None:
+    model, w, step = world["model"], world["w"], world["step"]
+    play = soft_introvae().play(model, world["batch"], 1.0, world["generator"])
+    torch.autograd.grad(next(play).loss, model.players["encoder"], retain_graph=True)
+    updated = dict(w)
+    for name in ("content", "style", "logvar"):  # any update will do, as long as both know it
+        updated[name] = w[name] * 1.1
+        with torch.no_grad():
+            model.w[name].copy_(torch.from_numpy(updated[name]))
+    turn = next(play)
+    assert turn.learns == ("decoder",)
+    assert_close(turn.loss, step.decoder_loss(updated, w))
+    gradients = torch.autograd.grad(turn.loss, model.players["decoder"])
+    for name, ours in zip(("from_content", "from_style", "prior"), gradients, strict=True):
+        expected = reference.gradient(lambda moved: step.decoder_loss({**updated, **moved}, w), updated, name)
+        assert_close(ours, expected)
+
+
+def test_the_warm_up_is_the_plain_elbo(world: dict[str, Any]) -> None:
+    model, w, step = world["model"], world["w"], world["step"]
+    vae = VAE(BETA["rec"], BETA["kl"], BETA["style"])
+    (turn,) = vae.play(model, world["batch"], 0.0, world["generator"])
+    rec = reference.decode(w, *step.codes(w))
+    kl = reference.kl(w, reference.encode(w, step.x), w["prior"][step.domains], BETA["style"])
+    expected = step.scale * (BETA["rec"] * reference.squared_error(step.x, rec) + BETA["kl"] * kl).mean()
+    assert turn.learns == ("encoder", "decoder")
+    assert_close(turn.loss, expected)
+
+
+def test_gamma_r_adds_the_decoders_own_reconstruction(world: dict[str, Any]) -> None:
+    def decoder_loss(gamma_r: float) -> float:
+        objective = SoftIntroVAE(**{**vars(soft_introvae()), "gamma_r": gamma_r})
+        *_, turn = objective.play(world["model"], world["batch"], 1.0, torch.Generator().manual_seed(1))
+        return turn.loss.item()
+
+    difference = decoder_loss(0.5) - decoder_loss(0.0)
+    assert difference > 0
+    assert decoder_loss(1.0) - decoder_loss(0.0) == pytest.approx(2 * difference, rel=1e-4)
