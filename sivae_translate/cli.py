@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import threading
@@ -173,7 +174,8 @@ def train(
             return
         run = out or Path("runs") / (domains.resolve().name or "train")
         model = train_run(domains, loaded, run, device=device, screen=screen)
-        _say(f"trained: {model}; translate with: sivae-translate run INPUT --model {run}")
+        if os.environ.get("RANK", "0") == "0":  # of the processes that a launcher starts, one speaks
+            _say(f"trained: {model}; translate with: sivae-translate run INPUT --model {run}")
 
 
 @app.command(
@@ -217,11 +219,11 @@ def sample(
 ) -> None:
     """Draw new images from the prior, as one picture."""
     with terminal() as screen:
-        from sivae_translate.evaluation.pictures import contact_sheet
+        from sivae_translate.evaluation.pictures import contact_sheet, save_picture
 
         path = _new_picture(out)
         pictures = _load(model, device, screen).sample(count, domain=domain, seed=seed)
-        contact_sheet(pictures).save(path)
+        save_picture(contact_sheet(pictures), path)
         _say(f"{count} samples in {out}")
 
 

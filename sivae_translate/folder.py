@@ -19,7 +19,6 @@ from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 
-from sivae_translate.checkpoint import write_text_atomic
 from sivae_translate.data.domains import list_images, shown
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import SivaeError, UsageError
@@ -107,9 +106,9 @@ def translate_folder(
 
 
 def find_targets(translator: Translator, to: list[str] | None, style: Path | None) -> Iterator[Target]:
-    from sivae_translate.translator import references
+    from sivae_translate.translator import references, require_style
 
-    translator.require_style()
+    require_style(translator.model)
     if style is not None:
         if to:
             raise UsageError("--to and --style both given: expected one of them")
@@ -296,5 +295,6 @@ def keep_finished(path: Path, job: str) -> set[tuple[str, str]]:
         if ok and output.exists():
             done.add(key)
             kept.append(json.dumps(entry) + "\n")
-    write_text_atomic(path, "".join(kept))
+    staged(path).write_text("".join(kept))
+    os.replace(staged(path), path)
     return done

@@ -95,7 +95,7 @@ class Translator:
 
     def style_of(self, *, to: str | None = None, style: Picture | Sequence[Picture] | None = None) -> Tensor:
         """The style `[S]` of a domain (its prior's mean) or of references (the mean over them); see `__call__`."""
-        self.require_style()
+        require_style(self.model)
         if (to is None) == (style is None):
             raise UsageError("expected one of to='DOMAIN' and style=IMAGE")
         if style is not None:
@@ -108,11 +108,6 @@ class Translator:
         prior = self.model.prior(label).style
         assert prior is not None
         return prior.mean[0]
-
-    def require_style(self) -> None:
-        """Raise UsageError where there is no style to translate with."""
-        if not self.model.style_size:
-            raise UsageError("this model has a single latent and cannot translate: train one with --recipe style")
 
     @torch.no_grad()
     def translate(self, x: Tensor, style: Tensor) -> Tensor:
@@ -159,10 +154,12 @@ class Translator:
                 raise UsageError(
                     f"a tensor of shape {tuple(image.shape)}, {image.dtype}: expected floats [3, H, W] in [0, 1]"
                 )
-            image = image.detach().float().cpu().clamp(0, 1)
-            if image.shape[1:] == (self.frame.size, self.frame.size):
-                return image
-            image = self.to_pictures(image[None])[0]
+            if not image.isfinite().all():
+                raise UsageError("a tensor that holds NaN or infinity: expected floats in [0, 1]")
+            x: Tensor = image.detach().float().cpu().clamp(0, 1)
+            if x.shape[1:] == (self.frame.size, self.frame.size):
+                return x
+            image = self.to_pictures(x[None])[0]
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] not in ((), (3,), (4,)):
                 expected = "uint8 [H, W] or [H, W, 3 or 4]"
@@ -174,6 +171,8 @@ class Translator:
             pixels = read_image(image, background=self.frame.background, min_side=self.frame.size)
         else:
             raise UsageError(f"a {type(image).__name__} is no image: expected a path, PIL image, array or tensor")
+        if not pixels.size:
+            raise UsageError(f"an image of shape {pixels.shape}: expected at least one pixel")
         pixels = fit(pixels, self.frame.size, self.frame.fit, self.frame.background)
         return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
@@ -182,6 +181,12 @@ class Translator:
         """`[B, 3, H, W]` in [0, 1] -> PIL images, rounded to 8 bits."""
         pixels = (x * 255).round().byte().cpu()
         return [to_pil_image(image) for image in pixels]
+
+
+def require_style(model: Autoencoder) -> None:
+    """Raise UsageError for a model that has no style to translate with."""
+    if not model.style_size:
+        raise UsageError("this model has a single latent and cannot translate: train one with --recipe style")
 
 
 def each(images: Picture | Sequence[Picture]) -> Sequence[Any]:

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sivae_translate.data.domains import Bad, Domains, read_source
+from sivae_translate.data.domains import Bad, Domains, Source, read_source
 from sivae_translate.data.images import Colour, UnreadableImage, fit
 from sivae_translate.data.transforms import Augment
-from sivae_translate.errors import UsageError
 from sivae_translate.types import Batch
 
 MEMORY = 4 * 2**30  # bytes of decoded images that are held in memory rather than decoded again for every batch
@@ -36,7 +35,7 @@ class Images(Dataset[tuple[np.ndarray, int]]):
         progress: called with (done, total) while decoding.
 
     Raises:
-        UsageError: no image can be read.
+        UsageError: no image can be read (from `Domains.without`).
     """
 
     def __init__(
@@ -53,13 +52,11 @@ class Images(Dataset[tuple[np.ndarray, int]]):
         self.domains = domains
         pixels, bad = self._decode_all(progress)
         self.domains = domains.without(bad)
-        if not self.domains.sources:
-            reasons = f"{bad[0].path}: {bad[0].reason}" if bad else "it is empty"
-            raise UsageError(f"no image in {domains.root} can be read ({reasons}): expected a JPEG or PNG at least")
-        self.pixels = np.stack(pixels) if self.in_memory else None
+        self.pixels = np.stack([pixels[source] for source in self.domains.sources]) if self.in_memory else None
 
-    def _decode_all(self, progress: Callable[[int, int], None] | None) -> tuple[list[np.ndarray], list[Bad]]:
-        sources, pixels, bad = self.domains.sources, [], []
+    def _decode_all(self, progress: Callable[[int, int], None] | None) -> tuple[dict[Source, np.ndarray], list[Bad]]:
+        sources, bad = self.domains.sources, []
+        pixels: dict[Source, np.ndarray] = {}
 
         def decode(index: int) -> np.ndarray | Bad:
             try:
@@ -72,7 +69,7 @@ class Images(Dataset[tuple[np.ndarray, int]]):
                 if isinstance(result, Bad):
                     bad.append(result)
                 elif self.in_memory:
-                    pixels.append(result)
+                    pixels[sources[done]] = result
                 if progress:
                     progress(done + 1, len(sources))
         return pixels, bad

@@ -18,6 +18,9 @@ class Augment:
     """
 
     def __init__(self, size: int, *, flip: bool, crop: float) -> None:
+        self.pipeline = None
+        if not (flip or crop):
+            return
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it asks the network for its newest version
         import albumentations as A
 
@@ -26,7 +29,7 @@ class Augment:
             steps.append(A.RandomResizedCrop((size, size), scale=((1 - crop) ** 2, 1.0), ratio=(1.0, 1.0)))
         if flip:
             steps.append(A.HorizontalFlip(p=0.5))
-        self.pipeline = A.Compose(steps) if steps else None
+        self.pipeline = A.Compose(steps)
 
     def __call__(self, image: np.ndarray, seed: int) -> np.ndarray:
         """uint8 `[size, size, 3]` -> the same shape."""

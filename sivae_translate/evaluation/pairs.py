@@ -17,7 +17,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sivae_translate.data.images import UnreadableImage, fit, read_image
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.evaluation.pictures import sheet
-from sivae_translate.translator import Translator
+from sivae_translate.translator import Translator, require_style
 
 COLUMNS = ("content", "style", "target")
 SHOWN = 12  # pairs in the picture
@@ -75,7 +75,7 @@ def evaluate_pairs(
         UsageError: a model with a single latent, or the images themselves are in `out`; nothing has been written.
         SivaeError: an image that cannot be read; a pair left out would change the figure.
     """
-    translator.require_style()
+    require_style(translator.model)
     if out.resolve() in {path.resolve().parent for pair in pairs for path in pair.values()}:
         raise UsageError(f"{out} is where the images are, and they are never overwritten: choose another with --out")
     out.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -25,3 +28,15 @@ def contact_sheet(pictures: Sequence[Image.Image]) -> Image.Image:
     images = [np.asarray(picture) for picture in pictures]
     images += [blank] * (-len(images) % width)
     return sheet([images[column::width] for column in range(width)])
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write it in the format its name asks for; what was there before stays until the new one is whole."""
+    data = io.BytesIO()
+    picture.save(data, Image.registered_extensions()[path.suffix.lower()])
+    stage = path.with_name(f".tmp-{path.name}")
+    try:
+        stage.write_bytes(data.getvalue())
+        os.replace(stage, path)
+    finally:
+        stage.unlink(missing_ok=True)

@@ -67,6 +67,6 @@ def checked_names(domains: Any) -> tuple[str, ...]:
     if not isinstance(domains, list) or not domains or len(set(domains)) < len(domains):
         raise ValueError("domains: must be a list of names, each once")
     for name in domains:
-        if PurePath(name).name != name or name == ".." or "\0" in name:
+        if PurePath(name).name != name or name in ("", "..") or "\0" in name:
             raise ValueError(f"domains: {name!r} is not the name of a folder")
     return tuple(domains)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sivae_translate.errors import SivaeError
@@ -130,10 +129,10 @@ class Players:
         if self.accelerator.num_processes == 1:
             return
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-        mean = self.accelerator.reduce(parameters_to_vector(gradients), "mean")
-        vector_to_parameters(mean, gradients)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
+        mean = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
+        parts = mean.split([gradient.numel() for gradient in gradients])
+        for parameter, gradient, part in zip(parameters, gradients, parts, strict=True):
+            parameter.grad = gradient.copy_(part.view_as(gradient))  # its memory layout stays: fused Adam relies on it
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:

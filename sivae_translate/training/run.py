@@ -356,6 +356,9 @@ class Run:
         self.average.n_averaged.fill_(trainer["averaged"])
         for name, optimizer in self.players.optimizers.items():
             optimizer.load_state_dict(checkpoint.unflatten_optimizer(tensors[name], trainer["optimizers"][name]))
+            for parameter, values in optimizer.state.items():  # in its memory layout: fused Adam relies on it
+                like = {key: value for key, value in values.items() if value.shape == parameter.shape}
+                values.update({key: torch.empty_like(parameter).copy_(value) for key, value in like.items()})
         state = State(**trainer["state"])
         self.screen.note(f"resuming at {state.images:,} images")
         return state

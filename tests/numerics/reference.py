@@ -22,9 +22,7 @@ def decode(w: Arrays, c: np.ndarray, s: np.ndarray) -> np.ndarray:
     return c @ w["from_content"].T + s @ w["from_style"].T
 
 
-def kl(
-    w: Arrays, q: tuple[np.ndarray, np.ndarray, np.ndarray], prior: np.ndarray, beta_style: float
-) -> np.ndarray:
+def kl(w: Arrays, q: tuple[np.ndarray, np.ndarray, np.ndarray], prior: np.ndarray, beta_style: float) -> np.ndarray:
     """KL(q(c)||N(0, I)) + beta_style KL(q(s)||N(prior, I)), summed over dimensions, [B]."""
     c, s, logvar = q
     content = 0.5 * (c**2).sum(1)

@@ -1,0 +1,107 @@
+"""What the tests share: a few tiny cars, a model trained on them once, and ways to give commands."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded, and for every process the tests start
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result
+from typer.testing import CliRunner
+
+from sivae_translate.cli import app
+from sivae_translate.data.cars import write_set
+from sivae_translate.models.pretrained import Frame, build_model, save_model
+from sivae_translate.training.run import train
+from sivae_translate.translator import Translator
+
+torch.set_num_threads(1)
+
+Cli = Callable[..., Result]
+Command = Callable[..., "subprocess.Popen[str]"]
+
+SIZE = 16  # of the model; the cars are larger, so that every image has to be fitted
+
+
+@pytest.fixture(scope="session")
+def cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in cars, 3 to train on and 2 novel ones, at 32 pixels."""
+    folder = tmp_path_factory.mktemp("cars") / "cars"
+    write_set(folder, cars=3, novel=2, size=2 * SIZE, pairs=20)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """What makes the recipe "tiny" tinier: seconds of training, half of it with the game on."""
+    return (
+        f"data.size={SIZE}", "data.batch=8", "model.width=16", "model.max_width=32", "objective.warmup=0.5",
+        "training.minutes=0", "training.images=400", "training.warmup_images=80", "training.precision=fp32",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def trained(cars: Path, tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on the cars, for all tests to read and none to change."""
+    run = tmp_path_factory.mktemp("runs") / "cars"
+    train(cars / "train", "tiny", run, set=tiny, device="cpu")
+    return run
+
+
+@pytest.fixture(scope="session")
+def translator(trained: Path) -> Translator:
+    return Translator.from_pretrained(trained, device="cpu")
+
+
+@pytest.fixture
+def untrained(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a model directory with weights fresh from initialisation: `untrained("conv", "red", "blue")`."""
+
+    def make(name: str, *domains: str) -> Path:
+        torch.manual_seed(0)
+        settings = {"name": name, "width": 16, "max_width": 32}
+        directory = tmp_path / f"{name}-model"
+        model = build_model(settings, domains, SIZE)
+        save_model(directory, model, settings, Frame(SIZE, "crop", (255, 255, 255)))
+        return directory
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """Gives a command in this process: `cli("run", folder, "--to", "red")`, its output and exit code as the result."""
+
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return call
+
+
+@pytest.fixture
+def command() -> Command:
+    """Starts a command in a process of its own, stdout and stderr piped."""
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        words = [sys.executable, "-m", "sivae_translate", *map(str, arguments)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+@pytest.fixture
+def options(tiny: tuple[str, ...]) -> Callable[..., list[str]]:
+    """The command line for a tiny CPU run, later settings over earlier ones: `options("training.images=64")`."""
+
+    def make(*overrides: str) -> list[str]:
+        settings = [word for override in (*tiny, *overrides) for word in ("--set", override)]
+        return ["--recipe", "tiny", "--device", "cpu", *settings]
+
+    return make

@@ -1,0 +1,488 @@
+"""The command line, end to end: from drawing cars to scored translations, and back from every kind of stop."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.metrics import structural_similarity
+
+from sivae_translate import demo, folder
+from sivae_translate.data import batches
+from sivae_translate.training.log import Silent
+from sivae_translate.training.run import InterruptedRunError, train
+
+DOMAINS = ("car000", "car001", "car002")
+Options = Callable[..., list[str]]
+
+
+def manifest(out: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+
+
+def files(root: Path) -> set[str]:
+    """Every visible file below, as relative names."""
+    paths = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return {path.as_posix() for path in paths if not path.name.startswith(".")}
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in sorted(files(run)) if name.endswith(".safetensors")}
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+@pytest.fixture
+def photos(cars: Path, tmp_path: Path) -> Path:
+    """A small tree of images of several formats, with things in it that are none."""
+    folder = tmp_path / "photos"
+    (folder / "day/noon").mkdir(parents=True)
+    sources = sorted((cars / "novel").rglob("*.png"))
+    for name, source in zip(("a.png", "day/b.jpg", "day/noon/c.webp", "day/noon/d e.bmp"), sources, strict=False):
+        Image.open(source).save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".DS_Store").write_bytes(b"junk")
+    return folder
+
+
+# --- the whole way --------------------------------------------------------------------------------------------------
+
+
+def test_cars_are_drawn_checked_learnt_translated_sampled_and_scored(
+    cli: Any, options: Options, tmp_path: Path
+) -> None:
+    cars, run, out = tmp_path / "cars", tmp_path / "run", tmp_path / "out"
+
+    drawn = cli("cars", cars, "--cars", "2", "--novel", "2", "--size", "16")
+    assert drawn.exit_code == 0 and f"train --domains {cars / 'train'}" in drawn.stdout
+
+    checked = cli("check", cars / "train")
+    assert checked.exit_code == 0 and "2 domains" in checked.stdout
+
+    learnt = cli("train", "--domains", cars / "train", "--out", run, *options("training.images=64"))
+    assert learnt.exit_code == 0 and str(run / "model") in learnt.stdout
+    assert {"recipe.toml", "log.jsonl", "results.csv", "model/config.json", "model/model.safetensors"} <= files(run)
+
+    translated = cli("run", cars / "novel", "--model", run, "--to", "car001", "--out", out)
+    assert translated.exit_code == 0 and "192 translations" in translated.stdout
+
+    sampled = cli("sample", "--model", run, "--out", tmp_path / "new.png")
+    assert sampled.exit_code == 0 and Image.open(tmp_path / "new.png").size > (16, 16)
+
+    pairs = ("--pairs", cars / "pairs_novel.csv", "--root", cars)
+    scored = cli("evaluate", run, *pairs, "--out", tmp_path / "scores")
+    assert scored.exit_code == 0 and "PSNR" in scored.stdout
+
+
+def test_a_run_folder_holds_its_recipe_log_table_and_pictures(trained: Path) -> None:
+    recipe = tomllib.loads((trained / "recipe.toml").read_text())
+    assert recipe["training"]["images"] == 400 and recipe["model"]["content"] == 32  # a default, written out
+    last = json.loads((trained / "log.jsonl").read_text().splitlines()[-1])
+    assert last["images"] == 400 and {"rec", "kl_real", "kl_fake", "kl_swap", "gap"} <= last.keys()
+    rows = list(csv.DictReader((trained / "results.csv").open()))
+    assert float(rows[-1]["kl_swap"]) == pytest.approx(last["kl_swap"], rel=1e-5)
+    kinds = Counter(name.split("-")[1] for name in files(trained / "samples"))
+    assert kinds == {"reconstructions.png": 4, "translations.png": 4, "samples.png": 4}
+
+
+# --- run ------------------------------------------------------------------------------------------------------------
+
+
+def test_run_keeps_names_and_tree_in_a_folder_for_every_domain(
+    cli: Any, trained: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert cli("run", photos, "--model", trained, "--out", out).exit_code == 0
+    names = {"a.png", "day/b.png", "day/noon/c.png", "day/noon/d e.png"}
+    assert files(out) == {f"{domain}/{name}" for domain in DOMAINS for name in names} | {"manifest.jsonl"}
+    assert {Image.open(path).size for path in out.rglob("*.png")} == {(16, 16)}
+
+    rows = manifest(out)
+    assert Counter((row["input"], row["target"]) for row in rows) == Counter(
+        (str(photos / name), domain) for name in files(photos) - {"notes.txt"} for domain in DOMAINS
+    )
+    assert {row["status"] for row in rows} == {"ok"}
+    assert {row["output"] for row in rows} == files(out) - {"manifest.jsonl"}
+
+
+def test_one_target_goes_straight_in_and_several_get_a_folder_each(
+    cli: Any, trained: Path, photos: Path, tmp_path: Path
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert cli("run", photos, "--model", trained, "--to", "car001", "--out", one).exit_code == 0
+    assert cli("run", photos, "--model", trained, "--to", "car001", "--to", "car002", "--out", two).exit_code == 0
+    assert {path.name for path in two.iterdir()} >= {"car001", "car002"} and not (two / "a.png").exists()
+    assert (one / "a.png").read_bytes() == (two / "car001/a.png").read_bytes()
+    assert (one / "a.png").read_bytes() != (two / "car002/a.png").read_bytes()
+
+
+def test_style_comes_from_an_image_or_from_the_mean_of_a_folder(
+    cli: Any, trained: Path, cars: Path, photos: Path, tmp_path: Path
+) -> None:
+    references = sorted((cars / "novel/car004").iterdir())[:2]
+    both = tmp_path / "both"
+    both.mkdir()
+    for reference in references:
+        shutil.copy(reference, both)
+    results = {}
+    for name, style in {"first": references[0], "second": references[1], "both": both}.items():
+        out = tmp_path / f"out-{name}"
+        assert cli("run", photos / "a.png", "--model", trained, "--style", style, "--out", out).exit_code == 0
+        assert files(out) == {"a.png", "manifest.jsonl"}
+        results[name] = (out / "a.png").read_bytes()
+    assert len(set(results.values())) == 3
+
+
+@pytest.mark.parametrize(("format", "kind"), [("png", "PNG"), ("jpg", "JPEG"), ("webp", "WEBP")])
+def test_outputs_are_of_the_format_asked_for(
+    cli: Any, trained: Path, photos: Path, tmp_path: Path, format: str, kind: str
+) -> None:
+    arguments = ("--model", trained, "--to", "car000", "--format", format, "--out", tmp_path / "out")
+    assert cli("run", photos / "day", *arguments).exit_code == 0
+    assert Image.open(tmp_path / f"out/b.{format}").format == kind
+
+
+def test_a_second_run_does_only_what_is_not_done(cli: Any, trained: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("run", photos, "--model", trained, "--out", out)
+    assert "12 translations" in cli(*arguments).stdout
+    (out / "car001/a.png").unlink()
+    shutil.copy(photos / "a.png", photos / "new.png")
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+
+    again = cli(*arguments)
+    assert again.exit_code == 0
+    assert "4 translations" in again.stdout and "11 done before" in again.stdout  # 3 of the new one, 1 of the lost one
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert set(Counter((row["input"], row["target"]) for row in manifest(out)).values()) == {1}
+    assert len(manifest(out)) == 15
+
+
+def test_a_bad_image_stops_nothing_and_is_tried_again(cli: Any, trained: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    whole = (photos / "day/b.jpg").read_bytes()
+    (photos / "day/b.jpg").write_bytes(whole[:200])
+    arguments = ("run", photos, "--model", trained, "--out", out, "--batch", "2")
+
+    first = cli(*arguments)
+    assert first.exit_code == 3 and "9 translations" in first.stdout and "3 failed" in first.stdout
+    failed = [row for row in manifest(out) if row["status"] == "failed"]
+    assert {(row["input"], row["reason"], row["output"]) for row in failed} == {
+        (str(photos / "day/b.jpg"), "truncated", "")
+    }
+    assert cli(*arguments).exit_code == 3  # as long as it is bad
+    assert len(manifest(out)) == 12
+
+    (photos / "day/b.jpg").write_bytes(whole)
+    mended = cli(*arguments)
+    assert mended.exit_code == 0 and "3 translations" in mended.stdout and "9 done before" in mended.stdout
+    assert [row["status"] for row in manifest(out)] == ["ok"] * 12
+
+
+def test_names_of_odd_bytes_are_translated_and_accounted_for(
+    cli: Any, trained: Path, cars: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "odd", tmp_path / "out"
+    folder.mkdir()
+    names = [b"caf\xe9.png", "ünï ☃.png".encode(), b"two\nlines.png", b"-dash.png", b"%d{}.png"]
+    for name in names:
+        shutil.copy(cars / "novel/car003/el0_az00.png", folder / os.fsdecode(name))
+    (folder / "bad\x1b[31m.png").write_bytes(b"\x89PNG broken")
+    arguments = ("run", folder, "--model", trained, "--to", "car000", "--out", out)
+    assert cli(*arguments).exit_code == 3
+    assert {os.fsencode(row["output"]) for row in manifest(out) if row["status"] == "ok"} == set(names)
+    assert f"{len(names)} done before" in cli(*arguments).stdout
+
+
+def test_without_a_model_the_newest_run_is_taken_and_named(
+    cli: Any, trained: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for age, name in enumerate(("new", "old")):
+        shutil.copytree(trained, tmp_path / "runs" / name)
+        os.utime(tmp_path / "runs" / name / "model/config.json", (time.time() - 100 * age,) * 2)
+    result = cli("run", photos, "--to", "car000")
+    assert result.exit_code == 0 and "model: runs/new" in result.stderr
+    assert (tmp_path / "translated/a.png").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_keeps_what_it_has_done(
+    cli: Any, trained: Path, cars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: Any, code: int
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("run", cars / "novel/car003", "--model", trained, "--to", "car000", "--out", out, "--batch", "8")
+    calls, stage = iter(range(1000)), folder.stage
+
+    def stop(*arguments: Any) -> str | None:
+        if next(calls) == 20:
+            signal.raise_signal(number)
+        return stage(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "stage", stop)
+        stopped = cli(*arguments)
+    assert stopped.exit_code == code and stopped.stderr.splitlines()[-1] == "error: interrupted"
+    done = len(files(out) - {"manifest.jsonl"})
+    assert 16 <= done < 96
+    finished = cli(*arguments)
+    assert finished.exit_code == 0 and f"{96 - done} translations" in finished.stdout
+    assert len(manifest(out)) == 96 and not list(out.rglob(".tmp-*"))
+
+
+# --- sample and evaluate --------------------------------------------------------------------------------------------
+
+
+def test_samples_follow_the_seed_and_the_domain(cli: Any, trained: Path, tmp_path: Path) -> None:
+    def sample(name: str, *arguments: str) -> bytes:
+        path = tmp_path / name
+        assert cli("sample", "--model", trained, "--count", "5", "--out", path, *arguments).exit_code == 0
+        return pixels(path).tobytes()
+
+    first = sample("a.png", "--seed", "1")
+    assert first == sample("b.png", "--seed", "1")
+    assert first != sample("c.png", "--seed", "2")
+    assert first != sample("d.png", "--seed", "1", "--domain", "car002")
+
+
+def test_evaluate_agrees_with_an_independent_score(cli: Any, trained: Path, cars: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores"
+    pairs = cars / "pairs_novel.csv"
+    assert cli("evaluate", trained, "--pairs", pairs, "--root", cars, "--out", out).exit_code == 0
+    rows = list(csv.DictReader(pairs.open()))
+    assert files(out) == {f"{i:06d}.png" for i in range(len(rows))} | {"report.json", "pairs.png"}
+
+    def load(path: Path) -> np.ndarray:
+        image = Image.open(path).convert("RGB")
+        return np.asarray(image if image.size == (16, 16) else image.resize((16, 16), Image.Resampling.BOX)) / 255
+
+    scores: dict[str, list[float]] = {}
+    for i, row in enumerate(rows):
+        truth = load(cars / row["target"])
+        copies = {f"copy_{name}": cars / row[name] for name in ("content", "style")}
+        for name, path in {"output": out / f"{i:06d}.png", **copies}.items():
+            image = load(path)
+            psnr = -10 * np.log10(np.mean((image - truth) ** 2))
+            ssim = structural_similarity(image, truth, channel_axis=2, data_range=1.0)
+            scores.setdefault(f"{name}_psnr", []).append(psnr)
+            scores.setdefault(f"{name}_ssim", []).append(ssim)
+    expected = {"n": len(rows), "size": 16} | {name: np.mean(values) for name, values in scores.items()}
+    assert json.loads((out / "report.json").read_text()) == pytest.approx(expected, abs=1e-3)
+
+
+def test_evaluate_takes_content_from_the_first_column_and_style_from_the_second(
+    cli: Any, trained: Path, cars: Path, tmp_path: Path
+) -> None:
+    row = next(csv.DictReader((cars / "pairs_novel.csv").open()))
+    pairs = tmp_path / "one.csv"
+    as_excel_has_it = f"\ufefftarget,content,style\n{row['target']},{row['content']},{row['style']}\n"
+    pairs.write_text(as_excel_has_it, encoding="utf-8")
+    assert cli("evaluate", trained, "--pairs", pairs, "--root", cars, "--out", tmp_path / "scores").exit_code == 0
+    run = ("--model", trained, "--style", cars / row["style"], "--out", tmp_path / "run")
+    assert cli("run", cars / row["content"], *run).exit_code == 0
+    translated = pixels(tmp_path / "run" / Path(row["content"]).name).astype(int)
+    assert abs(pixels(tmp_path / "scores/000000.png") - translated).max() <= 1
+
+
+def test_the_demo_shows_what_it_says_and_goes_on_where_it_was(
+    cli: Any, tiny: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On fewer cars, for seconds."""
+    for name, value in {"CARS": 2, "NOVEL": 2, "SIZE": 16, "train": partial(train, set=tiny)}.items():
+        monkeypatch.setattr(demo, name, value)
+    for _ in range(2):
+        result = cli("demo", "--out", tmp_path / "demo", "--device", "cpu")
+        assert result.exit_code == 0 and "copying the style image" in result.stdout
+        assert {"pairs.png", "report.json", "000499.png"} <= files(tmp_path / "demo/translations")
+    assert "already trained" in result.stderr
+
+
+# --- training that stops --------------------------------------------------------------------------------------------
+
+
+class At(Silent):
+    """Does something once the run logs that it has seen so many images."""
+
+    def __init__(self, images: int, act: Callable[[], object]) -> None:
+        self.images, self.act, self.notes = images, act, list[str]()
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def step(self, fraction: float, text: str) -> None:
+        if text.startswith(f"{self.images} images"):
+            self.act()
+
+
+def raising(number: signal.Signals) -> Callable[[], None]:
+    return lambda: signal.raise_signal(number)
+
+
+def test_a_run_stopped_in_the_middle_and_resumed_is_bit_for_bit_the_straight_one(
+    cars: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    settings = [*tiny, "training.images=160", "training.log_every=8"]
+    train(cars / "train", "tiny", tmp_path / "straight", set=settings, device="cpu")
+    resumed = tmp_path / "resumed"
+    for images, number in ((40, signal.SIGTERM), (120, signal.SIGINT)):  # before the game begins, and in it
+        stopped = f"stopped at {images + 8} images"  # after the step at hand
+        with pytest.raises(InterruptedRunError, match=stopped) as stop:
+            train(cars / "train", "tiny", resumed, set=settings, device="cpu", screen=At(images, raising(number)))
+        assert stop.value.exit_code == 128 + number
+    train(cars / "train", "tiny", resumed, set=settings, device="cpu")
+    assert weights(resumed) == weights(tmp_path / "straight")
+    logged = [json.loads(line)["images"] for line in (resumed / "log.jsonl").read_text().splitlines()]
+    assert logged == list(range(8, 161, 8))
+
+
+def test_nohup_is_heeded(cars: Path, tiny: tuple[str, ...], tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        screen = At(8, raising(signal.SIGHUP))
+        settings = [*tiny, "training.images=16", "training.log_every=8"]
+        assert train(cars / "train", "tiny", tmp_path / "run", set=settings, device="cpu", screen=screen).is_dir()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_signals_end_the_command_cleanly_and_the_same_command_goes_on(
+    cli: Any, command: Any, cars: Path, options: Options, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    budget = ("training.images=1600", "training.log_every=80")
+    arguments = ("train", "--domains", cars / "train", "--out", run, *options(*budget))
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        process = command(*arguments)
+        lines = iter(process.stderr.readline, "")
+        assert any("left  rec" in line for line in lines)  # it has logged: it is training
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait(60) == code
+        last = rest.splitlines()[-1]
+        assert last.startswith("error: stopped at ") and "Traceback" not in rest
+    seen = int(last.split()[3].replace(",", ""))
+    finished = cli(*arguments)
+    assert finished.exit_code == 0 and f"resuming at {seen:,} images" in finished.stderr
+    assert 0 < seen < 1600 and json.loads((run / "log.jsonl").read_text().splitlines()[-1])["images"] == 1600
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_images_are_read_is_one_line(
+    cli: Any, cars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: Any, code: int
+) -> None:
+    monkeypatch.setattr(batches, "fit", lambda *_: signal.raise_signal(number))
+    result = cli("train", "--domains", cars / "train", "--out", tmp_path / "run", *options())
+    assert result.exit_code == code
+    assert result.stderr.splitlines()[-1] == "error: interrupted"
+    assert not (tmp_path / "run/state").exists()
+
+
+def test_a_finished_run_is_not_trained_again(
+    cli: Any, cars: Path, options: Options, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    result = cli("train", "--domains", cars / "train", "--out", run, *options())
+    assert result.exit_code == 0 and "already trained: 400 images seen" in result.stderr
+    assert weights(run) == weights(trained)
+
+
+def test_a_larger_budget_goes_on_and_another_recipe_is_refused(
+    cli: Any, cars: Path, options: Options, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    arguments = ("train", "--domains", cars / "train", "--out", run)
+    refused = cli(*arguments, *options("training.lr=0.1"))
+    assert refused.exit_code == 2 and "-> 0.1" in refused.stderr
+    assert weights(run) == weights(trained)
+    assert cli(*arguments, *options("training.images=480")).exit_code == 0
+    assert weights(run) != weights(trained)
+
+
+def test_two_processes_never_train_in_one_folder(
+    command: Any, cars: Path, tiny: tuple[str, ...], options: Options, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    seen = []
+
+    def intrude() -> None:
+        process = command("train", "--domains", cars / "train", "--out", run, *options())
+        seen.append((process.communicate(timeout=60)[1], process.returncode))
+
+    settings = [*tiny, "training.images=16", "training.log_every=8"]
+    train(cars / "train", "tiny", run, set=settings, device="cpu", screen=At(8, intrude))
+    ((said, code),) = seen
+    assert code == 2 and "another process is training" in said and "--out" in said
+
+
+# --- looking things up ----------------------------------------------------------------------------------------------
+
+
+def test_recipes_are_listed_and_shown_as_valid_toml(cli: Any) -> None:
+    names = [line.split()[0] for line in cli("recipes").stdout.splitlines()]
+    assert {"tiny", "style", "conv"} <= set(names)
+    for name in names:
+        assert tomllib.loads(cli("recipes", "show", name).stdout).keys() >= {"data", "model", "objective", "training"}
+
+
+@pytest.mark.parametrize("name", ["tiny", "style", "conv"])
+def test_a_dry_run_prints_the_whole_recipe_and_writes_nothing(
+    cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = cli("train", "--domains", "nowhere", "--recipe", name, "--dry-run", "--set", "training.images=77")
+    assert result.exit_code == 0
+    recipe = tomllib.loads(result.stdout)
+    assert recipe["training"]["images"] == 77 and recipe["training"]["seed"] == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_env_names_versions_and_devices(cli: Any) -> None:
+    facts = dict(line.split(maxsplit=1) for line in cli("env").stdout.splitlines())
+    assert facts.keys() >= {"python", "torch", "sivae-translate", "pillow", "cores", "gpus", "device", "precision"}
+
+
+def test_version_is_the_package_s(cli: Any) -> None:
+    from importlib.metadata import version
+
+    assert cli("--version").stdout.strip() == version("sivae-translate")
+
+
+def test_help_is_quick_and_does_without_torch(command: Any) -> None:
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        said, _ = command("--help").communicate(timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    commands = {"demo", "train", "run", "sample", "check", "cars", "recipes", "env", "evaluate"}
+    assert commands <= set(said.split())
+    assert min(seconds) < 0.5  # of computing, which other work on the machine does not change
+    code = "import sys, sivae_translate.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_reader_that_leaves_early_is_no_error(command: Any) -> None:
+    process = command("recipes", "show", "style")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 1

@@ -1,0 +1,146 @@
+"""Two processes under gloo, started as `torchrun` starts them, train one model and write one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WORKER = '''
+import hashlib, json, os, sys
+from pathlib import Path
+
+cars, run, notes, *settings = sys.argv[1:]
+written = set()
+
+def watch(event, arguments):
+    """Every file below the run that this process opens for writing."""
+    if event == "open" and isinstance(arguments[0], (str, bytes)) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        path = Path(os.fsdecode(arguments[0]))
+        if Path(run) in path.parents and path.name != ".lock":
+            written.add(path.name)
+
+sys.addaudithook(watch)
+
+import torch
+from sivae_translate.training import run as training
+
+def digest(tensors):
+    return hashlib.sha256(b"".join(t.detach().contiguous().numpy().tobytes() for t in tensors)).hexdigest()
+
+class Watched(training.Run):
+    def train(self):
+        first = digest(self.model.parameters())
+        play = training.play
+        seen = []
+        def spy(model, objective, batches, *rest, **options):
+            def looked(batches):
+                for batch in batches:
+                    seen.append(digest([batch.images]))
+                    yield batch
+            play(model, objective, looked(batches), *rest, **options)
+        training.play = spy
+        super().train()
+        note = {
+            "processes": self.accelerator.num_processes,
+            "first": first,
+            "seen": seen,
+            "images": self.state.images,
+            "model": digest(self.model.parameters()),
+            "average": digest(self.average.module.parameters()),
+            "optimizers": digest(
+                value for optimizer in self.players.optimizers.values()
+                for values in optimizer.state.values() for value in values.values()
+            ),
+        }
+        note["written"] = sorted(written)
+        Path(notes, f"rank{self.accelerator.process_index}.json").write_text(json.dumps(note))
+
+training.Run = Watched
+torch.set_num_threads(1)
+training.train(cars, "tiny", run, set=settings, device="cpu")
+'''
+
+
+def launch(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command under `torchrun` with two processes."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    words = [*torchrun, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=240, env=environment)
+
+
+@pytest.fixture(scope="module")
+def ranks(
+    cars: Path, tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What each of the two processes has to tell of one run."""
+    folder = tmp_path_factory.mktemp("two")
+    worker = folder / "worker.py"
+    worker.write_text(WORKER)
+    result = launch(worker, cars / "train", folder / "run", folder, *tiny, "training.images=128")
+    assert result.returncode == 0, result.stderr
+    first, second = (json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    return first, second
+
+
+def test_both_end_with_the_same_weights_averages_and_optimizers(ranks: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    first, second = ranks
+    assert first["processes"] == second["processes"] == 2
+    for what in ("first", "model", "average", "optimizers"):
+        assert first[what] == second[what], what
+    assert first["model"] != first["first"]  # it has learnt
+
+
+def test_each_sees_images_of_its_own_and_all_are_counted(ranks: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    first, second = ranks
+    assert len(first["seen"]) == len(second["seen"]) == 8  # 128 images, 8 to a batch, 2 processes
+    assert not set(first["seen"]) & set(second["seen"])
+    assert first["images"] == second["images"] == 128
+
+
+def test_the_first_alone_writes(ranks: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    first, second = ranks
+    assert second["written"] == []
+    assert {"log.jsonl", "results.csv", "config.json", "model.safetensors"} <= set(first["written"])
+
+
+def test_gradients_are_averaged_in_the_memory_layout_of_the_weights() -> None:
+    """Adam's fused step goes through memory, not through indices: layouts that differ would mix the weights up."""
+    import torch
+    from accelerate import Accelerator
+
+    from sivae_translate.training.loop import Players
+    from sivae_translate.types import Round
+
+    class TwoProcesses(Accelerator):
+        """As if another process had the same gradients."""
+
+        num_processes = 2  # type: ignore[assignment]
+
+    def step(accelerator: Accelerator, memory_format: torch.memory_format) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = torch.nn.ModuleDict({"encoder": torch.nn.Conv2d(3, 4, 3), "decoder": torch.nn.Conv2d(3, 4, 3)})
+        model.to(memory_format=memory_format)  # type: ignore[call-overload]
+        players = Players(model, accelerator, lr=0.1, betas=(0.9, 0.99))
+        x = torch.randn(2, 3, 8, 8)
+        players.update(Round(("encoder",), (model["encoder"](x) ** 2 - model["encoder"](x)).mean(), {}))
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    alone = step(Accelerator(cpu=True), torch.contiguous_format)
+    assert torch.equal(step(TwoProcesses(cpu=True), torch.contiguous_format), alone)
+    assert torch.allclose(step(TwoProcesses(cpu=True), torch.channels_last), alone, atol=1e-6)
+
+
+def test_the_command_line_trains_with_two_processes(cars: Path, options: Any, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = ("--domains", cars / "train", "--out", run, *options("training.images=64"))
+    result = launch("-m", "sivae_translate", "train", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((run / "log.jsonl").read_text().splitlines()[-1])["images"] == 64
+    assert result.stdout.count("trained: ") == 1

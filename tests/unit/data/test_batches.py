@@ -1,0 +1,122 @@
+"""From folders to batches: balanced, paired, and a pure function of (seed, t, rank)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sivae_translate.data.batches import Images, PairSampler, batches
+from sivae_translate.data.domains import find_domains
+from sivae_translate.data.transforms import Augment
+from sivae_translate.errors import UsageError
+
+PLAIN = Augment(16, flip=False, crop=0.0)
+WHITE = (255, 255, 255)
+
+
+def paint(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (16, 16)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two domains, red and blue, of 12 and 3 images."""
+    for i in range(12):
+        paint(tmp_path / "red" / f"{i}.png", (255, i, 0))
+    for i in range(3):
+        paint(tmp_path / "blue" / f"{i}.png", (0, i, 255))
+    return tmp_path
+
+
+def test_batches_are_float_images_in_0_to_1_with_their_labels(folder: Path) -> None:
+    images = Images(find_domains(folder), 16, "crop", WHITE, PLAIN)
+    sampler = PairSampler(images.domains.labels, labelled=True, batch=8, seed=0)
+    batch = next(batches(images, sampler, workers=None, device=torch.device("cpu")))
+    assert batch.images.shape == (8, 3, 16, 16)
+    assert batch.images.dtype == torch.float32
+    blue = torch.tensor([images.domains.names[d] == "blue" for d in batch.domains])
+    assert torch.equal(batch.images[:, 2].amax((1, 2)), blue.float())
+    assert torch.equal(batch.images[:, 0].amax((1, 2)), 1 - blue.float())
+
+
+def test_domains_are_balanced_whatever_their_sizes(folder: Path) -> None:
+    images = Images(find_domains(folder), 16, "crop", WHITE, PLAIN)
+    sampler = PairSampler(images.domains.labels, labelled=True, batch=8, seed=0)
+    counts = Counter(images.domains.labels[i] for t in range(50) for i, _ in sampler.keys(t))
+    assert counts[0] == counts[1] == 200
+
+
+def test_rows_of_a_pair_are_different_images_of_one_domain() -> None:
+    labels = [0] * 5 + [1] * 5 + [2]
+    sampler = PairSampler(labels, labelled=True, batch=12, seed=3)
+    for t in range(20):
+        for (a, _), (b, _) in zip(sampler.keys(t)[::2], sampler.keys(t)[1::2], strict=True):
+            assert labels[a] == labels[b]
+            assert (a == b) == (labels[a] == 2)  # a domain of one image pairs it with itself
+
+
+def test_without_labels_a_pair_is_two_views_of_one_image() -> None:
+    keys = PairSampler([0] * 9, labelled=False, batch=8, seed=3).keys(0)
+    for (a, seed_a), (b, seed_b) in zip(keys[::2], keys[1::2], strict=True):
+        assert a == b
+        assert seed_a != seed_b
+
+
+def test_no_domain_comes_twice_before_all_have_come_once() -> None:
+    sampler = PairSampler(list(range(10)), labelled=True, batch=20, seed=0)
+    assert sorted({i for i, _ in sampler.keys(4)}) == list(range(10))
+
+
+def test_the_stream_is_a_function_of_seed_step_and_rank() -> None:
+    def stream(seed: int = 1, rank: int = 0, start: int = 0) -> list[list[tuple[int, int]]]:
+        sampler = PairSampler([0, 0, 0, 1, 1, 1], labelled=True, batch=4, seed=seed, rank=rank, start=start)
+        return list(islice(sampler, 6))
+
+    assert stream() == stream()
+    assert stream(start=2)[:4] == stream()[2:]
+    assert stream() != stream(seed=2)
+    assert stream() != stream(rank=1)
+
+
+def test_workers_and_memory_give_the_same_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    augment = Augment(16, flip=True, crop=0.3)
+
+    def first(workers: int) -> torch.Tensor:
+        images = Images(find_domains(folder), 16, "crop", WHITE, augment)
+        sampler = PairSampler(images.domains.labels, labelled=True, batch=8, seed=5)
+        return next(batches(images, sampler, workers=workers, device=torch.device("cpu"))).images
+
+    in_memory = first(0)
+    monkeypatch.setattr("sivae_translate.data.batches.MEMORY", 0)
+    assert torch.equal(first(2), in_memory)
+
+
+def test_unreadable_images_are_left_out_and_listed(folder: Path) -> None:
+    (folder / "red" / "broken.png").write_bytes(b"not a picture")
+    images = Images(find_domains(folder), 16, "crop", WHITE, PLAIN)
+    assert len(images) == 15
+    assert [bad.path.name for bad in images.domains.bad] == ["broken.png"]
+
+
+def test_nothing_readable_is_an_error_that_teaches(tmp_path: Path) -> None:
+    (tmp_path / "red").mkdir()
+    (tmp_path / "red" / "broken.png").write_bytes(b"not a picture")
+    with pytest.raises(UsageError, match=r"holds no readable image .*broken\.png"):
+        Images(find_domains(tmp_path), 16, "crop", WHITE, PLAIN)
+
+
+def test_augmentation_is_a_function_of_its_seed() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    augment = Augment(16, flip=True, crop=0.4)
+    views = [augment(image, seed) for seed in (1, 1, 2, 3, 4)]
+    assert np.array_equal(views[0], views[1])
+    assert any(not np.array_equal(views[0], view) for view in views[2:])
+    assert {view.shape for view in views} == {(16, 16, 3)}
+    assert np.array_equal(PLAIN(image, 1), image)
