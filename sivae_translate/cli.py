@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.errors import UsageError
+from sivae_translate.terminal import Terminal, say, terminal
 
 app = typer.Typer(
     name="sivae-translate",
@@ -28,104 +24,6 @@ app = typer.Typer(
 START, WORK, JUDGE, HELP = "Start here", "Train and translate", "Judge", "Look up"
 SOME_FAILED = 3
 PICTURES = (".png", ".jpg", ".webp")
-
-
-class Terminal:
-    """Shows a run: a live bar on a terminal, plain lines elsewhere (one per tenth of the way)."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-
-        self.console = Console(stderr=True, highlight=False, emoji=False)
-        self.live: Any = None
-        self.said = -1.0
-
-    def note(self, text: str) -> None:
-        self.close()
-        self.console.print(text, markup=False, soft_wrap=True)
-
-    def step(self, fraction: float, text: str) -> None:
-        if self.console.is_terminal:
-            self._draw(fraction, text)
-        elif fraction >= 1 or not self.said <= fraction < self.said + 0.1:
-            self.said = fraction
-            self.note(f"{fraction:4.0%}  {text}")
-        if fraction >= 1:
-            self.said = -1.0
-            self.close()
-
-    def _draw(self, fraction: float, text: str) -> None:
-        from rich.live import Live
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
-        row = Table.grid(padding=(0, 1))
-        row.add_row(ProgressBar(1.0, fraction, width=20), Text(f"{fraction:4.0%}"), Text(text))
-        if self.live is None:
-            self.live = Live(console=self.console, auto_refresh=False)
-            self.live.start()
-        self.live.update(row, refresh=True)
-
-    def close(self) -> None:
-        if self.live is not None:
-            self.live.stop()
-            self.live = None
-
-
-@contextmanager
-def terminal() -> Iterator[Terminal]:
-    """A terminal for one command; what people can mend is one line on stderr and an exit code, never a traceback."""
-    screen = Terminal()
-
-    def fail(message: str, exit_code: int) -> typer.Exit:
-        screen.close()
-        print(f"error: {_printable(message)}", file=sys.stderr)
-        return typer.Exit(exit_code)
-
-    try:
-        with _signals_interrupt():
-            yield screen
-    except SivaeError as error:
-        raise fail(str(error), error.exit_code) from None
-    except KeyboardInterrupt as error:
-        raise fail("interrupted", 128 + (error.args[0] if error.args else signal.SIGINT)) from None
-    except BrokenPipeError:  # `| head` has seen enough; Typer ends quietly
-        raise
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        fix = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
-        raise fail(f"{error.strerror or error}{where}{fix}", 1) from None
-    finally:
-        screen.close()
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP as KeyboardInterrupt(number), so that whatever is half done cleans up after itself."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt(number)
-
-    main_thread = threading.current_thread() is threading.main_thread()
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if main_thread and hasattr(signal, name)]
-    heeded = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores one
-    before = {number: signal.signal(number, interrupt) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _printable(text: str) -> str:
-    encoding = sys.stderr.encoding or "utf-8"
-    return " ".join(text.encode(encoding, "backslashreplace").decode(encoding).split())
-
-
-def _say(text: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 Domains = Annotated[Path, typer.Option("--domains", help="Folder with a sub-folder of images per domain.")]
@@ -145,8 +43,8 @@ def demo(
         from sivae_translate.demo import run_demo
 
         report = run_demo(out, device=device, screen=screen)
-        _say(_scores(report))
-        _say(f"look at {out / 'translations' / 'pairs.png'}: content, style, translation, truth, from top to bottom")
+        say(_scores(report))
+        say(f"look at {out / 'translations' / 'pairs.png'}: content, style, translation, truth, from top to bottom")
 
 
 @app.command(
@@ -170,12 +68,12 @@ def train(
 
         loaded = load_recipe(recipe, set_ or ())
         if dry_run:
-            _say(dump_recipe(resolve(loaded)))
+            say(dump_recipe(resolve(loaded)))
             return
         run = out or Path("runs") / (domains.resolve().name or "train")
         model = train_run(domains, loaded, run, device=device, screen=screen)
         if os.environ.get("RANK", "0") == "0":  # of the processes that a launcher starts, one speaks
-            _say(f"trained: {model}; translate with: sivae-translate run INPUT --model {run}")
+            say(f"trained: {model}; translate with: sivae-translate run INPUT --model {run}")
 
 
 @app.command(
@@ -203,7 +101,7 @@ def run(
         )
         skipped = f", {summary.skipped:,} done before" if summary.skipped else ""
         failed = f", {summary.failed:,} failed (see {summary.manifest})" if summary.failed else ""
-        _say(f"{summary.written:,} translations written to {out}{skipped}{failed}")
+        say(f"{summary.written:,} translations written to {out}{skipped}{failed}")
     if summary.failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -224,7 +122,7 @@ def sample(
         path = _new_picture(out)
         pictures = _load(model, device, screen).sample(count, domain=domain, seed=seed)
         save_picture(contact_sheet(pictures), path)
-        _say(f"{count} samples in {out}")
+        say(f"{count} samples in {out}")
 
 
 @app.command(
@@ -244,8 +142,8 @@ def evaluate(
 
         rows = read_pairs(pairs, root)
         report = evaluate_pairs(_load(model, device, screen), rows, _new_folder(out), progress=_counts(screen, "pairs"))
-        _say(_scores(report))
-        _say(f"outputs, report.json and pairs.png are in {out}")
+        say(_scores(report))
+        say(f"outputs, report.json and pairs.png are in {out}")
 
 
 @app.command(rich_help_panel=START, epilog="Example: `sivae-translate check photos/`")
@@ -259,7 +157,7 @@ def check(
 
         report = check_domains(find_domains(root), _counts(screen, "images"))
         for line in report_lines(report):
-            _say(line)
+            say(line)
     if report.bad:
         raise typer.Exit(SOME_FAILED)
 
@@ -277,7 +175,7 @@ def cars(
         from sivae_translate.data.cars import write_set
 
         write_set(out, cars=cars, novel=novel, size=size, seed=seed, progress=_counts(screen, "images"))
-        _say(f"drawn: train with: sivae-translate train --domains {out / 'train'}")
+        say(f"drawn: train with: sivae-translate train --domains {out / 'train'}")
 
 
 recipes_app = typer.Typer(help="The built-in recipes.", invoke_without_command=True)
@@ -291,7 +189,7 @@ def recipes(context: typer.Context) -> None:
         from sivae_translate.recipe import recipe_names, recipe_summary
 
         for name in recipe_names():
-            _say(f"{name:12} {recipe_summary(name)}")
+            say(f"{name:12} {recipe_summary(name)}")
 
 
 @recipes_app.command("show")
@@ -300,7 +198,7 @@ def show_recipe(name: Annotated[str, typer.Argument(help="Its name.")]) -> None:
     with terminal():
         from sivae_translate.recipe import recipe_text
 
-        _say(recipe_text(name).rstrip())
+        say(recipe_text(name).rstrip())
 
 
 @app.command(rich_help_panel=HELP)
@@ -310,14 +208,14 @@ def env() -> None:
         from sivae_translate.environment import describe
 
         for name, value in describe().items():
-            _say(f"{name:16} {value}")
+            say(f"{name:16} {value}")
 
 
 def _version(show: bool) -> None:
     if show:
         from importlib.metadata import version
 
-        _say(version("sivae-translate"))
+        say(version("sivae-translate"))
         raise typer.Exit
 
 
@@ -340,12 +238,16 @@ def _load(model: Path | None, device: str, screen: Terminal) -> Any:
 
 
 def _newest_run() -> Path:
-    """The run under runs/ whose model was written last."""
-    models = sorted(Path("runs").glob("*/model/config.json"), key=lambda path: path.stat().st_mtime)
-    models += [] if models else Path("runs").glob("*/*/model/config.json")
-    if not models:
-        raise UsageError("there is no trained model under runs/: train one, or name one with --model RUN")
-    return models[-1].parent.parent
+    """The finished run under runs/ whose model was written last."""
+    from sivae_translate.training.saved import finished
+
+    found = [path for pattern in ("*", "*/*") for path in Path("runs").glob(f"{pattern}/model/config.json")]
+    runs = [path.parent.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+    newest = next(filter(finished, runs), None)
+    if newest is None:
+        there = f"only unfinished ones ({runs[0]})" if runs else "none"
+        raise UsageError(f"expected a finished run under runs/, found {there}: train one, or name one with --model RUN")
+    return newest
 
 
 def _new_picture(path: Path) -> Path:

@@ -16,7 +16,7 @@ def describe() -> dict[str, str]:
     """Versions of the packages in use, the devices, and the precision that `auto` picks on them."""
     import torch
 
-    from sivae_translate.training.run import pick_device, pick_precision
+    from sivae_translate.training.device import pick_device, pick_precision
 
     facts = {"python": platform.python_version(), "platform": platform.platform(), "cores": str(os.cpu_count())}
     for package in PACKAGES:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import torch
-from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 
 from sivae_translate.data.domains import list_images, shown
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.manifest import MANIFEST, Manifest, open_manifest, staged
 
 if TYPE_CHECKING:
     from sivae_translate.training.log import Screen
@@ -32,8 +31,6 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "jpg": {"quality": 95},
     "webp": {"quality": 95},
 }
-MANIFEST = "manifest.jsonl"
-ROW = b'{"input": '  # how each of its lines begins
 HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # of the disk: no other output would fare better
 
 
@@ -167,7 +164,7 @@ def translate_batch(
 ) -> Iterator[bool]:
     """Translate these inputs to every target that is not done; for each, whether it went well. All get their row."""
     wanted = [
-        (path, [(target, out / target.folder / output) for target in targets if not manifest.has(path, target)])
+        (path, [(target, out / target.folder / output) for target in targets if not manifest.has(path, target.name)])
         for path, output in planned
     ]
     wanted = [(path, todo) for path, todo in wanted if todo]
@@ -183,7 +180,7 @@ def translate_batch(
     for (path, todo), x in zip(wanted, pool.map(read, [path for path, _ in wanted]), strict=True):
         if isinstance(x, UnreadableImage):
             for target, output in todo:
-                yield manifest.add(path, target, output, str(x))
+                yield manifest.add(path, target.name, output, str(x))
         else:
             images.append(x)
             readable.append((path, todo))
@@ -198,7 +195,7 @@ def translate_batch(
         outputs = [output for *_, output in chosen]
         try:
             for (_, path, output), reason in zip(chosen, pool.map(stage, pictures, outputs), strict=True):
-                ok = manifest.add(path, target, output, reason)
+                ok = manifest.add(path, target.name, output, reason)
                 if ok:  # only now, lest a killed run leave an output without a row
                     os.replace(staged(output), output)
                 yield ok
@@ -224,77 +221,3 @@ def stage(picture: Image.Image, output: Path) -> str | None:
             raise
         return str(error.strerror).lower()
     return None
-
-
-def staged(output: Path) -> Path:
-    """Where an output lies until it is whole; a short name, and always the same, so that none is left behind."""
-    return output.with_name(f".tmp-{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]}")
-
-
-class Manifest:
-    """`manifest.jsonl` while it grows; see `open_manifest`."""
-
-    def __init__(self, folder: Path, job: str, done: set[tuple[str, str]], file: TextIO) -> None:
-        self.folder, self.job, self.done, self.file = folder, job, done, file
-
-    def has(self, path: Path, target: Target) -> bool:
-        return (os.path.abspath(path), target.name) in self.done
-
-    def add(self, path: Path, target: Target, output: Path, reason: str | None) -> bool:
-        """A row; whether it is a good one."""
-        ok = reason is None
-        row = {
-            "input": os.path.abspath(path),
-            "target": target.name,
-            "output": output.relative_to(self.folder).as_posix() if ok else "",
-            "status": "ok" if ok else "failed",
-            "reason": reason or "",
-            "job": self.job,
-        }
-        self.file.write(json.dumps(row) + "\n")
-        self.file.flush()
-        return ok
-
-
-@contextmanager
-def open_manifest(folder: Path, job: str) -> Iterator[Manifest]:
-    """The manifest of a job in this folder, for this process alone. Rows of an earlier call are kept where the output
-    is there; failures go, to be retried.
-
-    Raises:
-        UsageError: the folder holds translations by another model, style or format, or another process is at work.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / MANIFEST
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            done = keep_finished(path, job)
-            with path.open("a") as file:
-                yield Manifest(folder, job, done, file)
-    except Timeout:
-        raise UsageError(f"another process is translating into {folder}: choose another with --out") from None
-
-
-def keep_finished(path: Path, job: str) -> set[tuple[str, str]]:
-    """(input, target) of the finished rows, which are all that stays in the file."""
-    done, kept = set(), []
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-            same, ok = entry["job"] == job, entry["status"] == "ok"
-            key, output = (entry["input"], entry["target"]), path.parent / entry["output"]
-        except (ValueError, KeyError, TypeError):
-            if number == len(lines) and line.startswith(ROW[: len(line)]):
-                break  # cut short when the run was killed
-            raise UsageError(f"{path} is no manifest of translations: choose another folder with --out") from None
-        if not same:
-            raise UsageError(
-                f"{path.parent} holds translations by another model, style or format: choose another with --out"
-            )
-        if ok and output.exists():
-            done.add(key)
-            kept.append(json.dumps(entry) + "\n")
-    staged(path).write_text("".join(kept))
-    os.replace(staged(path), path)
-    return done

@@ -50,7 +50,7 @@ class Translator:
             SivaeError: there is none, or it is damaged, of another kind, or a pickle. Nothing is ever unpickled.
             UsageError: the device is not there.
         """
-        from sivae_translate.training.run import pick_device
+        from sivae_translate.training.device import pick_device
 
         path = Path(path)
         if (path / "model").is_dir():

@@ -10,7 +10,7 @@ from torch import Tensor
 from sivae_translate.types import Batch
 
 
-def recolour(batch: Batch, chance: float, generator: torch.Generator) -> Batch:
+def recolour(batch: Batch, generator: torch.Generator, chance: float) -> Batch:
     """Rotate the hue of a share of the pairs, both rows by one angle: new domains, of no known label (-1).
 
     Grey stays grey, so a white ground stays white. With few domains this is what teaches the style encoder colours
@@ -30,6 +30,6 @@ def recolour(batch: Batch, chance: float, generator: torch.Generator) -> Batch:
         return torch.rand(pairs, generator=generator, device=device).repeat_interleave(2)
 
     chosen, angle = draw() < chance, draw() * 2 * math.pi - math.pi
-    turned = adjust_hue(batch.images, angle)
-    images = torch.where(chosen[:, None, None, None], turned, batch.images)
-    return Batch(images.contiguous(memory_format=torch.channels_last), batch.domains.masked_fill(chosen, -1))
+    images = batch.images.clone()
+    images[chosen] = adjust_hue(images[chosen], angle[chosen])
+    return Batch(images, batch.domains.masked_fill(chosen, -1))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, set_seed
 from filelock import FileLock, Timeout
 
@@ -28,11 +23,15 @@ from sivae_translate.models.pretrained import Frame, build_model, save_model
 from sivae_translate.objectives import OBJECTIVES, Objective
 from sivae_translate.recipe import Recipe, bind, build, difference, dump_recipe, load_recipe
 from sivae_translate.training.augment import recolour
+from sivae_translate.training.device import new_accelerator, pick_device, pick_precision
 from sivae_translate.training.grids import COLUMNS, Grids
-from sivae_translate.training.log import LogFiles, Means, Screen, Silent, health
-from sivae_translate.training.loop import NonFiniteLossError, Players, Terms, moving_average
+from sivae_translate.training.log import LogFiles, Screen, Silent
+from sivae_translate.training.loop import NonFiniteLossError, Players, moving_average
 from sivae_translate.training.loop import train as play
+from sivae_translate.training.saved import load_state, save_state
+from sivae_translate.training.signals import Stop
 from sivae_translate.training.state import Budget, Schedule, State
+from sivae_translate.training.watch import Watch
 from sivae_translate.types import Batch
 
 
@@ -75,36 +74,6 @@ def named(
 def build_objective(recipe: Recipe) -> Objective:
     objective: Objective = build("objective", OBJECTIVES[recipe.objective["name"]], recipe.objective)  # type: ignore[assignment]
     return objective
-
-
-def pick_device(device: str) -> str:
-    """ "auto", "cpu", "cuda", "cuda:1", "mps" -> the device to use. Raises UsageError where it is not there."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind, _, index = device.partition(":")
-    present = {
-        "cpu": not index,
-        "cuda": torch.cuda.is_available() and (not index or index in map(str, range(torch.cuda.device_count()))),
-        "mps": torch.backends.mps.is_available() and not index,
-    }
-    if not present.get(kind):
-        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise UsageError(f"device {device!r} is not there: expected one of auto, {', '.join(there)}")
-    return device
-
-
-def pick_precision(precision: str, device: str) -> str:
-    """ "auto" -> bf16 where the device computes in it, else fp32; in Accelerate's words."""
-    if precision == "auto":
-        native = torch.cuda.is_bf16_supported() if device.startswith("cuda") else _cpu_has_bf16() and device == "cpu"
-        precision = "bf16" if native else "fp32"
-    if precision == "fp16" and not device.startswith("cuda"):
-        raise UsageError(f"training.precision = 'fp16' on {device}: expected a GPU; use bf16, fp32 or auto")
-    return "no" if precision == "fp32" else precision
-
-
-def _cpu_has_bf16() -> bool:
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
 def train(
@@ -152,14 +121,6 @@ def train(
         lock.release()
 
 
-def new_accelerator(device: str, precision: str) -> Accelerator:
-    """An Accelerator of its own: what an earlier run in this process chose is forgotten, but not its process group."""
-    if device.startswith("cuda:"):
-        torch.cuda.set_device(device)
-    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
-    return Accelerator(mixed_precision=precision, cpu=device == "cpu")
-
-
 def prepare_directory(run: Path, domains: Path) -> Path:
     """The run's directory, outside the domains, made and found writable; stages of a killed run swept away."""
     if domains.resolve() in (run.resolve(), *run.resolve().parents):
@@ -176,7 +137,7 @@ def prepare_directory(run: Path, domains: Path) -> Path:
 
 
 class Run:
-    """The parts of one run and what happens between its steps: log, draw, save, stop."""
+    """The parts of one run, made to fit each other."""
 
     def __init__(
         self, folder: Path, recipe: Recipe, domains: Domains, accelerator: Accelerator, screen: Screen
@@ -184,24 +145,17 @@ class Run:
         data, settings = recipe.data, recipe.training
         self.folder, self.recipe, self.accelerator = folder, recipe, accelerator
         self.screen = screen if accelerator.is_main_process else Silent()
-        self.check_same_recipe()
+        check_same_recipe(folder, recipe)
         self.frame = Frame(data.size, data.fit, data.background_rgb)
         self.images = self.decode(domains)
         set_seed(settings.seed)
         self.model: Autoencoder = build_model(recipe.model, self.images.domains.names, data.size)
         self.model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         broadcast(list(self.model.parameters()))
-        self.objective = build_objective(recipe)
         self.players = Players(self.model, accelerator, lr=settings.lr, betas=settings.betas)
         self.average = moving_average(self.model, settings.ema)
         self.state = self.resume()
-        self.budget = Budget(settings.images, settings.minutes)
-        self.grids = Grids(self.show_batch(), folder / "samples", settings.seed)
-        self.log, self.means = LogFiles(folder), Means()
-        self.stop: int | None = None  # the signal that asked for it
-        self.logged_at, self.logged_images = time.monotonic(), self.state.images
-        self.saved_at = time.monotonic()
-        self.drawn = int(self.budget.progress(self.state) * settings.samples)
+        self.stop = Stop(accelerator)
 
     def decode(self, domains: Domains) -> Images:
         data = self.recipe.data
@@ -217,187 +171,106 @@ class Run:
         self.screen.note(f"{len(images):,} images in {len(names):,} domain{'s' if len(names) > 1 else ''}")
         return images
 
-    def show_batch(self) -> Batch:
-        """A fixed batch for the grids: the first images of the first domains, without augmentation's chance."""
-        sampler = PairSampler(
-            self.images.domains.labels, labelled=self.images.domains.labelled, batch=2 * COLUMNS, seed=0
-        )
-        pixels, labels = collate([self.images[key] for key in sampler.keys(0)])
-        device = self.accelerator.device
-        return Batch(pixels.to(device).float() / 255, labels.to(device))
-
-    def train(self) -> Path:
-        settings, rank = self.recipe.training, self.accelerator.process_index
-        if self.budget.progress(self.state) >= 1:
-            self.screen.note(f"already trained: {self.state.images:,} images seen; raise its budget to go on")
-        sampler = PairSampler(
-            self.images.domains.labels,
-            labelled=self.images.domains.labelled,
-            batch=self.recipe.data.batch,
-            seed=settings.seed,
-            rank=rank,
-            start=self.state.step,
-        )
-        device = self.accelerator.device
-        with self.signals():
-            try:
-                play(
-                    self.model,
-                    self.objective,
-                    batches(self.images, sampler, workers=self.recipe.data.workers, device=device),
-                    self.players,
-                    self.average,
-                    accelerator=self.accelerator,
-                    budget=self.budget,
-                    schedule=Schedule(settings.lr, settings.warmup_images),
-                    state=self.state,
-                    augment=partial(self.augment, chance=self.recipe.data.hue),
-                    watch=self.watch,
-                    seed=settings.seed,
-                )
-            except NonFiniteLossError as error:
-                raise SivaeError(self.advice(error)) from None
-            except OSError as error:  # of the log or the pictures; the last checkpoint is whole
-                reason = error.strerror or error
-                raise SivaeError(f"cannot write to {self.folder} ({reason}): mend that and run it again") from None
-        if self.stop is not None:
-            raise InterruptedRunError(
-                f"stopped at {self.state.images:,} images and saved; run the same command again to go on", self.stop
-            )
-        return self.folder / "model"
-
-    @staticmethod
-    def augment(batch: Batch, generator: torch.Generator, chance: float) -> Batch:
-        return recolour(batch, chance, generator)
-
-    def advice(self, error: Exception) -> str:
-        beta_neg = self.recipe.objective.get("beta_neg")
-        fix = f"raise objective.beta_neg (now {beta_neg:g}) or " if beta_neg else ""
-        return (
-            f"{error} at {self.state.images:,} images, before any weight was touched: {fix}lower training.lr "
-            f"(now {self.recipe.training.lr:g}) with --set, and start again in another --out"
-        )
-
-    # Between steps
-
-    def watch(self, state: State, progress: float, terms: Terms) -> bool:
-        self.means.add(terms)
-        stop = self.asked_to_stop()
-        last = stop or progress >= 1
-        if terms and (last or state.images - self.logged_images >= self.recipe.training.log_every):
-            self.write_log(progress)
-        if terms and (progress >= 1 or progress * self.recipe.training.samples >= self.drawn + 1):
-            self.drawn = int(progress * self.recipe.training.samples)
-            if self.accelerator.is_main_process:
-                self.grids.write(self.average.module, state.images)
-        if last or time.monotonic() - self.saved_at >= 60 * self.recipe.training.save_minutes:
-            self.save()
-        return stop
-
-    def asked_to_stop(self) -> bool:
-        if self.accelerator.num_processes == 1:
-            return self.stop is not None
-        asked = self.accelerator.gather(torch.tensor([self.stop or 0], device=self.accelerator.device))
-        self.stop = int(asked.max()) or None
-        return self.stop is not None
-
-    def write_log(self, progress: float) -> None:
-        now, state, terms = time.monotonic(), self.state, self.means.take()
-        pace = (state.images - self.logged_images) / (now - self.logged_at)
-        self.logged_at, self.logged_images = now, state.images
-        if not self.accelerator.is_main_process:
-            return
-        row = {"images": state.images, "seconds": state.seconds, "lr": self.players.lr, "images_per_s": pace, **terms}
-        self.log.write(row)
-        left = self.budget.seconds_left(state)
-        shown_terms = " ".join(f"{name} {value:.3g}" for name, value in terms.items())
-        clock = f"{int(left // 60)}:{int(left % 60):02d} left"
-        self.screen.step(progress, f"{state.images:,} images  {pace:,.0f}/s  {clock}  {shown_terms}")
-        if isinstance(advice := self.advise(terms), str):
-            self.screen.note(advice)
-
-    def advise(self, terms: dict[str, float]) -> str | None:
-        game = self.recipe.objective
-        return health(terms, game["alpha"], game["beta_neg"]) if "beta_neg" in game else None
-
-    # What lasts
-
-    def check_same_recipe(self) -> None:
-        """Refuse to go on with another recipe than the run was begun with; its budget may grow."""
-        path = self.folder / "recipe.toml"
-        if not (self.folder / "state").exists():
-            return
-        changed = [
-            line
-            for line in difference(resolve(load_recipe(path)), self.recipe)
-            if not line.startswith(("training.images:", "training.minutes:", "training.save_minutes:"))
-        ]
-        if changed:
-            raise UsageError(
-                f"{self.folder} holds a run of another recipe ({'; '.join(changed[:5])}): "
-                f"expected the same to go on; choose another folder with --out"
-            )
-
     def resume(self) -> State:
-        folder = self.folder / "state"
-        if not folder.exists():
-            if self.accelerator.is_main_process:
-                checkpoint.write_text_atomic(self.folder / "recipe.toml", dump_recipe(self.recipe))
+        if self.accelerator.is_main_process:
+            checkpoint.write_text_atomic(self.folder / "recipe.toml", dump_recipe(self.recipe))
+        saved = self.folder / "state"
+        if not saved.exists():
             return State()
-        tensors, meta = checkpoint.load(folder, ["model", "average", "encoder", "decoder"], ["trainer"])
-        trainer = meta["trainer"]
-        if trainer["domains"] != list(self.model.domains):
-            raise UsageError(
-                f"{self.folder} was trained on {len(trainer['domains'])} domains, now there are "
-                f"{len(self.model.domains)} or their names differ: expected the same folder; choose another --out"
-            )
-        checkpoint.load_into(self.model, tensors["model"], f"{folder} (model)")
-        checkpoint.load_into(self.average.module, tensors["average"], f"{folder} (average)")
-        self.average.n_averaged.fill_(trainer["averaged"])
-        for name, optimizer in self.players.optimizers.items():
-            optimizer.load_state_dict(checkpoint.unflatten_optimizer(tensors[name], trainer["optimizers"][name]))
-            for parameter, values in optimizer.state.items():  # in its memory layout: fused Adam relies on it
-                like = {key: value for key, value in values.items() if value.shape == parameter.shape}
-                values.update({key: torch.empty_like(parameter).copy_(value) for key, value in like.items()})
-        state = State(**trainer["state"])
+        state = load_state(saved, self.model, self.average, self.players)
         self.screen.note(f"resuming at {state.images:,} images")
         return state
 
+    def train(self) -> Path:
+        recipe, settings, state = self.recipe, self.recipe.training, self.state
+        budget = Budget(settings.images, settings.minutes)
+        if budget.progress(state) >= 1:
+            self.screen.note(f"already trained: {state.images:,} images seen; raise its budget to go on")
+        device = self.accelerator.device
+        try:
+            with self.stop.listening():
+                play(
+                    self.model,
+                    build_objective(recipe),
+                    batches(self.images, self.sampler(), workers=recipe.data.workers, device=device),
+                    self.players,
+                    self.average,
+                    accelerator=self.accelerator,
+                    budget=budget,
+                    schedule=Schedule(settings.lr, settings.warmup_images),
+                    state=state,
+                    augment=partial(recolour, chance=recipe.data.hue),
+                    watch=self.watch(budget),
+                    seed=settings.seed,
+                )
+        except NonFiniteLossError as error:
+            raise SivaeError(advice(error, state, recipe)) from None
+        except OSError as error:  # of the log or the pictures; the last checkpoint is whole
+            reason = error.strerror or error
+            raise SivaeError(f"cannot write to {self.folder} ({reason}): mend that and run it again") from None
+        if self.stop.signal is not None:
+            raise InterruptedRunError(
+                f"stopped at {state.images:,} images and saved; run the same command again to go on", self.stop.signal
+            )
+        return self.folder / "model"
+
+    def sampler(self) -> PairSampler:
+        return PairSampler(
+            self.images.domains.labels,
+            labelled=self.images.domains.labelled,
+            batch=self.recipe.data.batch,
+            seed=self.recipe.training.seed,
+            rank=self.accelerator.process_index,
+            start=self.state.step,
+        )
+
+    def watch(self, budget: Budget) -> Watch:
+        first = self.accelerator.is_main_process
+        return Watch(
+            self.recipe,
+            budget,
+            self.state,
+            self.screen,
+            LogFiles(self.folder) if first else None,
+            lr=lambda: self.players.lr,
+            asked_to_stop=self.stop.asked,
+            draw=partial(self.grids().write, self.average.module) if first else lambda images: None,
+            save=self.save if first else lambda: None,
+        )
+
+    def grids(self) -> Grids:
+        """Pictures of a fixed batch: the first of an unshuffled stream of pairs."""
+        labels, labelled = self.images.domains.labels, self.images.domains.labelled
+        keys = PairSampler(labels, labelled=labelled, batch=2 * COLUMNS, seed=0).keys(0)
+        pixels, domains = collate([self.images[key] for key in keys])
+        device = self.accelerator.device
+        batch = Batch(pixels.to(device).float() / 255, domains.to(device))
+        return Grids(batch, self.folder / "samples", self.recipe.training.seed)
+
     def save(self) -> None:
         """`state/` to go on from here, `model/` (the moving average) to use."""
-        self.saved_at = time.monotonic()
-        if not self.accelerator.is_main_process:
-            return
-        tensors = {"model": self.model.state_dict(), "average": self.average.module.state_dict()}
-        optimizers = {}
-        for name, optimizer in self.players.optimizers.items():
-            tensors[name], optimizers[name] = checkpoint.flatten_optimizer(optimizer.state_dict())
-        trainer = {
-            "state": asdict(self.state),
-            "averaged": int(self.average.n_averaged),
-            "optimizers": optimizers,
-            "domains": list(self.model.domains),
-        }
-        checkpoint.save(self.folder / "state", tensors, {"trainer": trainer})
+        save_state(self.folder / "state", self.model, self.average, self.players, self.state)
         save_model(self.folder / "model", self.average.module, self.recipe.model, self.frame)  # type: ignore[arg-type]
 
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """The first Ctrl-C, SIGTERM or SIGHUP asks to stop after the step at hand; a second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
 
-        def ask(number: int, frame: Any) -> None:
-            if self.stop is not None:
-                raise KeyboardInterrupt
-            self.stop = number
+def check_same_recipe(run: Path, recipe: Recipe) -> None:
+    """Refuse to go on with another recipe than the run was begun with; budget and bookkeeping may change."""
+    if not (run / "state").exists():
+        return
+    free = tuple(f"training.{name}:" for name in ("images", "minutes", "save_minutes", "log_every", "samples"))
+    begun = resolve(load_recipe(run / "recipe.toml"))
+    changed = [line for line in difference(begun, recipe) if not line.startswith(free)]
+    if changed:
+        raise UsageError(
+            f"{run} holds a run of another recipe ({'; '.join(changed[:5])}): "
+            f"expected the same to go on; choose another folder with --out"
+        )
 
-        watched = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-        heeded = [number for number in watched if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores one
-        before = {number: signal.signal(number, ask) for number in heeded}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+
+def advice(error: NonFiniteLossError, state: State, recipe: Recipe) -> str:
+    beta_neg = recipe.objective.get("beta_neg")
+    fix = f"raise objective.beta_neg (now {beta_neg:g}) or " if beta_neg else ""
+    return (
+        f"{error} at {state.images:,} images, before any weight was touched: {fix}lower training.lr "
+        f"(now {recipe.training.lr:g}) with --set, and start again in another --out"
+    )

@@ -255,7 +255,7 @@ CASES: list[Case] = [
         2,
         ["is no manifest of translations", "--out"],
     ),
-    ("no run to be found", lambda p: ["run", p.view()], 2, ["no trained model under runs/", "--model"]),
+    ("no run to be found", lambda p: ["run", p.view()], 2, ["a finished run under runs/, found none", "--model"]),
     # run: models
     (
         "one domain and --to",

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from sivae_translate.models import ConvAutoencoder
 from sivae_translate.objectives import SoftIntroVAE
+from sivae_translate.training.device import new_accelerator, pick_device, pick_precision
 from sivae_translate.training.loop import Players, rounds
-from sivae_translate.training.run import new_accelerator, pick_device, pick_precision
 from sivae_translate.types import Batch, Code, Gaussian
 
 BATCH, STEPS = 32, 12

@@ -16,7 +16,8 @@ from PIL import Image
 
 from sivae_translate import folder as folder_module
 from sivae_translate.errors import UsageError
-from sivae_translate.folder import MANIFEST, plan, translate_folder
+from sivae_translate.folder import plan, translate_folder
+from sivae_translate.manifest import MANIFEST
 from sivae_translate.translator import Translator
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from sivae_translate.training.augment import recolour
+from sivae_translate.training.device import new_accelerator
 from sivae_translate.training.log import LogFiles, Means, health
 from sivae_translate.training.loop import NonFiniteLossError, Players, moving_average
-from sivae_translate.training.run import new_accelerator
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.types import Batch, Round
 
@@ -49,7 +49,7 @@ def coloured_batch() -> Batch:
 def test_recolouring_turns_both_rows_of_a_pair_alike_and_spares_white() -> None:
     batch = coloured_batch()
     batch = Batch(batch.images[::2].repeat_interleave(2, 0), batch.domains)
-    turned = recolour(batch, 1.0, torch.Generator().manual_seed(1))
+    turned = recolour(batch, torch.Generator().manual_seed(1), 1.0)
     assert torch.equal(turned.images[::2], turned.images[1::2])
     assert (turned.images[:, :, 1:] - batch.images[:, :, 1:]).abs().amax((1, 2, 3)).min() > 0.01
     torch.testing.assert_close(turned.images[:, :, 0], batch.images[:, :, 0])
@@ -58,12 +58,12 @@ def test_recolouring_turns_both_rows_of_a_pair_alike_and_spares_white() -> None:
 
 def test_recolouring_leaves_the_others_alone() -> None:
     batch = coloured_batch()
-    turned = recolour(batch, 0.5, torch.Generator().manual_seed(0))
+    turned = recolour(batch, torch.Generator().manual_seed(0), 0.5)
     kept = turned.domains >= 0
     assert 0 < kept.sum() < 8
     assert torch.equal(turned.images[kept], batch.images[kept])
     assert torch.equal(turned.domains[kept], batch.domains[kept])
-    assert recolour(batch, 0.0, torch.Generator()) is batch
+    assert recolour(batch, torch.Generator(), 0.0) is batch
 
 
 class Pair(nn.Module):
