@@ -39,7 +39,7 @@ class Watch:
     ) -> None:
         self.recipe, self.budget, self.screen, self.log = recipe, budget, screen, log
         self.lr, self.asked_to_stop, self.draw, self.save = lr, asked_to_stop, draw, save
-        self.means, self.line = Means(), ""
+        self.means, self.line, self.advised = Means(), "", False
         self.logged_images, self.drawn = state.images, int(budget.progress(state) * recipe.training.samples)
         self.logged_at = self.saved_at = self.shown_at = time.monotonic()
 
@@ -76,5 +76,7 @@ class Watch:
         self.log.write(row | means)
         self.line = " ".join(f"{name} {value:.3g}" for name, value in means.items())
         game = self.recipe.objective
-        if "beta_neg" in game and (advice := health(means, game["alpha"], game["beta_neg"])):
+        advice = health(means, game["alpha"], game["beta_neg"]) if "beta_neg" in game else None
+        if advice and not self.advised:
             self.screen.note(advice)
+        self.advised = advice is not None  # said once, and again only after it had mended
