@@ -30,8 +30,9 @@ class SoftIntroVAE:
 
     Attributes:
         beta_rec, beta_kl, beta_style: as in `VAE`.
-        beta_neg: weight of the KL of generated images in the exponential. It must saturate the exponential
-            (2 s beta_neg KL(g) of about 3 to 8), or the encoder inflates every KL.
+        beta_neg: weight of the KL of generated images in the exponential. Where those pass for real, pull and push on
+            the encoder balance at KL = ln(beta_neg / beta_kl) / (alpha s beta_neg): choose it so that this is not
+            above the plain VAE's KL, or the encoder inflates every KL up to it.
         alpha: sharpness of the exponential, 2 in the paper.
         gamma_r: weight of the decoder's own reconstruction of generated images; the paper's code has 1e-8, which
             buys nothing measurable for a fifth of the time, hence 0.
