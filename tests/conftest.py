@@ -10,10 +10,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from click.testing import Result
 from typer.testing import CliRunner
 
 from sivae_translate.cli import app
@@ -24,7 +24,7 @@ from sivae_translate.translator import Translator
 
 torch.set_num_threads(1)
 
-Cli = Callable[..., Result]
+Cli = Callable[..., Any]
 Command = Callable[..., "subprocess.Popen[str]"]
 
 SIZE = 16  # of the model; the cars are larger, so that every image has to be fitted
@@ -79,7 +79,7 @@ def untrained(tmp_path: Path) -> Callable[..., Path]:
 def cli() -> Cli:
     """Gives a command in this process: `cli("run", folder, "--to", "red")`, its output and exit code as the result."""
 
-    def call(*arguments: object) -> Result:
+    def call(*arguments: object) -> Any:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
     return call

@@ -172,8 +172,9 @@ class Run:
         return images
 
     def resume(self) -> State:
-        if self.accelerator.is_main_process:
-            checkpoint.write_text_atomic(self.folder / "recipe.toml", dump_recipe(self.recipe))
+        resolved, text = self.folder / "recipe.toml", dump_recipe(self.recipe)
+        if self.accelerator.is_main_process and not (resolved.exists() and resolved.read_text() == text):
+            checkpoint.write_text_atomic(resolved, text)
         saved = self.folder / "state"
         if not saved.exists():
             return State()

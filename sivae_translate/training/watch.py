@@ -47,9 +47,10 @@ class Watch:
         settings, stop = self.recipe.training, self.asked_to_stop()
         self.means.add(terms)
         last = stop or progress >= 1
-        if terms and (last or state.images - self.logged_images >= settings.log_every):
+        logs = bool(terms) and (last or state.images - self.logged_images >= settings.log_every)
+        if logs:
             self.write_log(state)
-        if terms and (last or time.monotonic() - self.shown_at >= REFRESH):
+        if logs or (terms and time.monotonic() - self.shown_at >= REFRESH):
             self.show(state, progress)
         if terms and (progress >= 1 or progress * settings.samples >= self.drawn + 1):
             self.drawn = int(progress * settings.samples)

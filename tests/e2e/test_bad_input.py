@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 
 from sivae_translate import folder as folder_module
 
 
-def refused(result: Result, code: int, *said: object) -> None:
+def refused(result: Any, code: int, *said: object) -> None:
     """The command ended with this code and one last line on stderr, an error that says all this."""
     assert result.exit_code == code, result.output
     errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
