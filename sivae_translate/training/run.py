@@ -117,6 +117,8 @@ def train(
             raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
     try:
         return Run(run, recipe, found, accelerator, screen or Silent()).train()
+    except OSError as error:  # of the recipe, the log or the pictures; the last checkpoint is whole
+        raise SivaeError(f"cannot write to {run} ({error.strerror or error}): mend that and run it again") from None
     finally:
         lock.release()
 
@@ -206,9 +208,6 @@ class Run:
                 )
         except NonFiniteLossError as error:
             raise SivaeError(advice(error, state, recipe)) from None
-        except OSError as error:  # of the log or the pictures; the last checkpoint is whole
-            reason = error.strerror or error
-            raise SivaeError(f"cannot write to {self.folder} ({reason}): mend that and run it again") from None
         if self.stop.signal is not None:
             raise InterruptedRunError(
                 f"stopped at {state.images:,} images and saved; run the same command again to go on", self.stop.signal
