@@ -171,6 +171,11 @@ class Run:
             self.screen.note(f"left out {shown(bad.path)}: {bad.reason}")
         names = images.domains.names
         self.screen.note(f"{len(images):,} images in {len(names):,} domain{'s' if len(names) > 1 else ''}")
+        if not images.domains.labelled and not (data.flip or data.crop):
+            self.screen.note(
+                "no sub-folders: style is learned from two views of each image, which are the same one; "
+                "--set data.flip=true --set data.crop=0.2 make them differ"
+            )
         return images
 
     def resume(self) -> State:
@@ -271,6 +276,6 @@ def advice(error: NonFiniteLossError, state: State, recipe: Recipe) -> str:
     beta_neg = recipe.objective.get("beta_neg")
     fix = f"raise objective.beta_neg (now {beta_neg:g}) or " if beta_neg else ""
     return (
-        f"{error} at {state.images:,} images, before any weight was touched: {fix}lower training.lr "
+        f"{error} at {state.images:,} images, before it touched a weight: {fix}lower training.lr "
         f"(now {recipe.training.lr:g}) with --set, and start again in another --out"
     )

@@ -442,7 +442,9 @@ def test_a_folder_of_bare_images_trains_and_takes_its_styles_from_references(
     place.here.mkdir()
     run, out = place.here / "run", place.here / "out"
     bare = place.cars / "novel/car003"
-    assert cli("train", "--domains", bare, "--out", run, *options("training.images=16")).exit_code == 0
+    trained = cli("train", "--domains", bare, "--out", run, *options("training.images=16"))
+    assert trained.exit_code == 0
+    assert "no sub-folders" in trained.stderr and "data.crop" in trained.stderr
     assert cli("run", place.view(), "--model", run, "--style", bare, "--out", out).exit_code == 0
     assert (out / "el0_az00.png").exists()
 
