@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import typer
 
 from sivae_translate.errors import SivaeError
+from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, heeding
 
 
 class Terminal:
@@ -69,12 +68,12 @@ def terminal() -> Iterator[Terminal]:
         return typer.Exit(exit_code)
 
     try:
-        with _signals_interrupt():
+        with heeding([TERMINATE, HANG_UP], _interrupt):
             yield screen
     except SivaeError as error:
         raise fail(str(error), error.exit_code) from None
     except KeyboardInterrupt as error:
-        raise fail("interrupted", 128 + (error.args[0] if error.args else signal.SIGINT)) from None
+        raise fail("interrupted", 128 + (error.args[0] if error.args else INTERRUPT)) from None
     except BrokenPipeError:  # `| head` has seen enough; Typer ends quietly
         raise
     except OSError as error:
@@ -85,22 +84,9 @@ def terminal() -> Iterator[Terminal]:
         screen.close()
 
 
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
+def _interrupt(number: int, frame: Any) -> None:
     """SIGTERM and SIGHUP as KeyboardInterrupt(number), so that whatever is half done cleans up after itself."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt(number)
-
-    main_thread = threading.current_thread() is threading.main_thread()
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if main_thread and hasattr(signal, name)]
-    heeded = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores one
-    before = {number: signal.signal(number, interrupt) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    raise KeyboardInterrupt(number)
 
 
 def _printable(text: str) -> str:

@@ -6,6 +6,7 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded, and for every process the tests start
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from sivae_translate.training.run import train
 from sivae_translate.translator import Translator
 
 torch.set_num_threads(1)
+
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background jobs and nohup ignore some
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 Cli = Callable[..., Any]
 Command = Callable[..., "subprocess.Popen[str]"]

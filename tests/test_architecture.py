@@ -27,7 +27,7 @@ ALLOWED = {
     "training.log": set(),
     "training.augment": {"types"},
     "training.device": set(),
-    "training.signals": set(),
+    "training.stop": {"signals"},
     "training.saved": {"checkpoint", "recipe", "training.loop", "training.state"},
     "training.watch": {"recipe", "training.log", "training.loop", "training.state"},
     "training.grids": {"types"},
@@ -36,7 +36,8 @@ ALLOWED = {
     "manifest": set(),
     "evaluation": {"data", "translator"},
     "environment": {"training.device"},
-    "terminal": set(),
+    "signals": set(),
+    "terminal": {"signals"},
 }
 HEAVY = {"torch", "torchvision", "kornia", "albumentations", "accelerate", "scipy", "skimage", "numpy", "PIL"}
 

@@ -29,8 +29,8 @@ from sivae_translate.training.log import LogFiles, Screen, Silent
 from sivae_translate.training.loop import NonFiniteLossError, Players, moving_average
 from sivae_translate.training.loop import train as play
 from sivae_translate.training.saved import load_state, save_state
-from sivae_translate.training.signals import Stop
 from sivae_translate.training.state import Budget, Schedule, State
+from sivae_translate.training.stop import Stop
 from sivae_translate.training.watch import Watch
 from sivae_translate.types import Batch
 
