@@ -58,7 +58,8 @@ class Data:
         background: what lies behind transparency and padding: white, black, grey or "#rrggbb".
         flip: mirror images at random.
         crop: random crops keep at least 1 - crop of the side; 0..0.5.
-        hue: chance that a pair's colours are rotated together; 0..1.
+        hue: chance that an image's hue is turned, which its style must then tell; 0..1.
+        scale: each axis of an image is scaled by up to exp(scale) either way, likewise; 0..1.
         workers: processes that read images; None: as the machine allows.
     """
 
@@ -69,6 +70,7 @@ class Data:
     flip: bool = False
     crop: float = 0.0
     hue: float = 0.0
+    scale: float = 0.0
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -80,6 +82,7 @@ class Data:
         )
         _require(0 <= self.crop <= 0.5, "crop: must be in 0..0.5")
         _require(0 <= self.hue <= 1, "hue: must be in 0..1")
+        _require(0 <= self.scale <= 1, "scale: must be in 0..1")
         _require(self.workers is None or self.workers >= 0, "workers: must be >= 0")
 
     @property

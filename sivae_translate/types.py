@@ -23,10 +23,18 @@ class Batch:
     Attributes:
         images: x, float32 `[B, C, H, W]` in [0, 1], B even.
         domains: d, int64 `[B]` in 0..D-1, or -1 where an image belongs to no known domain.
+        restyled: the images in their partners' looks, like `images`, where an augmentation gave each row its own look;
+            None where it did not.
     """
 
     images: Tensor
     domains: Tensor
+    restyled: Tensor | None = None
+
+    @property
+    def targets(self) -> Tensor:
+        """What the content of each row must look like in the style of the other row of its pair, like `images`."""
+        return self.images if self.restyled is None else self.restyled
 
     def __len__(self) -> int:
         return len(self.images)

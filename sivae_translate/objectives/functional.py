@@ -1,5 +1,5 @@
 """The equations, one a function: tensors in, `[B]` out, no mean over the batch (that is taken in one place, by the
-objective). Everything is float32: exp and KL lose their meaning in half precision.
+objective) unless the equation holds one. Everything is float32: exp and KL lose their meaning in half precision.
 
 The objective of Daniel & Tamar, Soft-IntroVAE, CVPR 2021 (arXiv:2012.13253).
 """
@@ -38,3 +38,11 @@ def repulsion(error: Tensor, kl: Tensor, *, scale: float, beta_rec: float, beta_
     `[B]` -> `[B]` in (0, 1 / alpha]: large for a generated image that the encoder takes for real.
     """
     return torch.exp(-alpha * scale * (beta_rec * error + beta_neg * kl)) / alpha
+
+
+def hinge(kl: Tensor, margin: float) -> Tensor:
+    """max(0, margin - mean KL): IntroVAE's term (Huang et al. 2018, eq. 11) for one kind of generated image.
+
+    `[B]` in nats -> a scalar in [0, margin]. The mean is inside, so images beyond the margin make up for others.
+    """
+    return torch.relu(margin - kl.mean())

@@ -30,6 +30,11 @@ def partners(code: Code) -> Code:
     return Code(code.content, pairs.flip(1).reshape(code.style.shape))
 
 
+def targets(batch: Batch, code: Code) -> Tensor:
+    """What `partners(code)` must decode to."""
+    return batch.images if code.style is None else batch.targets
+
+
 def kl_to_prior(q: Latents, p: Latents, beta_style: float) -> Tensor:
     """KL(q || p) in nats, `[B]`, content's plus beta_style times style's."""
     kl = kl_divergence(q.content, p.content)
@@ -64,10 +69,24 @@ class VAE:
     def __post_init__(self) -> None:
         require_positive(beta_rec=self.beta_rec, beta_kl=self.beta_kl, beta_style=self.beta_style)
 
-    def play(self, model: Any, batch: Batch, progress: float, generator: torch.Generator) -> Iterator[Round]:
-        """One step on a batch: yields the round's players and loss, to be updated before the next is asked for."""
+    def play(
+        self, model: Any, batch: Batch, progress: float, generator: torch.Generator, average: Any
+    ) -> Iterator[Round]:
+        """One step on a batch: yields the round's players and loss, to be updated before the next is asked for.
+
+        Args:
+            model: both players, trained; talked to through `encode`, `decode`, `prior` and `domains`.
+            progress: in [0, 1], of the budget.
+            generator: the only source of randomness, on the batch's device.
+            average: the moving average of the model, trained by none; what a bootstrap takes its targets from.
+        """
         x, q = batch.images, model.encode(batch.images)
         kl = kl_to_prior(q, model.prior(batch.domains), self.beta_style)
-        error = squared_error(x, model.decode(partners(draw(q, generator))))
+        z = draw(q, generator)
+        error = squared_error(targets(batch, z), model.decode(partners(z)))
         loss = negative_elbo(error, kl, scale=1 / x[0].numel(), beta_rec=self.beta_rec, beta_kl=self.beta_kl)
         yield Round(("encoder", "decoder"), loss.mean(), {"rec": error.mean(), "kl_real": kl.mean()})
+
+    def health(self, terms: dict[str, float]) -> str | None:
+        """What to change, by the means of the terms that were logged; None where all is well, as ever here."""
+        return None

@@ -9,9 +9,6 @@ from typing import Protocol
 
 from torch import Tensor
 
-HEALTHY_GAP = -1.0  # nats; Daniel & Tamar's advice for KL(generated) - KL(real)
-SATURATED = 0.1  # of the exponential's largest value; above it the encoder is not yet held back
-
 
 class Screen(Protocol):
     """Where a run is watched: a terminal, a notebook, nothing."""
@@ -50,24 +47,11 @@ class Means:
         return means
 
 
-def health(terms: dict[str, float], alpha: float, beta_neg: float) -> str | None:
-    """Which way to turn beta_neg, where the game goes wrong; None where it goes well or is not played.
-
-    Generated images should have at least the KL of real ones. Where they fall behind, the exponential tells why.
-    """
-    if terms.get("gap", 0.0) >= HEALTHY_GAP:
-        return None
-    said = f"KL(generated) - KL(real) = {terms['gap']:.1f}, should be >= 0"
-    if terms["exp"] * alpha > SATURATED:
-        return f"{said}: the exponential is not saturated, raise objective.beta_neg (now {beta_neg:g})"
-    return f"{said}: generated images are no longer repelled, lower objective.beta_neg (now {beta_neg:g})"
-
-
 class LogFiles:
     """`log.jsonl`, a JSON object a line, and `results.csv`, the same for a spreadsheet. A resumed run appends."""
 
     COLUMNS = (
-        "images", "seconds", "lr", "images_per_s", "rec", "kl_real", "kl_rec", "kl_fake", "kl_swap", "gap", "exp",
+        "images", "seconds", "lr", "images_per_s", "rec", "kl_real", "kl_rec", "kl_fake", "kl_swap", "gap", "repelled",
     )  # fmt: skip
 
     def __init__(self, run: Path) -> None:

@@ -56,7 +56,7 @@ def train(
         batch = augment(next(batches), generator)
         players.lr = schedule(state.images, progress)
         terms = {}
-        for turn in rounds(objective.play(model, batch, progress, generator), accelerator):
+        for turn in rounds(objective.play(model, batch, progress, generator, average.module), accelerator):
             players.update(turn)
             terms |= turn.terms
         average.update_parameters(model)
@@ -143,4 +143,4 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
         step = get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))  # type: ignore[no-untyped-call]
         step(averaged, current, count)
 
-    return AveragedModel(model, multi_avg_fn=average)
+    return AveragedModel(model, multi_avg_fn=average).requires_grad_(False)

@@ -20,9 +20,9 @@ from sivae_translate.data.transforms import Augment
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.models import MODELS, Autoencoder
 from sivae_translate.models.pretrained import Frame, build_model, save_model
-from sivae_translate.objectives import OBJECTIVES, Objective
+from sivae_translate.objectives import OBJECTIVES, VAE
 from sivae_translate.recipe import Recipe, bind, build, difference, dump_recipe, load_recipe
-from sivae_translate.training.augment import recolour
+from sivae_translate.training.augment import restyle
 from sivae_translate.training.device import new_accelerator, pick_device, pick_precision
 from sivae_translate.training.grids import COLUMNS, Grids
 from sivae_translate.training.log import LogFiles, Screen, Silent
@@ -71,8 +71,8 @@ def named(
     return {"name": name, **bind(section, table[name], settings, given=given)}
 
 
-def build_objective(recipe: Recipe) -> Objective:
-    objective: Objective = build("objective", OBJECTIVES[recipe.objective["name"]], recipe.objective)  # type: ignore[assignment]
+def build_objective(recipe: Recipe) -> VAE:
+    objective: VAE = build("objective", OBJECTIVES[recipe.objective["name"]], recipe.objective)  # type: ignore[assignment]
     return objective
 
 
@@ -148,6 +148,7 @@ class Run:
         self.folder, self.recipe, self.accelerator = folder, recipe, accelerator
         self.screen = screen if accelerator.is_main_process else Silent()
         check_same_recipe(folder, recipe)
+        self.objective = build_objective(recipe)
         self.frame = Frame(data.size, data.fit, data.background_rgb)
         self.images = self.decode(domains)
         set_seed(settings.seed)
@@ -199,7 +200,7 @@ class Run:
             with self.stop.listening():
                 play(
                     self.model,
-                    build_objective(recipe),
+                    self.objective,
                     batches(self.images, self.sampler(), workers=recipe.data.workers, device=device),
                     self.players,
                     self.average,
@@ -207,7 +208,7 @@ class Run:
                     budget=budget,
                     schedule=Schedule(settings.lr, settings.warmup_images),
                     state=state,
-                    augment=partial(recolour, chance=recipe.data.hue),
+                    augment=partial(restyle, hue=recipe.data.hue, scale=recipe.data.scale),
                     watch=self.watch(budget),
                     seed=settings.seed,
                 )
@@ -238,6 +239,7 @@ class Run:
             self.screen,
             LogFiles(self.folder) if first else None,
             lr=lambda: self.players.lr,
+            health=self.objective.health,
             asked_to_stop=self.stop.asked,
             draw=partial(self.grids().write, self.average.module) if first else lambda images: None,
             save=self.save if first else lambda: None,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from sivae_translate.recipe import Recipe
-from sivae_translate.training.log import LogFiles, Means, Screen, health
+from sivae_translate.training.log import LogFiles, Means, Screen
 from sivae_translate.training.loop import Terms
 from sivae_translate.training.state import Budget, State
 
@@ -33,12 +33,14 @@ class Watch:
         log: LogFiles | None,
         *,
         lr: Callable[[], float],
+        health: Callable[[dict[str, float]], str | None],
         asked_to_stop: Callable[[], bool],
         draw: Callable[[int], None],
         save: Callable[[], None],
     ) -> None:
         self.recipe, self.budget, self.screen, self.log = recipe, budget, screen, log
-        self.lr, self.asked_to_stop, self.draw, self.save = lr, asked_to_stop, draw, save
+        self.lr, self.health = lr, health
+        self.asked_to_stop, self.draw, self.save = asked_to_stop, draw, save
         self.means, self.line, self.advised = Means(), "", False
         self.logged_images, self.drawn = state.images, int(budget.progress(state) * recipe.training.samples)
         self.logged_at = self.saved_at = self.shown_at = time.monotonic()
@@ -76,8 +78,7 @@ class Watch:
         row = {"images": state.images, "seconds": state.seconds, "lr": self.lr(), "images_per_s": pace}
         self.log.write(row | means)
         self.line = " ".join(f"{name} {value:.3g}" for name, value in means.items())
-        game = self.recipe.objective
-        advice = health(means, game["alpha"], game["beta_neg"]) if "beta_neg" in game else None
+        advice = self.health(means)
         if advice and not self.advised:
             self.screen.note(advice)
         self.advised = advice is not None  # said once, and again only after it had mended

@@ -109,7 +109,7 @@ def test_each_round_moves_the_players_whose_turn_it_is_and_no_other(objective: s
     players = Players(network, new_accelerator("cpu", "no"), lr=1e-3, betas=(0.9, 0.99))
     batch = Batch(images(8), torch.tensor([0, 0, 1, 1, 2, 2, -1, -1]))
     learnt = set()
-    for turn in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(0)):
+    for turn in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(0), network):
         before = weights(network)
         players.update(turn)
         after = weights(network)
@@ -128,7 +128,7 @@ def test_a_few_steps_bring_the_reconstruction_error_down(objective: str, model: 
     batch = Batch(images(8).round(), torch.tensor([0, 0, 1, 1, 2, 2, 0, 0]))
     errors = []
     for seed in range(25):
-        for turn in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(seed)):
+        for turn in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(seed), network):
             players.update(turn)
             errors += [turn.terms["rec"].item()] if "rec" in turn.terms else []
     assert errors[-1] < 0.9 * errors[0]

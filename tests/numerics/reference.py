@@ -1,4 +1,4 @@
-"""Soft-IntroVAE on paper: float64 NumPy, linear networks, gradients by finite differences. Slow on purpose.
+"""The introspective family on paper: float64 NumPy, linear networks, gradients by finite differences. Slow on purpose.
 
 The networks are the smallest that have every part: content mean, style mean and log-variance are linear in the image,
 the image is linear in content and style, and each domain has a style mean.
@@ -41,12 +41,21 @@ def pairwise_swap(s: np.ndarray) -> np.ndarray:
 class Step:
     """One step's data and noise, fixed, so that losses are functions of the weights alone.
 
-    `noise` holds, in the order the algorithm draws them: content and style of x, of the samples, and of the
-    re-encoded generated images; `sampled` the samples' domains.
+    `noise` holds, in the order the algorithm draws them: content and style of x, of the samples, and of the generated
+    images re-encoded in the encoder's ("again") and in the decoder's round ("more"); `sampled` the samples' domains;
+    `slow` the weights of the decoder that judges generated images in the bootstrap.
     """
 
-    def __init__(self, x: np.ndarray, domains: np.ndarray, noise: Arrays, sampled: np.ndarray, beta: dict[str, float]):
-        self.x, self.domains, self.noise, self.sampled, self.beta = x, domains, noise, sampled, beta
+    def __init__(
+        self,
+        x: np.ndarray,
+        domains: np.ndarray,
+        noise: Arrays,
+        sampled: np.ndarray,
+        slow: Arrays,
+        beta: dict[str, float],
+    ):
+        self.x, self.domains, self.noise, self.sampled, self.slow, self.beta = x, domains, noise, sampled, slow, beta
         self.scale = 1 / x.shape[1]
 
     def codes(self, w: Arrays) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +74,23 @@ class Step:
         labels = np.concatenate([self.domains, self.sampled, np.roll(self.domains, 2)])
         return w["prior"][labels]
 
-    def encoder_loss(self, w: Arrays, frozen: Arrays) -> float:
+    def again(self, decoder: Arrays, q: tuple[np.ndarray, np.ndarray, np.ndarray], noise: str) -> np.ndarray:
+        """Images decoded from a draw of the posterior q."""
+        style = q[1] + np.exp(q[2] / 2) * self.noise[f"{noise}_style"]
+        return decode(decoder, q[0] + self.noise[f"{noise}_content"], style)
+
+    def exponential(self, w: Arrays, fakes: np.ndarray, seen: np.ndarray, decoder: Arrays, frozen: Arrays) -> float:
+        beta, q = self.beta, encode(w, seen)
+        error = squared_error(fakes, self.again(decoder, q, "again"))
+        exponent = beta["rec"] * error + beta["neg"] * kl(w, q, self.targets(frozen), beta["style"])
+        return float((np.exp(-beta["alpha"] * self.scale * exponent) / beta["alpha"]).mean())
+
+    def hinge(self, w: Arrays, seen: np.ndarray, frozen: Arrays) -> float:
+        divergence = kl(w, encode(w, seen), self.targets(frozen), self.beta["style"])
+        hinges = [max(0.0, self.beta["margin"] - kind.mean()) for kind in np.split(divergence, 3)]
+        return self.scale * self.beta["kl"] * self.beta["neg"] * float(np.mean(hinges))
+
+    def encoder_loss(self, w: Arrays, frozen: Arrays, objective: str) -> float:
         """As a function of the encoder's weights in `w`; `frozen` are the weights before the step.
 
         Codes of translations are stopped, so those images are of the frozen weights; so is what the encoder sees of
@@ -78,31 +103,40 @@ class Step:
             beta["rec"] * squared_error(self.x, rec)
             + beta["kl"] * kl(w, encode(w, self.x), frozen["prior"][self.domains], beta["style"])
         )
-        stopped = self.generated(frozen)
-        fakes = np.concatenate([rec, stopped[n:]])
-        q = encode(w, stopped)
-        z_c = q[0] + self.noise["again_content"]
-        z_s = q[1] + np.exp(q[2] / 2) * self.noise["again_style"]
-        exponent = beta["rec"] * squared_error(fakes, decode(w, z_c, z_s)) + beta["neg"] * kl(
-            w, q, self.targets(frozen), beta["style"]
-        )
-        return float(elbo.mean() + (np.exp(-beta["alpha"] * self.scale * exponent) / beta["alpha"]).mean())
+        seen = self.generated(frozen)
+        fakes = np.concatenate([rec, seen[n:]])
+        repelled = {
+            "introvae": lambda: self.hinge(w, seen, frozen),
+            "soft-introvae": lambda: self.exponential(w, fakes, seen, w, frozen),
+            "bootstrap": lambda: self.exponential(w, fakes, seen, self.slow, frozen),
+        }
+        return float(elbo.mean() + repelled[objective]())
 
-    def decoder_loss(self, w: Arrays, before: Arrays) -> float:
-        """As a function of the decoder's weights in `w`; the encoder in `w` is updated, `before` gave the codes."""
+    def decoder_loss(self, w: Arrays, before: Arrays, objective: str, gamma_r: float = 0.0) -> float:
+        """As a function of the decoder's weights in `w`; the encoder in `w` is updated, `before` gave the codes.
+
+        In the last term generated images are stopped as targets and, unless bootstrapped, so are their codes.
+        """
         beta = self.beta
         c, s = self.codes(before)
         sample_style = before["prior"][self.sampled] + self.noise["sample_style"]
-        rec = decode(w, c, s)
-        samples = decode(w, self.noise["sample_content"], sample_style)
-        fakes = np.concatenate([rec, samples, decode(w, c, np.roll(s, 2, 0))])
-        kl_fakes = kl(w, encode(w, fakes), self.targets(before), beta["style"])
+
+        def fakes(decoder: Arrays) -> np.ndarray:
+            samples = decode(decoder, self.noise["sample_content"], sample_style)
+            return np.concatenate([decode(decoder, c, s), samples, decode(decoder, c, np.roll(s, 2, 0))])
+
+        rec, q = decode(w, c, s), encode(w, fakes(w))
+        kl_fakes = kl(w, q, self.targets(before), beta["style"])
         _, mean, logvar = encode(before, self.x)
         prior = 0.5 * (np.exp(logvar) + (mean - w["prior"][self.domains]) ** 2 - 1 - logvar).sum(1)
-        return float(
-            self.scale * (beta["rec"] * squared_error(self.x, rec).mean() + beta["kl"] * kl_fakes.mean())
-            + self.scale * beta["kl"] * beta["style"] * prior.mean()
-        )
+        loss = self.scale * (beta["rec"] * squared_error(self.x, rec).mean() + beta["kl"] * kl_fakes.mean())
+        loss += self.scale * beta["kl"] * beta["style"] * prior.mean()
+        if gamma_r:
+            stopped = fakes(before)
+            bootstrapped = objective == "bootstrap"
+            again = self.again(self.slow, q, "more") if bootstrapped else self.again(w, encode(w, stopped), "more")
+            loss += gamma_r * self.scale * beta["rec"] * squared_error(stopped, again).mean()
+        return float(loss)
 
 
 def gradient(loss: Callable[[Arrays], float], w: Arrays, name: str, epsilon: float = 1e-6) -> np.ndarray:

@@ -93,7 +93,7 @@ def test_a_step_is_at_least_twice_as_fast_as_the_literal_one(capsys: pytest.Capt
     generator = torch.Generator(device)
 
     def step() -> None:
-        for turn in rounds(SoftIntroVAE().play(ours, batch, 1.0, generator), accelerator):
+        for turn in rounds(SoftIntroVAE().play(ours, batch, 1.0, generator, ours), accelerator):
             our_players.update(turn)
 
     shared = median_seconds(step)

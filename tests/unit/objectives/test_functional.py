@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Independent, Normal
 from torch.distributions import kl_divergence as torch_kl
 
-from sivae_translate.objectives.functional import kl_divergence, negative_elbo, repulsion, squared_error
+from sivae_translate.objectives.functional import hinge, kl_divergence, negative_elbo, repulsion, squared_error
 from sivae_translate.types import Gaussian
 
 
@@ -52,3 +52,9 @@ def test_repulsion_lies_between_0_and_1_over_alpha() -> None:
         value = repulsion(error, kl, scale=1 / 3072, beta_rec=1.0, beta_neg=256.0, alpha=alpha)
         assert value.min() >= 0
         assert value.max().item() == pytest.approx(1 / alpha)
+
+
+def test_the_hinge_is_of_the_mean() -> None:
+    assert hinge(torch.tensor([1.0, 5.0]), 4.0).item() == pytest.approx(1.0)  # not mean(3, 0)
+    assert hinge(torch.tensor([1.0, 9.0]), 4.0).item() == 0.0
+    assert hinge(torch.zeros(3), 4.0).item() == 4.0

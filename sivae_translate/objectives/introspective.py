@@ -1,0 +1,147 @@
+"""The game that IntroVAE, Soft-IntroVAE and its bootstrapped form share: the encoder is its own critic.
+
+They differ in how the encoder repels generated images, which each says in its own file. A translation, the content of
+one image under the style of another, is a third kind of generated image beside reconstructions and samples. Its KL is
+taken to the prior of the domain it claims to show, which makes the encoder a critic of domains too.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sivae_translate.objectives.functional import kl_divergence, negative_elbo, squared_error
+from sivae_translate.objectives.vae import VAE, draw, kl_to_prior, partners, targets
+from sivae_translate.types import Batch, Code, Latents, Round
+
+HEALTHY_GAP = -1.0  # nats; Daniel & Tamar's advice for KL(generated) - KL(real)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Generated images of one step, kind after kind, n of each: reconstructions, samples, translations.
+
+    Attributes:
+        images: `[kinds * n, C, H, W]`; in the encoder's round gradients reach the encoder through reconstructions.
+        q: what the encoder says of them.
+        kl: KL(q || p) to the prior of the domain each claims to show, `[kinds * n]`, in nats.
+        n: rows of each kind.
+        scale: s = 1 / (C H W).
+    """
+
+    images: Tensor
+    q: Latents
+    kl: Tensor
+    n: int
+    scale: float
+
+    def kl_by_kind(self) -> tuple[Tensor, ...]:
+        return torch.split(self.kl, self.n)
+
+
+@dataclass(frozen=True)
+class Introspective(VAE, ABC):
+    """The two-player game, with s = 1 / (C H W), sg = stop-gradient, and g over the kinds of generated image:
+
+        encoder:  s (beta_rec L_r(x, rec) + beta_kl KL(x)) + repelled(sg g)
+        decoder:  s (beta_rec L_r(x, D(sg z)) + beta_kl mean_g KL(g)) + regularised(g)
+
+    The decoder also learns the domains' priors, from KL(sg q(s|x) || p(s|d)). Its pass over z and the noise is computed
+    once and serves both rounds: the encoder's update does not change it.
+
+    Attributes:
+        beta_rec, beta_kl, beta_style: as in `VAE`.
+        warmup: share of the budget trained as a plain VAE first.
+        share: share of the batch drawn for each kind of generated image in a step.
+    """
+
+    warmup: float = 0.0
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.warmup <= 1:
+            raise ValueError("warmup: must be 0 to 1, a share of the budget")
+        if not 0 < self.share <= 1:
+            raise ValueError("share: must be above 0 and at most 1, a share of the batch")
+
+    @abstractmethod
+    def repelled(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
+        """The encoder's term for generated images, a scalar: large while it takes them for real."""
+
+    def regularised(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor | float:
+        """The decoder's own term beside the game, a scalar; none unless an objective has one."""
+        return 0.0
+
+    @abstractmethod
+    def remedy(self, terms: dict[str, float]) -> str:
+        """What repels generated images more, given the means of the terms that were logged."""
+
+    def health(self, terms: dict[str, float]) -> str | None:
+        """The remedy, where generated images pass for more real than real ones; None elsewhere."""
+        if terms.get("gap", 0.0) >= HEALTHY_GAP:
+            return None
+        return f"KL(generated) - KL(real) = {terms['gap']:.1f}, should be >= 0: {self.remedy(terms)}"
+
+    def play(
+        self, model: Any, batch: Batch, progress: float, generator: torch.Generator, average: Any
+    ) -> Iterator[Round]:
+        """One step on a batch, `progress` in [0, 1] of the budget: yields each round's player and loss.
+
+        The player must be updated before the next round is asked for, as the decoder answers the updated encoder.
+        """
+        if progress < self.warmup:
+            yield from super().play(model, batch, progress, generator, average)
+            return
+        x, scale = batch.images, 1 / batch.images[0].numel()
+        n = max(2, round(self.share * len(batch) / 2) * 2)  # of each kind, in whole pairs
+
+        q = model.encode(x)
+        z = partners(draw(q, generator))
+        y = targets(batch, z)
+        prior = model.prior(batch.domains)
+        codes, domains = self.generated_codes(model, batch, z, n, generator)
+        images = model.decode(Code.cat([z, codes]))
+        rec, fakes = images[: len(x)], torch.cat([images[:n], images[len(x) :]])
+        target = model.prior(domains).detach()  # generated images move to the prior, never the prior to them
+
+        # Encoder: real images down, generated images up.
+        error, kl = squared_error(y, rec), kl_to_prior(q, prior.detach(), self.beta_style)
+        elbo = negative_elbo(error, kl, scale=scale, beta_rec=self.beta_rec, beta_kl=self.beta_kl)
+        q_fake = model.encode(fakes.detach())
+        seen = Generated(fakes, q_fake, kl_to_prior(q_fake, target, self.beta_style), n, scale)
+        repelled = self.repelled(seen, model, average, generator)
+        terms = {"rec": error.mean(), "kl_real": kl.mean(), "repelled": repelled}
+        yield Round(("encoder",), elbo.mean() + repelled, terms, shares_graph=True)
+
+        # Decoder: the updated encoder must take its images for real.
+        q_fake = model.encode(fakes)
+        seen = Generated(fakes, q_fake, kl_to_prior(q_fake, target, self.beta_style), n, scale)
+        loss = scale * (self.beta_rec * squared_error(y, rec).mean() + self.beta_kl * seen.kl.mean())
+        if q.style is not None and prior.style is not None:
+            kl_style = kl_divergence(q.detach().style, prior.style)
+            loss = loss + scale * self.beta_kl * self.beta_style * kl_style.mean()
+        loss = loss + self.regularised(seen, model, average, generator)
+        names = ("kl_rec", "kl_fake", "kl_swap")
+        terms = {name: part.mean() for name, part in zip(names, seen.kl_by_kind(), strict=False)}
+        yield Round(("decoder",), loss, terms | {"gap": seen.kl.mean() - kl.mean()})
+
+    def generated_codes(
+        self, model: Any, batch: Batch, z: Code, n: int, generator: torch.Generator
+    ) -> tuple[Code, Tensor]:
+        """Codes of samples and, where there is a style, translations; the domains of rec, samples, translations.
+
+        Each kind has n rows. A translation takes the content of a row and the style of the next pair's.
+        """
+        domains = torch.randint(len(model.domains), (n,), generator=generator, device=batch.domains.device)
+        samples = draw(model.prior(domains), generator).detach()
+        codes, labels = [samples], [batch.domains[:n], domains]
+        if z.style is not None:
+            codes.append(z[:n].with_style_of(z.map(lambda t: t.roll(2, 0))[:n]).detach())
+            labels.append(batch.domains.roll(2, 0)[:n])
+        return Code.cat(codes), torch.cat(labels)
