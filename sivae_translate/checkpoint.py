@@ -116,6 +116,11 @@ def load(
             raise SivaeError(f"{error.filename or directory}: {error.strerror or error}") from error
 
 
+def read_json(path: Path) -> Meta:
+    """The JSON object in a small file that is in no manifest. SivaeError where there is none; one line."""
+    return _read_json(Path(path), None)
+
+
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
     """Copies the tensors into the module's parameters and buffers: exactly those names, each of its shape and kind.
 

@@ -89,19 +89,29 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for the translations.")] = Path("translated"),
     format: Annotated[str, typer.Option("--format", help="png, jpg or webp.")] = "png",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    reject_ood: Annotated[
+        bool, typer.Option("--reject-ood", help="Leave out inputs that score below the threshold that `ood` has set.")
+    ] = False,
     device: Device = "auto",
 ) -> None:
-    """Translate an image or a folder tree; names are kept, `manifest.jsonl` accounts for every input."""
+    """Translate an image or a folder tree; names are kept, `manifest.jsonl` accounts for every input.
+
+    Exit code 3: some inputs failed. Rejected ones are no failure.
+    """
     with terminal() as screen:
         from sivae_translate.folder import translate_folder
+        from sivae_translate.threshold import load_threshold
 
+        model = _named(model, screen)
         translator = _load(model, device, screen)
+        reject = load_threshold(model) if reject_ood else None
         summary = translate_folder(
-            translator, source, out, to=to, style=style, format=format, batch=batch, screen=screen
+            translator, source, out, to=to, style=style, format=format, batch=batch, reject=reject, screen=screen
         )
         skipped = f", {summary.skipped:,} done before" if summary.skipped else ""
+        rejected = f", {summary.rejected:,} rejected (see {summary.manifest})" if summary.rejected else ""
         failed = f", {summary.failed:,} failed (see {summary.manifest})" if summary.failed else ""
-        say(f"{summary.written:,} translations written to {out}{skipped}{failed}")
+        say(f"{summary.written:,} translations written to {out}{skipped}{rejected}{failed}")
     if summary.failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -144,6 +154,61 @@ def evaluate(
         report = evaluate_pairs(_load(model, device, screen), rows, _new_folder(out), progress=_counts(screen, "pairs"))
         say(_scores(report))
         say(f"outputs, report.json and pairs.png are in {out}")
+
+
+@app.command(
+    rich_help_panel=JUDGE,
+    epilog="Examples: `sivae-translate ood runs/cars --in cars/test --out-of toys`, "
+    "`sivae-translate ood runs/cars --in cars/test --set-threshold 0.95`",
+)
+def ood(
+    model: Annotated[Path, typer.Argument(help="A run or model folder.")],
+    inside: Annotated[Path, typer.Option("--in", help="Images like the training images, but not the very ones.")],
+    outside: Annotated[Path | None, typer.Option("--out-of", help="Images unlike them.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for scores, report and histogram.")] = Path("ood"),
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Codes drawn for each image.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 0,
+    beta: Annotated[float, typer.Option("--beta", help="Twice the variance of a pixel around its decoding.")] = 0.01,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    set_threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--set-threshold",
+            metavar="SHARE",
+            min=0.01,
+            max=1,
+            help="Store with the model the bound that this share of --in reaches, for `run --reject-ood`.",
+        ),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Score how likely a model finds images, and tell those unlike its training images.
+
+    The report of two sets needs the extras `evaluation` and `plots`. Exit code 3: some images could not be read.
+    """
+    with terminal() as screen:
+        from sivae_translate.data.domains import shown
+        from sivae_translate.evaluation.detection import evaluate_ood, find_sets, score_set
+        from sivae_translate.threshold import save_threshold, threshold_of
+
+        if outside is None and set_threshold is None:
+            raise UsageError("one set alone has no AUROC: expected --out-of FOLDER too, or --set-threshold 0.95")
+        sets, how = find_sets(inside, outside, _new_folder(out)), {"samples": samples, "seed": seed, "beta": beta}
+        translator, progress = _load(model, device, screen), _counts(screen, "images scored")
+        scored = {
+            name: score_set(translator, paths, how, batch=batch, progress=progress) for name, paths in sets.items()
+        }
+        left_out = [bad for images in scored.values() for bad in images.bad]
+        for bad in left_out:
+            screen.note(f"left out {shown(bad.path)}: {bad.reason}")
+        if outside is not None:
+            say(_separation(evaluate_ood(scored["in"], scored["out"], out, how)))
+            say(f"scores.csv, report.json and histogram.png are in {out}")
+        if set_threshold is not None:
+            threshold = threshold_of(model, scored["in"].scores.bound.tolist(), set_threshold, **how)
+            say(f"threshold of {threshold.bound:.2f} nats stored in {save_threshold(model, threshold)}")
+    if left_out:
+        raise typer.Exit(SOME_FAILED)
 
 
 @app.command(rich_help_panel=START, epilog="Example: `sivae-translate check photos/`")
@@ -231,10 +296,15 @@ def main(
 def _load(model: Path | None, device: str, screen: Terminal) -> Any:
     from sivae_translate.translator import Translator
 
+    return Translator.from_pretrained(_named(model, screen), device=device)
+
+
+def _named(model: Path | None, screen: Terminal) -> Path:
+    """The model that was asked for, or the newest, which is then said."""
     if model is None:
         model = _newest_run()
         screen.note(f"model: {model}")
-    return Translator.from_pretrained(model, device=device)
+    return model
 
 
 def _newest_run() -> Path:
@@ -275,6 +345,17 @@ def _scores(report: dict[str, Any]) -> str:
     for label, name in {"translation": "output", **floors}.items():
         lines.append(f"  {label:28} {report[f'{name}_psnr']:8.2f} {report[f'{name}_ssim']:8.3f}")
     return "\n".join(lines)
+
+
+def _separation(report: dict[str, Any]) -> str:
+    metrics, chance = ("auroc", "aupr"), report["chance"]
+    counts = f"{report['n']['in']:,} in, {report['n']['out']:,} out"
+    lines = [f"{counts:22}" + "".join(f"{metric.upper()} (95 % interval)".ljust(26) for metric in metrics).rstrip()]
+    for name, row in report["scores"].items():
+        label = f"  {name:6}{'lower' if row['sign'] < 0 else 'higher'} is in"
+        cells = ("{:.3f} ({:.3f} to {:.3f})".format(row[m], *row[f"{m}_interval"]) for m in metrics)
+        lines.append(f"{label:22}" + "".join(f"{cell:26}" for cell in cells).rstrip())
+    return "\n".join([*lines, f"{'  chance':22}" + f"{chance['auroc']:.3f}".ljust(26) + f"{chance['aupr']:.3f}"])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,9 +21,10 @@ from torch import Tensor
 from sivae_translate.data.domains import list_images, shown
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import SivaeError, UsageError
-from sivae_translate.manifest import MANIFEST, Manifest, open_manifest, staged
+from sivae_translate.manifest import MANIFEST, Manifest, Refusal, open_manifest, staged
 
 if TYPE_CHECKING:
+    from sivae_translate.threshold import Threshold
     from sivae_translate.training.log import Screen
     from sivae_translate.translator import Translator
 
@@ -36,11 +38,12 @@ HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # of the disk: 
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of the inputs: translations written, found done before, and failed; and where the rows are."""
+    """What became of the inputs: translations written, found done before, failed, and rejected; where the rows are."""
 
     written: int
     skipped: int
     failed: int
+    rejected: int
     manifest: Path
 
 
@@ -62,6 +65,7 @@ def translate_folder(
     style: Path | None = None,
     format: str = "png",
     batch: int = 32,
+    reject: Threshold | None = None,
     screen: Screen | None = None,
 ) -> Summary:
     """Translate an image or a folder tree. What an earlier call finished is not done again.
@@ -73,10 +77,11 @@ def translate_folder(
         style: a reference image, or a folder of them for their mean.
         format: "png", "jpg" or "webp".
         batch: images translated at a time.
+        reject: leave out what scores below it; see `load_threshold`.
 
     Returns:
-        The counts. `out/manifest.jsonl` has a row per input and target: input, target, output (below `out`), status,
-        reason.
+        The counts. `out/manifest.jsonl` has a row per input and target: input, target, output (below `out`), status
+        (ok, failed or rejected), reason.
 
     Raises:
         UsageError: nothing has been translated.
@@ -84,22 +89,22 @@ def translate_folder(
     """
     targets = list(find_targets(translator, to, style))
     outputs = plan(source, out, format)
-    job = fingerprint(translator, targets, format)
-    written = skipped = failed = 0
+    job = fingerprint(translator, targets, format, reject)
+    counts: Counter[str] = Counter()
+    skipped = 0
     try:
         with open_manifest(out, job) as manifest, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for start in range(0, len(outputs), batch):
-                for ok in translate_batch(translator, targets, out, outputs[start : start + batch], manifest, pool):
-                    written += ok
-                    failed += not ok
+                planned = outputs[start : start + batch]
+                counts.update(translate_batch(translator, targets, out, planned, manifest, pool, reject))
                 done = min(start + batch, len(outputs))
-                skipped = done * len(targets) - written - failed
+                skipped = done * len(targets) - counts.total()
                 if screen:
                     screen.step(done / len(outputs), f"{done:,} of {len(outputs):,} images")
     except OSError as error:
         reason = error.strerror or error
         raise SivaeError(f"cannot write to {out} ({reason}): mend that and run the same command again") from None
-    return Summary(written, skipped, failed, out / MANIFEST)
+    return Summary(counts["ok"], skipped, counts["failed"], counts["rejected"], out / MANIFEST)
 
 
 def find_targets(translator: Translator, to: list[str] | None, style: Path | None) -> Iterator[Target]:
@@ -146,9 +151,9 @@ def plan(source: Path, out: Path, format: str) -> list[tuple[Path, Path]]:
     return planned
 
 
-def fingerprint(translator: Translator, targets: list[Target], format: str) -> str:
-    """What besides the input decides an output: weights, styles and format, as a short hash."""
-    digest = hashlib.sha256(format.encode())
+def fingerprint(translator: Translator, targets: list[Target], format: str, reject: Threshold | None) -> str:
+    """What besides the input decides an output: weights, styles, format and threshold, as a short hash."""
+    digest = hashlib.sha256(format.encode() + (repr(reject).encode() if reject else b""))
     for tensor in [*translator.model.state_dict().values(), *(target.style for target in targets)]:
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
@@ -161,48 +166,70 @@ def translate_batch(
     planned: list[tuple[Path, Path]],
     manifest: Manifest,
     pool: ThreadPoolExecutor,
-) -> Iterator[bool]:
-    """Translate these inputs to every target that is not done; for each, whether it went well. All get their row."""
+    reject: Threshold | None,
+) -> Iterator[str]:
+    """Translate these inputs to every target that is not done; the status of each. All get their row."""
     wanted = [
         (path, [(target, out / target.folder / output) for target in targets if not manifest.has(path, target.name)])
         for path, output in planned
     ]
     wanted = [(path, todo) for path, todo in wanted if todo]
     images: list[Tensor] = []
-    readable = []
-
-    def read(path: Path) -> Tensor | UnreadableImage:
-        try:
-            return translator.prepare(path)
-        except UnreadableImage as error:
-            return error
-
-    for (path, todo), x in zip(wanted, pool.map(read, [path for path, _ in wanted]), strict=True):
-        if isinstance(x, UnreadableImage):
+    accepted = []
+    read = read_images(translator, [path for path, _ in wanted], pool)
+    for (path, todo), x in zip(wanted, rejected(translator, read, reject) if reject else read, strict=True):
+        if isinstance(x, Refusal):
             for target, output in todo:
-                yield manifest.add(path, target.name, output, str(x))
+                yield manifest.add(path, target.name, output, x)
         else:
             images.append(x)
-            readable.append((path, todo))
+            accepted.append((path, todo))
     if not images:
         return
     x = torch.cat(images)
     for target in targets:
-        chosen = [(i, path, output) for i, (path, todo) in enumerate(readable) for t, output in todo if t is target]
+        chosen = [(i, path, output) for i, (path, todo) in enumerate(accepted) for t, output in todo if t is target]
         if not chosen:
             continue
         pictures = translator.to_pictures(translator.translate(x[[i for i, *_ in chosen]], target.style))
         outputs = [output for *_, output in chosen]
         try:
             for (_, path, output), reason in zip(chosen, pool.map(stage, pictures, outputs), strict=True):
-                ok = manifest.add(path, target.name, output, reason)
-                if ok:  # only now, lest a killed run leave an output without a row
+                refusal = None if reason is None else Refusal("failed", reason)
+                status = manifest.add(path, target.name, output, refusal)
+                if not refusal:  # only now, lest a killed run leave an output without a row
                     os.replace(staged(output), output)
-                yield ok
+                yield status
         finally:
             for output in outputs:
                 with suppress(OSError):
                     staged(output).unlink()
+
+
+def read_images(translator: Translator, paths: list[Path], pool: ThreadPoolExecutor) -> list[Tensor | Refusal]:
+    """Each image in the model's frame, `[1, 3, H, W]`, or why it cannot be read."""
+
+    def read(path: Path) -> Tensor | Refusal:
+        try:
+            return translator.prepare(path)
+        except UnreadableImage as error:
+            return Refusal("failed", str(error))
+
+    return list(pool.map(read, paths))
+
+
+def rejected(
+    translator: Translator, images: list[Tensor | Refusal], threshold: Threshold
+) -> Iterator[Tensor | Refusal]:
+    """The images in their order, with a refusal in the place of each that scores below the threshold."""
+    readable = [x for x in images if isinstance(x, Tensor)]
+    bounds: Iterator[float] = iter(())
+    if readable:
+        scores = translator.score(torch.cat(readable), threshold.samples, threshold.seed, beta=threshold.beta)
+        bounds = iter(scores.bound.tolist())
+    for x in images:
+        reason = threshold.refusal(next(bounds)) if isinstance(x, Tensor) else None
+        yield Refusal("rejected", reason) if reason else x
 
 
 def stage(picture: Image.Image, output: Path) -> str | None:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -18,6 +19,14 @@ MANIFEST = "manifest.jsonl"
 ROW = b'{"input": '  # how each of its lines begins
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why an input has no output: it "failed", and is tried again, or was "rejected", and is not."""
+
+    status: str
+    reason: str
+
+
 class Manifest:
     """`manifest.jsonl` while it grows; see `open_manifest`."""
 
@@ -27,29 +36,30 @@ class Manifest:
     def has(self, path: Path, target: str) -> bool:
         return (os.path.abspath(path), target) in self.done
 
-    def add(self, path: Path, target: str, output: Path, reason: str | None) -> bool:
-        """Write the row of an input and a target; whether it is a good one."""
-        ok = reason is None
+    def add(self, path: Path, target: str, output: Path, refusal: Refusal | None) -> str:
+        """Write the row of an input and a target; its status, "ok" where nothing was refused."""
+        status = refusal.status if refusal else "ok"
         row = {
             "input": os.path.abspath(path),
             "target": target,
-            "output": output.relative_to(self.folder).as_posix() if ok else "",
-            "status": "ok" if ok else "failed",
-            "reason": reason or "",
+            "output": output.relative_to(self.folder).as_posix() if status == "ok" else "",
+            "status": status,
+            "reason": refusal.reason if refusal else "",
             "job": self.job,
         }
         self.file.write(json.dumps(row) + "\n")
         self.file.flush()
-        return ok
+        return status
 
 
 @contextmanager
 def open_manifest(folder: Path, job: str) -> Iterator[Manifest]:
     """The manifest of a job in this folder, for this process alone. Rows of an earlier call are kept where the output
-    is there; failures go, to be retried.
+    is there, or the input was rejected; failures go, to be retried.
 
     Raises:
-        UsageError: the folder holds translations by another model, style or format, or another process is at work.
+        UsageError: the folder holds translations by another model, style or format, or by another threshold, or
+            another process is at work.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / MANIFEST
@@ -69,7 +79,7 @@ def keep_finished(path: Path, job: str) -> set[tuple[str, str]]:
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
-            same, ok = entry["job"] == job, entry["status"] == "ok"
+            same, status = entry["job"] == job, entry["status"]
             key, output = (entry["input"], entry["target"]), path.parent / entry["output"]
         except (ValueError, KeyError, TypeError):
             if number == len(lines) and line.startswith(ROW[: len(line)]):
@@ -77,9 +87,10 @@ def keep_finished(path: Path, job: str) -> set[tuple[str, str]]:
             raise UsageError(f"{path} is no manifest of translations: choose another folder with --out") from None
         if not same:
             raise UsageError(
-                f"{path.parent} holds translations by another model, style or format: choose another with --out"
+                f"{path.parent} holds translations by another model, style or format, or another threshold to reject "
+                "by: choose another with --out"
             )
-        if ok and output.exists():
+        if status == "rejected" or (status == "ok" and output.exists()):
             done.add(key)
             kept.append(json.dumps(entry) + "\n")
     staged(path).write_text("".join(kept))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,10 @@ from torchvision.transforms.functional import to_pil_image
 from sivae_translate.data.domains import list_images
 from sivae_translate.data.images import UnreadableImage, fit, read_image, to_rgb
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
+from sivae_translate.evaluation.ood import BETA, score
 from sivae_translate.models import Autoencoder
-from sivae_translate.models.pretrained import Frame, load_model, save_model
-from sivae_translate.types import Code
+from sivae_translate.models.pretrained import Frame, load_model, model_directory, save_model
+from sivae_translate.types import Code, Scores
 
 if TYPE_CHECKING:
     from sivae_translate.folder import Summary
@@ -52,10 +54,7 @@ class Translator:
         """
         from sivae_translate.training.device import pick_device
 
-        path = Path(path)
-        if (path / "model").is_dir():
-            path = path / "model"
-        return cls(*load_model(path)).to(pick_device(device))
+        return cls(*load_model(model_directory(path))).to(pick_device(device))
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write `config.json` and `model.safetensors`, atomically."""
@@ -136,6 +135,37 @@ class Translator:
         generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same
         noise = prior.mean.map(lambda t: torch.randn(t.shape, generator=generator).to(self.device))
         return self.to_pictures(self.decode(prior.sample(noise)))
+
+    def score(
+        self,
+        images: Picture | Sequence[Picture],
+        samples: int = 5,
+        seed: int = 0,
+        *,
+        beta: float = BETA,
+        batch: int = 32,
+    ) -> Scores:
+        """How likely the model finds one image or several, to tell those unlike the images it was trained on.
+
+        In any batch and any order `kl` repeats to 1e-5 of itself, and so does `rec`; the bounds hold rec / beta.
+
+        Args:
+            samples: K, codes drawn for each image. More give a tighter bound and take longer.
+            seed: of the noise, which each image draws by its own pixels.
+            beta: twice the variance of p(x | z) = N(x; decoded z, beta / 2 I).
+            batch: images scored at a time.
+
+        Raises:
+            UsageError: no samples, or no variance.
+            UnreadableImage: an image that cannot be read, with the reason.
+        """
+        if samples < 1:
+            raise UsageError(f"samples was {samples}: expected 1 or more")
+        if not 0 < beta < math.inf:
+            raise UsageError(f"beta was {beta}: expected a positive number, twice the variance of p(x | z)")
+        items = each(images)
+        batches = (self.prepare(items[i : i + batch]) for i in range(0, len(items), batch))
+        return Scores.cat([score(self.model, x, samples=samples, seed=seed, beta=beta) for x in batches])
 
     def folder(self, source: str | Path, out: str | Path, **options: Any) -> Summary:
         """Translate a file or a folder tree into `out`; see `sivae_translate.folder.translate_folder`."""

@@ -7,7 +7,7 @@ K content channels on a g x g grid (g = 1: a plain vector), S style, D domains.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -111,6 +111,27 @@ class Latents:
     @property
     def mean(self) -> Code:
         return Code(self.content.mean, None if self.style is None else self.style.mean)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How likely a model finds each image; all float64 `[B]` on the CPU, nats unless said.
+
+    Attributes:
+        bound: importance-weighted lower bound on log p(x). Higher: more like the training images.
+        elbo: the looser bound -rec / beta - kl + a constant. Higher: more like them.
+        kl: KL(q(z | x) || p(z)), for a mixture of domains an upper bound of it. Lower: more like them.
+        rec: L_r, the squared error summed over the image, mean over the samples. Lower: more like them.
+    """
+
+    bound: Tensor
+    elbo: Tensor
+    kl: Tensor
+    rec: Tensor
+
+    @staticmethod
+    def cat(scores: list[Scores]) -> Scores:
+        return Scores(*(torch.cat([getattr(s, field.name) for s in scores]) for field in fields(Scores)))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,12 @@ def build_model(settings: dict[str, Any], domains: tuple[str, ...], size: int) -
     return MODELS[settings["name"]](domains=domains, size=size, **arguments)
 
 
+def model_directory(path: str | Path) -> Path:
+    """A model's directory as given, or the one in the run that was given."""
+    path = Path(path)
+    return path / "model" if (path / "model").is_dir() else path
+
+
 def save_model(directory: Path, model: Autoencoder, settings: dict[str, Any], frame: Frame) -> None:
     """Write `config.json` and `model.safetensors`, atomically; `settings` as given to `build_model`."""
     config = {

@@ -474,7 +474,7 @@ def test_help_is_quick_and_does_without_torch(command: Any) -> None:
         said, _ = command("--help").communicate(timeout=60)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    commands = {"demo", "train", "run", "sample", "check", "cars", "recipes", "env", "evaluate"}
+    commands = {"demo", "train", "run", "sample", "check", "cars", "recipes", "env", "evaluate", "ood"}
     assert commands <= set(said.split())
     assert min(seconds) < 0.5  # of computing, which other work on the machine does not change
     code = "import sys, sivae_translate.cli; sys.exit('torch' in sys.modules)"

@@ -1,0 +1,317 @@
+"""Out-of-distribution detection, end to end: two sets told apart, a threshold stored, unlike inputs rejected."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from sivae_translate.evaluation import detection
+from sivae_translate.threshold import load_threshold
+from sivae_translate.translator import Translator
+
+
+def refused(result: Any, code: int, *said: object) -> None:
+    """The command ended with this code and one last line on stderr, an error that says all this."""
+    assert result.exit_code == code, result.output
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1 and result.stderr.splitlines()[-1] == errors[0], result.stderr
+    for part in said:
+        assert str(part) in errors[0], errors[0]
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model of its own, images like its training images in `like`, and noise in `unlike`."""
+
+    here: Path
+    model: Path
+    like: Path
+    unlike: Path
+
+
+@pytest.fixture
+def place(cars: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.chdir(tmp_path)
+    place = Place(tmp_path, tmp_path / "model", tmp_path / "like", tmp_path / "unlike")
+    shutil.copytree(trained / "model", place.model)
+    random = np.random.default_rng(0)
+    for folder in (place.like, place.unlike):
+        folder.mkdir()
+    for i, path in enumerate(sorted((cars / "novel/car003").glob("*.png"))[::4]):
+        shutil.copy(path, place.like)
+        noise = random.integers(0, 2, (16, 16, 3), np.uint8).repeat(2, 0).repeat(2, 1)
+        Image.fromarray(255 * noise).save(place.unlike / f"{i}.png")
+    return place
+
+
+@pytest.fixture
+def mixed(place: Place) -> Path:
+    """A folder of both, sorted into sub-folders."""
+    for folder in (place.like, place.unlike):
+        shutil.copytree(folder, place.here / "mixed" / folder.name)
+    return place.here / "mixed"
+
+
+# --- two sets -------------------------------------------------------------------------------------------------------
+
+
+def test_two_sets_are_scored_told_apart_and_shown(cli: Any, place: Place) -> None:
+    out = place.here / "ood"
+    result = cli("ood", place.model, "--in", place.like, "--out-of", place.unlike, "--out", out, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "24 in, 24 out" in result.stdout and "lower is in" in result.stdout and str(out) in result.stdout
+    assert {path.name for path in out.iterdir()} == {"scores.csv", "report.json", "histogram.png"}
+    assert min(Image.open(out / "histogram.png").size) > 500
+
+    table = list(csv.DictReader((out / "scores.csv").open()))
+    assert list(table[0]) == ["path", "set", "bound", "elbo", "kl", "rec"]
+    assert Counter(row["set"] for row in table) == {"in": 24, "out": 24}
+    assert {Path(row["path"]).parent for row in table if row["set"] == "out"} == {place.unlike}
+    again = Translator.from_pretrained(place.model, device="cpu").score(table[7]["path"])
+    report = json.loads((out / "report.json").read_text())
+    positive = [row["set"] == "in" for row in table]
+    for name, sign in {"bound": 1, "elbo": 1, "kl": -1, "rec": -1}.items():
+        assert float(table[7][name]) == pytest.approx(getattr(again, name).item(), rel=1e-4)
+        scores, figures = [sign * float(row[name]) for row in table], report["scores"][name]
+        assert figures["sign"] == sign
+        assert figures["auroc"] == pytest.approx(roc_auc_score(positive, scores), abs=1e-4)
+        assert figures["aupr"] == pytest.approx(average_precision_score(positive, scores), abs=1e-4)
+    assert report["scores"]["bound"]["auroc"] > 0.99 and report["scores"]["rec"]["auroc"] > 0.99
+    assert {"n": {"in": 24, "out": 24}, "samples": 5, "seed": 0, "beta": 0.01}.items() <= report.items()
+    assert report["chance"] == {"auroc": 0.5, "aupr": 0.5} and report["left_out"] == {}
+
+
+def test_how_to_score_may_be_chosen_and_the_batch_decides_nothing(
+    cli: Any, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection, "histograms", lambda *_: None)
+
+    def scores(*options: object) -> np.ndarray:
+        arguments = ("--in", place.like, "--out-of", place.unlike, "--out", place.here / "ood", *options)
+        assert cli("ood", place.model, *arguments).exit_code == 0
+        table = csv.DictReader((place.here / "ood/scores.csv").open())
+        return np.array([float(row["bound"]) for row in table])
+
+    first = scores()
+    np.testing.assert_allclose(scores("--batch", 5), first, rtol=1e-5)
+    for option, value in (("--samples", 9), ("--seed", 1), ("--beta", 0.1)):
+        assert abs(scores(option, value) - first).min() > 0.01
+        assert json.loads((place.here / "ood/report.json").read_text())[option.strip("-")] == value
+
+
+def test_unreadable_images_are_named_and_left_out(cli: Any, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detection, "histograms", lambda *_: None)
+    bad = place.like / os.fsdecode(b"b\xe9d.png")
+    bad.write_text("no image")
+    shutil.copy(place.like / "el0_az00.png", place.like / os.fsdecode(b"g\xe9d.png"))
+    arguments = ("--in", place.like, "--out-of", place.unlike, "--out", place.here / "ood", "--batch", "4")
+    result = cli("ood", place.model, *arguments)
+    assert result.exit_code == 3 and "left out" in result.stderr and "not an image (text)" in result.stderr
+    report = json.loads((place.here / "ood/report.json").read_text())
+    assert report["n"] == {"in": 25, "out": 24} and report["left_out"] == {str(bad): "not an image (text)"}
+    assert b"/g\xe9d.png,in," in (place.here / "ood/scores.csv").read_bytes()
+
+
+def test_sets_of_one_image_give_a_report(cli: Any, place: Place) -> None:
+    arguments = ("--in", place.like / "el0_az00.png", "--out-of", place.unlike / "0.png", "--out", place.here / "ood")
+    assert cli("ood", place.model, *arguments).exit_code == 0
+    assert json.loads((place.here / "ood/report.json").read_text())["scores"]["bound"]["auroc"] == 1
+
+
+# --- a threshold ----------------------------------------------------------------------------------------------------
+
+
+def test_a_threshold_keeps_its_share_and_rejects_what_is_unlike(cli: Any, place: Place, mixed: Path) -> None:
+    stored = cli("ood", place.model, "--in", place.like, "--set-threshold", "0.75")
+    assert stored.exit_code == 0 and str(place.model / "ood.json") in stored.stdout
+    assert not (place.here / "ood").exists()
+    threshold = load_threshold(place.model)
+    assert (threshold.share, threshold.images, threshold.samples, threshold.beta) == (0.75, 24, 5, 0.01)
+
+    out = place.here / "out"
+    arguments = ("run", mixed, "--model", place.model, "--out", out, "--reject-ood", "--batch", "7")
+    result = cli(*arguments)
+    assert result.exit_code == 0
+    assert "54 translations" in result.stdout and "90 rejected" in result.stdout  # 18 and 6 + 24, to 3 domains
+    table = rows(out)
+    assert Counter((row["status"], Path(row["input"]).parent.name) for row in table) == {
+        ("ok", "like"): 54,
+        ("rejected", "like"): 18,
+        ("rejected", "unlike"): 72,
+    }
+    translator = Translator.from_pretrained(place.model, device="cpu")
+    row = next(row for row in table if row["status"] == "rejected")
+    bound = translator.score(row["input"]).bound.item()
+    assert row["reason"] == f"scores {bound:.2f} nats, below the threshold of {threshold.bound:.2f}"
+    assert row["output"] == "" and len(list(out.rglob("*.png"))) == 54
+
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    again = cli(*arguments)
+    assert again.exit_code == 0 and "0 translations" in again.stdout and "144 done before" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == before and rows(out) == table
+
+    for changed in (arguments[:6], (*arguments, "--style", place.like / "el0_az00.png")):
+        refused(cli(*changed), 2, "another threshold", "--out")
+    assert rows(out) == table
+
+
+def test_every_image_may_be_rejected_and_none_failed(cli: Any, place: Place) -> None:
+    assert cli("ood", place.model, "--in", place.like, "--set-threshold", "1").exit_code == 0
+    kept, gone = place.here / "kept", place.here / "gone"
+    result = cli("run", place.like, "--model", place.model, "--to", "car001", "--out", kept, "--reject-ood")
+    assert "24 translations" in result.stdout and "rejected" not in result.stdout  # those it was set on
+    (place.unlike / "bad.png").write_text("no image")
+    arguments = ("run", place.unlike, "--model", place.model, "--to", "car001", "--out", gone, "--reject-ood")
+    assert cli(*arguments).exit_code == 3  # of the unreadable one
+    (place.unlike / "bad.png").unlink()
+    result = cli(*arguments)
+    assert result.exit_code == 0 and "0 translations" in result.stdout
+    assert {row["status"] for row in rows(gone)} == {"rejected"}
+
+
+def test_without_a_threshold_the_command_that_sets_one_is_said(cli: Any, place: Place) -> None:
+    arguments = ("run", place.like, "--model", place.model, "--to", "car001", "--out", place.here / "out")
+    result = cli(*arguments, "--reject-ood")
+    refused(result, 2, f"{place.model} has no threshold", "set one with: sivae-translate ood")
+    assert not (place.here / "out").exists()
+    command = result.stderr.split("sivae-translate ", 1)[1].split()
+    assert cli(*[place.like if word == "FOLDER" else word for word in command]).exit_code == 0
+    assert cli(*arguments, "--reject-ood").exit_code == 0
+
+
+def test_a_threshold_goes_with_the_weights_it_was_set_on(cli: Any, place: Place) -> None:
+    run = place.here / "run"
+    run.mkdir()
+    model = place.model.rename(run / "model")
+    assert cli("ood", run, "--in", place.like, "--set-threshold", "0.9").exit_code == 0
+    assert load_threshold(run) == load_threshold(model)
+    kept = (model / "ood.json").read_text()
+
+    translator = Translator.from_pretrained(run, device="cpu")
+    with torch.no_grad():
+        next(translator.model.parameters()).mul_(1.1)
+    translator.save_pretrained(model)
+    arguments = ("run", place.like, "--model", run, "--reject-ood")
+    refused(cli(*arguments), 2, "has no threshold")
+    (model / "ood.json").write_text(kept)
+    refused(cli(*arguments), 2, "ood.json was set on other weights", "--set-threshold")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("", 1, "empty file"),
+        ("threshold", 1, "not JSON"),
+        ("[1]", 1, "expected a JSON object"),
+        ("{}", 2, "bound is missing"),
+        ({"bound": "high"}, 2, "bound = 'high': expected a number"),
+        ({"bound": float("nan")}, 2, "expected a number"),
+        ({"share": 2.0}, 2, "share = 2.0: must be"),
+        ({"samples": 0}, 2, "samples = 0: must be"),
+        ({"samples": 1.5}, 2, "samples = 1.5: expected an integer"),
+        ({"beta": 0.0}, 2, "beta = 0.0: must be > 0"),
+        ({"boundd": 1.0}, 2, "did you mean bound"),
+    ],
+    ids=str,
+)
+def test_a_damaged_threshold_is_one_line(
+    cli: Any, place: Place, text: str | dict[str, Any], code: int, said: str
+) -> None:
+    if isinstance(text, dict):
+        assert cli("ood", place.model, "--in", place.like / "el0_az00.png", "--set-threshold", "1").exit_code == 0
+        text = json.dumps(json.loads((place.model / "ood.json").read_text()) | text)
+    (place.model / "ood.json").write_text(text)
+    refused(cli("run", place.like, "--model", place.model, "--reject-ood"), code, "ood.json", said)
+    plain = ("run", place.like / "el0_az00.png", "--model", place.model, "--to", "car000", "--out", place.here / "out")
+    assert cli(*plain).exit_code == 0  # which has no use for it
+
+
+# --- what cannot be done --------------------------------------------------------------------------------------------
+
+Case = tuple[str, Callable[[Place], list[object]], int, list[str]]
+
+
+def empty(place: Place) -> Path:
+    (place.here / "empty").mkdir()
+    return place.here / "empty"
+
+
+def only_bad(place: Place) -> Path:
+    (place.here / "bad").mkdir()
+    (place.here / "bad/1.png").write_text("no image")
+    return place.here / "bad"
+
+
+CASES: list[Case] = [
+    ("one set", lambda p: ["--in", p.like], 2, ["one set alone has no AUROC", "--out-of", "--set-threshold 0.95"]),
+    ("a missing set", lambda p: ["--in", p.like, "--out-of", "nowhere"], 2, ["nowhere does not exist"]),
+    ("an empty set", lambda p: ["--in", p.like, "--out-of", empty(p)], 2, ["empty holds no image"]),
+    ("an empty set to keep", lambda p: ["--in", empty(p), "--set-threshold", 0.9], 2, ["empty holds no image"]),
+    ("nothing readable", lambda p: ["--in", p.like, "--out-of", only_bad(p)], 2, ["1.png: not an image (text)"]),
+    ("the same set", lambda p: ["--in", p.like, "--out-of", p.like], 2, ["is in both sets (24 such)"]),
+    ("no variance", lambda p: ["--in", p.like, "--out-of", p.unlike, "--beta", 0], 2, ["beta was 0.0"]),
+    (
+        "an output among the images",
+        lambda p: ["--in", p.like, "--out-of", p.unlike, "--out", p.unlike / "report"],
+        2,
+        ["is among the images", "--out"],
+    ),
+    (
+        "a file as output",
+        lambda p: ["--in", p.like, "--out-of", p.unlike, "--out", p.like / "el0_az00.png"],
+        2,
+        ["is a file", "--out"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_bad_input_is_one_line(
+    cli: Any, place: Place, arguments: Callable[[Place], list[object]], code: int, said: list[str]
+) -> None:
+    refused(cli("ood", place.model, *arguments(place)), code, *said)
+    assert not (place.here / "ood").exists() and not (place.model / "ood.json").exists()
+
+
+def test_a_wrong_model_is_one_line(cli: Any, place: Place) -> None:
+    sets = ("--in", place.like, "--out-of", place.unlike)
+    refused(cli("ood", "nowhere", *sets), 2, "nowhere: no such directory")
+    refused(cli("ood", place.like, *sets), 1, "no model.safetensors")
+
+
+@pytest.mark.parametrize("option", [("--samples", 0), ("--seed", -1), ("--set-threshold", 1.5)])
+def test_impossible_numbers_are_refused(cli: Any, place: Place, option: tuple[str, float]) -> None:
+    result = cli("ood", place.model, "--in", place.like, "--out-of", place.unlike, *option)
+    assert result.exit_code == 2 and option[0] in result.stderr and "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(("package", "extra"), [("sklearn", "evaluation"), ("matplotlib", "plots")])
+def test_a_package_that_is_missing_is_named_before_anything_is_scored(
+    cli: Any, place: Place, monkeypatch: pytest.MonkeyPatch, package: str, extra: str
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(detection, "score_set", None)
+        arguments = ("ood", place.model, "--in", place.like, "--out-of", place.unlike)
+        refused(cli(*arguments), 2, package, f"pip install 'sivae-translate[{extra}]'")
+    assert cli("ood", place.model, "--in", place.like, "--set-threshold", "0.9").exit_code == 0  # which does without
