@@ -57,18 +57,24 @@ def atomic_directory(final: Path) -> Iterator[Path]:
 
 def write_text_atomic(path: Path, text: str) -> None:
     """Replaces the file at `path` by this text, in UTF-8: whatever happens, the old text or the new one is there."""
-    path = Path(path).resolve()
-    stage = _stage(path)
-    try:
-        with stage.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(stage, path)
-        _fsync(path.parent)
-    except BaseException:
-        stage.unlink(missing_ok=True)
-        raise
+    _write_atomic(path, text.encode())
+
+
+def save_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Replaces the file at `path` by these tensors, with text beside them; atomic like `write_text_atomic`.
+
+    Raises:
+        SivaeError: a tensor is not finite.
+    """
+    _write_atomic(path, _tensor_bytes(f"{path}: not saved", tensors, metadata))
+
+
+def load_file(path: Path) -> tuple[Tensors, dict[str, str]]:
+    """What `save_file` wrote, tensors on the CPU. SivaeError where it is missing or anything else; one line."""
+    data = _read(Path(path), None)
+    tensors = _parse_tensors(path, data)
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])  # the format's first 8 bytes are its length
+    return tensors, header.get("__metadata__", {})
 
 
 def save(directory: Path, tensors: Mapping[str, Mapping[str, Tensor]], meta: Mapping[str, Mapping[str, Any]]) -> None:
@@ -196,6 +202,21 @@ def _old(final: Path) -> Path:
     return final.with_name(f".old-{final.name}")
 
 
+def _write_atomic(path: Path, data: bytes) -> None:
+    path = Path(path).resolve()
+    stage = _stage(path)
+    try:
+        with stage.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(stage, path)
+        _fsync(path.parent)
+    except BaseException:
+        stage.unlink(missing_ok=True)
+        raise
+
+
 def _settle(stage: Path) -> None:
     """Everything in the stage on the disk, files with the mode of the umask: some writers make them private."""
     mode = stage.stat().st_mode & 0o666  # the umask as the stage itself got it; reading it otherwise means setting it
@@ -242,13 +263,13 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _tensor_bytes(what: str, tensors: Mapping[str, Tensor]) -> bytes:
+def _tensor_bytes(what: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
     copies = {  # safetensors refuses tensors that share memory, or lie in it in another order
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in tensors.items()
     }
     _require_finite(what, copies)
-    return safetensors.torch.save(copies)
+    return safetensors.torch.save(copies, None if metadata is None else dict(metadata))
 
 
 def _json_bytes(value: Mapping[str, Any]) -> bytes:
@@ -315,7 +336,10 @@ def _manifest(directory: Path) -> dict[str, Any] | None:
 
 
 def _read_tensors(path: Path, manifest: dict[str, Any] | None) -> Tensors:
-    data = _read(path, manifest)
+    return _parse_tensors(path, _read(path, manifest))
+
+
+def _parse_tensors(path: Path, data: bytes) -> Tensors:
     try:
         tensors = safetensors.torch.load(data)
         _require_finite(str(path), tensors)

@@ -21,13 +21,20 @@ app = typer.Typer(
     epilog="Start with `sivae-translate demo`, then `sivae-translate train --domains FOLDER`.",
 )
 
-START, WORK, JUDGE, HELP = "Start here", "Train and translate", "Judge", "Look up"
+START, WORK, EXPLORE, JUDGE, HELP = "Start here", "Train and translate", "Explore the latent space", "Judge", "Look up"
 SOME_FAILED = 3
 PICTURES = (".png", ".jpg", ".webp")
+STRIPS = (".png", ".jpg", ".gif", ".webp")
 
 
 Domains = Annotated[Path, typer.Option("--domains", help="Folder with a sub-folder of images per domain.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Search = Annotated[
+    int, typer.Option("--search", min=0, help="Steps that look for a reference's style from the encoder's guess on.")
+]
+Model = Annotated[Path | None, typer.Option("--model", help="A run or model folder [newest under runs/].")]
+What = Annotated[str, typer.Option("--what", help="What changes: content, style or both.")]
+Strip = Annotated[Path, typer.Option("--out", help="A strip (.png, .jpg), or a loop there and back (.gif, .webp).")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Any knob, as `section.key=value`; may be repeated.", metavar="K=V")
 ]
@@ -83,9 +90,10 @@ def train(
 )
 def run(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")],
-    model: Annotated[Path | None, typer.Option("--model", help="A run or model folder [newest under runs/].")] = None,
+    model: Model = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="Domain; may be repeated [every domain].")] = None,
     style: Annotated[Path | None, typer.Option("--style", help="Reference image, or a folder of them.")] = None,
+    search: Search = 0,
     out: Annotated[Path, typer.Option("--out", help="Folder for the translations.")] = Path("translated"),
     format: Annotated[str, typer.Option("--format", help="png, jpg or webp.")] = "png",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
@@ -106,7 +114,16 @@ def run(
         translator = _load(model, device, screen)
         reject = load_threshold(model) if reject_ood else None
         summary = translate_folder(
-            translator, source, out, to=to, style=style, format=format, batch=batch, reject=reject, screen=screen
+            translator,
+            source,
+            out,
+            to=to,
+            style=style,
+            search=search,
+            format=format,
+            batch=batch,
+            reject=reject,
+            screen=screen,
         )
         skipped = f", {summary.skipped:,} done before" if summary.skipped else ""
         rejected = f", {summary.rejected:,} rejected (see {summary.manifest})" if summary.rejected else ""
@@ -118,7 +135,7 @@ def run(
 
 @app.command(rich_help_panel=WORK, epilog="Example: `sivae-translate sample --domain car007 --count 64`")
 def sample(
-    model: Annotated[Path | None, typer.Option("--model", help="A run or model folder [newest under runs/].")] = None,
+    model: Model = None,
     domain: Annotated[str | None, typer.Option("--domain", help="Domain to draw from [all in turn].")] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="How many.")] = 32,
     seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same.")] = 0,
@@ -129,10 +146,160 @@ def sample(
     with terminal() as screen:
         from sivae_translate.evaluation.pictures import contact_sheet, save_picture
 
-        path = _new_picture(out)
+        path = _new_file(out, PICTURES)
         pictures = _load(model, device, screen).sample(count, domain=domain, seed=seed)
         save_picture(contact_sheet(pictures), path)
         say(f"{count} samples in {out}")
+
+
+@app.command(
+    rich_help_panel=EXPLORE,
+    epilog="Examples: `sivae-translate interpolate a.png b.png`, "
+    "`sivae-translate interpolate a.png b.png --what style --steps 24 --out loop.gif`",
+)
+def interpolate(
+    a: Annotated[Path, typer.Argument(metavar="A", help="The image to start from.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The image to go to.")],
+    model: Model = None,
+    what: What = "both",
+    steps: Annotated[int, typer.Option("--steps", help="Pictures, both ends among them.")] = 8,
+    out: Strip = Path("interpolation.png"),
+    device: Device = "auto",
+) -> None:
+    """Draw the way from one image to another, as a strip or an animation."""
+    with terminal() as screen:
+        from sivae_translate.evaluation.pictures import save_frames
+        from sivae_translate.latent.files import read_one
+
+        path = _new_file(out, STRIPS, a, b)
+        translator = _load(model, device, screen)
+        ends = [read_one(translator, image) for image in (a, b)]
+        save_frames(translator.interpolate(*ends, what=what, steps=steps), path)
+        say(f"{steps} pictures in {out}")
+
+
+@app.command(rich_help_panel=EXPLORE, epilog="Example: `sivae-translate mix poses/ cars/ --out mix.png`")
+def mix(
+    contents: Annotated[Path, typer.Argument(metavar="CONTENT_DIR", help="Images whose content is taken.")],
+    styles: Annotated[Path, typer.Argument(metavar="STYLE_DIR", help="Images whose style is taken.")],
+    model: Model = None,
+    count: Annotated[int, typer.Option("--count", help="At most so many of each, evenly spread over the folder.")] = 8,
+    out: Annotated[Path, typer.Option("--out", help="The picture to write.")] = Path("mix.png"),
+    device: Device = "auto",
+) -> None:
+    """Draw every content in every style: contents down, styles across, the originals at the margins.
+
+    Exit code 3: some images could not be read.
+    """
+    with terminal() as screen:
+        from sivae_translate.evaluation.pictures import save_picture
+        from sivae_translate.latent.files import read_some
+        from sivae_translate.latent.mixing import mixing_grid
+        from sivae_translate.training.grids import draw_grid
+        from sivae_translate.translator import require_style
+
+        path, left_out = _new_file(out, PICTURES, contents, styles), list[Any]()
+        translator = _load(model, device, screen)
+        require_style(translator.model)
+        down, across = (read_some(translator, folder, count, left_out) for folder in (contents, styles))
+        _note(left_out, screen)
+        save_picture(draw_grid(mixing_grid(translator.model, down, across), len(across) + 1), path)
+        say(f"{len(down)} contents in {len(across)} styles in {out}")
+    if left_out:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command(
+    rich_help_panel=EXPLORE, epilog="Example: `sivae-translate direction smiling/ neutral/ --out smile.safetensors`"
+)
+def direction(
+    with_: Annotated[Path, typer.Argument(metavar="WITH_DIR", help="Images that have the attribute.")],
+    without: Annotated[Path, typer.Argument(metavar="WITHOUT_DIR", help="Images otherwise alike that do not.")],
+    model: Model = None,
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("direction.safetensors"),
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    device: Device = "auto",
+) -> None:
+    """Find the direction of an attribute, for `edit`: the mean difference of two folders' codes.
+
+    Exit code 3: some images could not be read.
+    """
+    with terminal() as screen:
+        from sivae_translate.latent.direction import SUFFIX, difference, save_direction
+        from sivae_translate.latent.files import mean_code
+
+        path, left_out = _new_file(out, (SUFFIX,), with_, without), list[Any]()
+        if path.exists():  # it may be the weights of a model
+            raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
+        model = _named(model, screen)
+        translator, progress = _load(model, device, screen), _counts(screen, "images")
+        (a, n), (b, m) = (
+            mean_code(translator, folder, left_out, batch=batch, progress=progress) for folder in (with_, without)
+        )
+        _note(left_out, screen)
+        found = difference(a, b)
+        save_direction(path, found, model)
+        style = "" if found.style is None else f", style {found.style.norm():.2f}"
+        say(f"from {m:,} images to {n:,} in {out}: content {found.content.norm():.2f}{style} long")
+    if left_out:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command(
+    rich_help_panel=EXPLORE,
+    epilog="Example: `sivae-translate edit photo.jpg --direction smile.safetensors --strength -2..2`",
+)
+def edit(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image to edit.")],
+    along: Annotated[Path, typer.Option("--direction", help="A file that `direction` has written.")],
+    strength: Annotated[
+        str, typer.Option("--strength", metavar="LOW..HIGH", help="A range, or a number for one picture.")
+    ] = "-2..2",
+    steps: Annotated[int, typer.Option("--steps", help="Pictures of a range, both ends among them.")] = 5,
+    model: Model = None,
+    what: What = "both",
+    out: Strip = Path("edit.png"),
+    device: Device = "auto",
+) -> None:
+    """Move an image along the direction of an attribute; 1 is the mean difference of the two folders."""
+    with terminal() as screen:
+        from sivae_translate.evaluation.pictures import save_frames
+        from sivae_translate.latent.direction import load_direction
+        from sivae_translate.latent.files import read_one
+        from sivae_translate.latent.paths import strengths
+
+        path, chosen = _new_file(out, STRIPS, image, along), strengths(strength, steps)
+        model = _named(model, screen)
+        found, translator = load_direction(along, model), _load(model, device, screen)
+        save_frames(translator.edit(read_one(translator, image), found, chosen, what=what), path)
+        say(f"strength {strength} in {out}")
+
+
+@app.command(rich_help_panel=EXPLORE, epilog="Example: `sivae-translate reconstruct photos/ --steps 100`")
+def reconstruct(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")],
+    model: Model = None,
+    steps: Annotated[int, typer.Option("--steps", help="Of the search for a better code; 0 is the encoder's.")] = 100,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the reconstructions.")] = Path("reconstructed"),
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    device: Device = "auto",
+) -> None:
+    """Reconstruct images from the best codes that a search from the encoder's finds; PSNR before and after.
+
+    Exit code 3: some images could not be read.
+    """
+    with terminal() as screen:
+        from statistics import fmean
+
+        from sivae_translate.latent.files import reconstruct_folder
+
+        translator, progress = _load(model, device, screen), _counts(screen, "images")
+        result = reconstruct_folder(translator, source, out, steps=steps, batch=batch, progress=progress)
+        _note(result.bad, screen)
+        before, after = fmean(result.before), fmean(result.after)
+        say(f"{len(result.after):,} images in {out}: PSNR {before:.2f} dB before, {after:.2f} dB after {steps} steps")
+    if result.bad:
+        raise typer.Exit(SOME_FAILED)
 
 
 @app.command(
@@ -143,6 +310,7 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A run or model folder.")],
     pairs: Annotated[Path, typer.Option("--pairs", help="CSV with columns content,style,target.")],
     root: Annotated[Path, typer.Option("--root", help="Folder the CSV's paths start from.")],
+    search: Search = 0,
     out: Annotated[Path, typer.Option("--out", help="Folder for outputs and report.")] = Path("evaluation"),
     device: Device = "auto",
 ) -> None:
@@ -150,8 +318,8 @@ def evaluate(
     with terminal() as screen:
         from sivae_translate.evaluation.pairs import evaluate_pairs, read_pairs
 
-        rows = read_pairs(pairs, root)
-        report = evaluate_pairs(_load(model, device, screen), rows, _new_folder(out), progress=_counts(screen, "pairs"))
+        rows, translator = read_pairs(pairs, root), _load(model, device, screen)
+        report = evaluate_pairs(translator, rows, _new_folder(out), search=search, progress=_counts(screen, "pairs"))
         say(_scores(report))
         say(f"outputs, report.json and pairs.png are in {out}")
 
@@ -187,7 +355,6 @@ def ood(
     The report of two sets needs the extras `evaluation` and `plots`. Exit code 3: some images could not be read.
     """
     with terminal() as screen:
-        from sivae_translate.data.domains import shown
         from sivae_translate.evaluation.detection import evaluate_ood, find_sets, score_set
         from sivae_translate.threshold import save_threshold, threshold_of
 
@@ -199,8 +366,7 @@ def ood(
             name: score_set(translator, paths, how, batch=batch, progress=progress) for name, paths in sets.items()
         }
         left_out = [bad for images in scored.values() for bad in images.bad]
-        for bad in left_out:
-            screen.note(f"left out {shown(bad.path)}: {bad.reason}")
+        _note(left_out, screen)
         if outside is not None:
             say(_separation(evaluate_ood(scored["in"], scored["out"], out, how)))
             say(f"scores.csv, report.json and histogram.png are in {out}")
@@ -241,6 +407,69 @@ def cars(
 
         write_set(out, cars=cars, novel=novel, size=size, seed=seed, progress=_counts(screen, "images"))
         say(f"drawn: train with: sivae-translate train --domains {out / 'train'}")
+
+
+toy_app = typer.Typer(invoke_without_command=True)
+app.add_typer(toy_app, name="toy", rich_help_panel=START)
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps of a run [6000].")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Runs at a time, a process each.")]
+
+
+@toy_app.callback(epilog="Example: `sivae-translate toy --dataset rings --set objective.beta_neg=1 --out runs/rings`")
+def toy(
+    context: typer.Context,
+    objective: Annotated[str, typer.Option("--objective", help="vae, introvae, soft-introvae or bootstrap.")] = (
+        "soft-introvae"
+    ),
+    dataset: Annotated[str, typer.Option("--dataset", help="8-gaussians, spirals, checkerboard or rings.")] = (
+        "8-gaussians"
+    ),
+    steps: Steps = None,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same figures.")] = 0,
+    set_: Set = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the picture, points and report.")] = Path("runs/toy"),
+) -> None:
+    """Play an objective on points in the plane, where the truth is known, and draw what it learnt: a CPU minute."""
+    with terminal() as screen:
+        if context.invoked_subcommand is not None:
+            _no_options_before(context)
+            return
+        from sivae_translate.toy.experiment import result_line, run_toy
+        from sivae_translate.toy.settings import settle
+
+        training = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
+        report = run_toy(settle(objective, dataset, set_ or (), **training), _new_folder(out), screen)
+        say(f"{result_line(report)}; look at {out / 'density.png'}")
+
+
+@toy_app.command("table", epilog="Example: `sivae-translate toy table --jobs 2 --out runs/toy-table`")
+def toy_table(
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each.")] = 5,
+    steps: Steps = None,
+    jobs: Jobs = 1,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the table and its runs.")] = Path("runs/toy-table"),
+) -> None:
+    """VAE, IntroVAE and Soft-IntroVAE on all four datasets; the same command again goes on where it was stopped."""
+    with terminal() as screen:
+        from sivae_translate.toy.table import write_table
+
+        say(write_table(_new_folder(out), seeds=seeds, steps=steps, jobs=jobs, screen=screen))
+        say(f"this table is {out / 'table.md'}, with its runs in {out / 'cells'}")
+
+
+@toy_app.command("sweep", epilog="Example: `sivae-translate toy sweep --jobs 2 --out runs/toy-sweep`")
+def toy_sweep(
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each.")] = 1,
+    steps: Steps = None,
+    jobs: Jobs = 1,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the table and its runs.")] = Path("runs/toy-sweep"),
+) -> None:
+    """How often the games fail as what repels is made weaker and stronger; goes on where it was stopped."""
+    with terminal() as screen:
+        from sivae_translate.toy.table import write_sweep
+
+        say(write_sweep(_new_folder(out), seeds=seeds, steps=steps, jobs=jobs, screen=screen))
+        say(f"this table is {out / 'sweep.md'}, with its runs in {out / 'cells'}")
 
 
 recipes_app = typer.Typer(help="The built-in recipes.", invoke_without_command=True)
@@ -320,11 +549,16 @@ def _newest_run() -> Path:
     return newest
 
 
-def _new_picture(path: Path) -> Path:
+def _new_file(path: Path, suffixes: tuple[str, ...], *inputs: Path) -> Path:
+    """A path to write such a file to, which is no input and in no folder of inputs."""
+    real = path.resolve()
+    for place in inputs:
+        if place.resolve() in (real, *real.parents):
+            raise UsageError(f"{path} is among the inputs, which are never overwritten: choose another with --out")
     if path.is_dir():
         raise UsageError(f"{path} is a folder: expected a file to write; choose another with --out")
-    if path.suffix.lower() not in PICTURES:
-        raise UsageError(f"{path}: expected a name that ends in {' or '.join(PICTURES)}; choose another with --out")
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(f"{path}: expected a name that ends in {' or '.join(suffixes)}; choose another with --out")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -335,8 +569,26 @@ def _new_folder(path: Path) -> Path:
     return path
 
 
+def _note(left_out: list[Any], screen: Terminal) -> None:
+    from sivae_translate.data.domains import shown
+
+    for bad in left_out:
+        screen.note(f"left out {shown(bad.path)}: {bad.reason}")
+
+
 def _counts(screen: Terminal, what: str) -> Callable[[int, int], None]:
     return lambda done, total: screen.step(done / total, f"{done:,} of {total:,} {what}")
+
+
+def _no_options_before(context: typer.Context) -> None:
+    """Options of a group are not its commands': say so, rather than drop them."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            command = f"{context.command_path} {context.invoked_subcommand}"
+            raise UsageError(
+                f"--{name.strip('_')} comes before {context.invoked_subcommand}: expected {command} OPTIONS"
+            )
 
 
 def _scores(report: dict[str, Any]) -> str:

@@ -63,6 +63,7 @@ def translate_folder(
     *,
     to: list[str] | None = None,
     style: Path | None = None,
+    search: int = 0,
     format: str = "png",
     batch: int = 32,
     reject: Threshold | None = None,
@@ -75,6 +76,7 @@ def translate_folder(
         out: where to. One target goes straight in, several into a sub-folder each.
         to: domains; neither `to` nor `style` is every domain of the model.
         style: a reference image, or a folder of them for their mean.
+        search: steps of Adam on the references' codes, see `Translator.__call__`.
         format: "png", "jpg" or "webp".
         batch: images translated at a time.
         reject: leave out what scores below it; see `load_threshold`.
@@ -87,7 +89,7 @@ def translate_folder(
         UsageError: nothing has been translated.
         SivaeError: the disk is full; what was written is whole, and the next call goes on.
     """
-    targets = list(find_targets(translator, to, style))
+    targets = list(find_targets(translator, to, style, search))
     outputs = plan(source, out, format)
     job = fingerprint(translator, targets, format, reject)
     counts: Counter[str] = Counter()
@@ -107,15 +109,17 @@ def translate_folder(
     return Summary(counts["ok"], skipped, counts["failed"], counts["rejected"], out / MANIFEST)
 
 
-def find_targets(translator: Translator, to: list[str] | None, style: Path | None) -> Iterator[Target]:
+def find_targets(translator: Translator, to: list[str] | None, style: Path | None, search: int = 0) -> Iterator[Target]:
     from sivae_translate.translator import references, require_style
 
     require_style(translator.model)
     if style is not None:
         if to:
             raise UsageError("--to and --style both given: expected one of them")
-        yield Target(shown(style), "", translator.style_of(style=list[Any](references(style))))
+        yield Target(shown(style), "", translator.style_of(style=list[Any](references(style)), search=search))
         return
+    if search:
+        raise UsageError("--search looks for the style of references: expected --style IMAGE too")
     if len(translator.domains) == 1:
         raise UsageError(
             f"this model knows a single domain ({translator.domains[0]}): there is no other to translate to; "

@@ -59,7 +59,8 @@ class Data:
         flip: mirror images at random.
         crop: random crops keep at least 1 - crop of the side; 0..0.5.
         hue: chance that an image's hue is turned, which its style must then tell; 0..1.
-        scale: each axis of an image is scaled by up to exp(scale) either way, likewise; 0..1.
+        warp: how far each axis of an image is bent at first, which its style must tell likewise; 0..0.5.
+        warp_until: share of the budget after which images are no longer bent; above 0, up to 1.
         workers: processes that read images; None: as the machine allows.
     """
 
@@ -70,7 +71,8 @@ class Data:
     flip: bool = False
     crop: float = 0.0
     hue: float = 0.0
-    scale: float = 0.0
+    warp: float = 0.0
+    warp_until: float = 0.5
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -82,7 +84,8 @@ class Data:
         )
         _require(0 <= self.crop <= 0.5, "crop: must be in 0..0.5")
         _require(0 <= self.hue <= 1, "hue: must be in 0..1")
-        _require(0 <= self.scale <= 1, "scale: must be in 0..1")
+        _require(0 <= self.warp <= 0.5, "warp: must be in 0..0.5")
+        _require(0 < self.warp_until <= 1, "warp_until: must be above 0 and at most 1, a share of the budget")
         _require(self.workers is None or self.workers >= 0, "workers: must be >= 0")
 
     @property

@@ -17,6 +17,8 @@ from sivae_translate.data.domains import list_images
 from sivae_translate.data.images import UnreadableImage, fit, read_image, to_rgb
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.evaluation.ood import BETA, score
+from sivae_translate.latent.paths import along, between
+from sivae_translate.latent.search import best_code
 from sivae_translate.models import Autoencoder
 from sivae_translate.models.pretrained import Frame, load_model, model_directory, save_model
 from sivae_translate.types import Code, Scores
@@ -72,6 +74,7 @@ class Translator:
         *,
         to: str | None = None,
         style: Picture | Sequence[Picture] | None = None,
+        search: int = 0,
     ) -> Any:
         """The images' content in the style of a domain, or of a reference image.
 
@@ -79,6 +82,8 @@ class Translator:
             images: one or several.
             to: name of a domain, for its mean style.
             style: a reference image, or several, whose mean style is taken.
+            search: steps of Adam that look for the references' styles from where the encoder puts them, see
+                `latent.search`; 10 bring out more of a domain that was not trained on.
 
         Returns:
             A PIL image of the model's size, or a list of them where a list was given.
@@ -87,19 +92,21 @@ class Translator:
             UsageError: neither or both of `to` and `style`, no such domain, or a model with a single latent.
             UnreadableImage: an image that cannot be read, with the reason.
         """
-        many = isinstance(images, list | tuple) or (isinstance(images, Tensor) and images.ndim == 4)
         x = self.prepare(images)
-        result = self.to_pictures(self.translate(x, self.style_of(to=to, style=style)))
-        return result if many else result[0]
+        result = self.to_pictures(self.translate(x, self.style_of(to=to, style=style, search=search)))
+        return result if several(images) else result[0]
 
-    def style_of(self, *, to: str | None = None, style: Picture | Sequence[Picture] | None = None) -> Tensor:
+    def style_of(
+        self, *, to: str | None = None, style: Picture | Sequence[Picture] | None = None, search: int = 0
+    ) -> Tensor:
         """The style `[S]` of a domain (its prior's mean) or of references (the mean over them); see `__call__`."""
         require_style(self.model)
         if (to is None) == (style is None):
             raise UsageError("expected one of to='DOMAIN' and style=IMAGE")
         if style is not None:
             items = each(style)
-            codes = [self.encode(items[i : i + 32]).style for i in range(0, len(items), 32)]  # there may be thousands
+            batches = (self.prepare(items[i : i + 32]) for i in range(0, len(items), 32))  # there may be thousands
+            codes = [best_code(self.model, x, search).style for x in batches]
             return torch.cat([code for code in codes if code is not None]).mean(0)
         if to not in self.domains:
             raise UsageError(f"no domain {to!r} in this model: {did_you_mean(str(to), list(self.domains))}")
@@ -135,6 +142,54 @@ class Translator:
         generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same
         noise = prior.mean.map(lambda t: torch.randn(t.shape, generator=generator).to(self.device))
         return self.to_pictures(self.decode(prior.sample(noise)))
+
+    def interpolate(self, a: Picture, b: Picture, *, what: str = "both", steps: int = 8) -> list[Image.Image]:
+        """The way from one image to another; the first picture is the reconstruction of `a`.
+
+        Args:
+            what: what changes: "content" or "style", the other staying that of `a`, or "both", which ends in the
+                reconstruction of `b`.
+            steps: pictures, both ends among them.
+
+        Raises:
+            UsageError: fewer than 2 steps, no such `what`, or "style" from a model with a single latent.
+            UnreadableImage: an image that cannot be read, with the reason.
+        """
+        return self._pictures(between(self.encode([a]), self.encode([b]), steps, what))
+
+    def edit(
+        self, image: Picture, direction: Code, strengths: Sequence[float], *, what: str = "both"
+    ) -> list[Image.Image]:
+        """An image at several strengths along a direction; 0 is its reconstruction.
+
+        Args:
+            direction: of one row; see `latent.direction`. Strength 1 is its whole length.
+            what: the part of the direction that is followed: "content", "style" or "both".
+
+        Raises:
+            UsageError: no strength, no such `what`, or a direction of another model's dimensions.
+            UnreadableImage: an image that cannot be read, with the reason.
+        """
+        direction = direction.map(lambda t: t.to(self.device))
+        return self._pictures(along(self.encode([image]), direction, strengths, what))
+
+    def reconstruct(self, images: Picture | Sequence[Picture], *, steps: int = 0) -> Any:
+        """The images as the model can show them, from the encoder's codes or from better ones found by search.
+
+        Args:
+            images: one or several.
+            steps: of Adam on each image's code; see `latent.search`. No image gets worse by any, nor depends on its
+                neighbours beyond a level of 255.
+
+        Returns:
+            A PIL image of the model's size, or a list of them where a list was given.
+
+        Raises:
+            UsageError: a negative number of steps.
+            UnreadableImage: an image that cannot be read, with the reason.
+        """
+        result = self._pictures(best_code(self.model, self.prepare(images), steps))
+        return result if several(images) else result[0]
 
     def score(
         self,
@@ -206,6 +261,10 @@ class Translator:
         pixels = fit(pixels, self.frame.size, self.frame.fit, self.frame.background)
         return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
+    def _pictures(self, code: Code) -> list[Image.Image]:
+        batches = (code[i : i + 32] for i in range(0, len(code), 32))  # an animation may be long
+        return [picture for batch in batches for picture in self.to_pictures(self.decode(batch))]
+
     @staticmethod
     def to_pictures(x: Tensor) -> list[Image.Image]:
         """`[B, 3, H, W]` in [0, 1] -> PIL images, rounded to 8 bits."""
@@ -219,10 +278,13 @@ def require_style(model: Autoencoder) -> None:
         raise UsageError("this model has a single latent and cannot translate: train one with --recipe style")
 
 
+def several(images: Picture | Sequence[Picture]) -> bool:
+    return isinstance(images, list | tuple) or (isinstance(images, Tensor) and images.ndim == 4)
+
+
 def each(images: Picture | Sequence[Picture]) -> Sequence[Any]:
     """One image or several, as a sequence. Raises UsageError where it is empty."""
-    several = isinstance(images, list | tuple) or (isinstance(images, Tensor) and images.ndim == 4)
-    items: Sequence[Any] = list(images) if several else [images]  # type: ignore[arg-type]
+    items: Sequence[Any] = list(images) if several(images) else [images]  # type: ignore[arg-type]
     if not items:
         raise UsageError("no image given: expected one or more")
     return items

@@ -21,8 +21,8 @@ NAMES = [
     "train",
 ]
 TRANSLATOR = {
-    "__call__", "decode", "encode", "folder", "from_pretrained", "prepare", "sample", "save_pretrained", "score",
-    "style_of", "to", "to_pictures", "translate",
+    "__call__", "decode", "edit", "encode", "folder", "from_pretrained", "interpolate", "prepare", "reconstruct",
+    "sample", "save_pretrained", "score", "style_of", "to", "to_pictures", "translate",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sivae_translate.data.images import UnreadableImage, fit, read_image
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.evaluation.pictures import sheet
+from sivae_translate.latent.search import best_code
 from sivae_translate.translator import Translator, require_style
 
 COLUMNS = ("content", "style", "target")
@@ -62,14 +63,18 @@ def evaluate_pairs(
     pairs: list[dict[str, Path]],
     out: Path,
     *,
+    search: int = 0,
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, object]:
     """Translate every pair into `out/000000.png ...` and score it beside its floors.
 
+    Args:
+        search: steps of Adam on each style image's code, see `Translator.__call__`.
+
     Returns, and writes to `out/report.json`:
-        n, size, and for output, copy_content and copy_style the mean PSNR (dB) and SSIM. `out/pairs.png` shows the
-        first pairs: content, style, output, truth.
+        n, size, search, and for output, copy_content and copy_style the mean PSNR (dB) and SSIM. `out/pairs.png` shows
+        the first pairs: content, style, output, truth.
 
     Raises:
         UsageError: a model with a single latent, or the images themselves are in `out`; nothing has been written.
@@ -86,7 +91,7 @@ def evaluate_pairs(
         content, style, truth = (
             [load(row[column], translator) for row in rows] for column in ("content", "style", "target")
         )
-        codes = translator.encode(list(style)).style
+        codes = best_code(translator.model, translator.prepare(list(style)), search).style
         assert codes is not None
         pictures = translator.to_pictures(translator.translate(translator.prepare(list(content)), codes))
         for i, picture in enumerate(pictures):
@@ -104,7 +109,7 @@ def evaluate_pairs(
         for name, rows in scores.items()
         for metric in ("psnr", "ssim")
     }
-    report: dict[str, object] = {"n": len(pairs), "size": translator.frame.size, **means}
+    report: dict[str, object] = {"n": len(pairs), "size": translator.frame.size, "search": search, **means}
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
 

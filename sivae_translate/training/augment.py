@@ -10,19 +10,24 @@ from torch import Tensor
 from sivae_translate.types import Batch
 
 
-def restyle(batch: Batch, generator: torch.Generator, *, hue: float, scale: float) -> Batch:
+def restyle(
+    batch: Batch, progress: float, generator: torch.Generator, *, hue: float, warp: float, until: float
+) -> Batch:
     """Give every row a look of its own, which its content must not know and its style must tell.
 
     The row's content is decoded under its partner's style, so what it must become is the same picture in its
     *partner's* look: `Batch.restyled`. Both networks learn from new domains at no cost of theirs, and whatever a look
-    changes is driven out of the content.
+    changes is driven out of the content. What is learnt of the content early stays, so warping can die away.
 
     Args:
         batch: images `[B, 3, H, W]` in [0, 1], in pairs.
+        progress: in [0, 1], of the budget.
         hue: chance that a row's hue is turned by any angle, 0..1; it is then of no known domain (-1). Grey stays grey.
-        scale: each axis is scaled by exp(u), u uniform in -scale..scale; the border is mirrored.
+        warp: how far each axis is bent at the start, see `bend`.
+        until: progress at which the warp has fallen to nothing, in (0, 1].
     """
-    if hue == 0 and scale == 0:
+    warp *= max(0.0, 1 - progress / until)
+    if hue == 0 and warp == 0:
         return batch
 
     def uniform(*shape: int) -> Tensor:
@@ -30,23 +35,38 @@ def restyle(batch: Batch, generator: torch.Generator, *, hue: float, scale: floa
 
     rows = len(batch)
     turned = uniform(rows) < hue
-    angle = torch.where(turned, uniform(rows) * 2 * math.pi - math.pi, 0)
-    factor = torch.exp((uniform(rows, 2) * 2 - 1) * scale)
-    images = look(batch.images, angle, factor)
+    angle = torch.where(turned, (uniform(rows) * 2 - 1) * math.pi, 0)
+    bent = (uniform(rows, 4) * 2 - 1) * warp
     partner = torch.arange(rows, device=angle.device).view(-1, 2).flip(1).flatten()
-    restyled = look(batch.images, angle[partner], factor[partner])
+    images, restyled = (bend(turn_hue(batch.images, angle[who]), bent[who]) for who in (slice(None), partner))
     return Batch(images, batch.domains.masked_fill(turned, -1), restyled)
 
 
-def look(images: Tensor, angle: Tensor, factor: Tensor) -> Tensor:
-    """Images `[B, 3, H, W]`, hue turned by `angle` `[B]` radians, scaled about the centre by `factor` `[B, 2]`."""
+def turn_hue(images: Tensor, angle: Tensor) -> Tensor:
+    """Images `[B, 3, H, W]` with the hue turned by `angle` `[B]`, in radians."""
     from kornia.enhance import adjust_hue
-    from kornia.geometry.transform import scale
 
-    if bool(angle.any()):
-        turned = angle != 0
+    turned = angle != 0
+    if bool(turned.any()):
         images = images.clone()
         images[turned] = adjust_hue(images[turned], angle[turned])
-    if bool((factor != 1).any()):
-        images = scale(images, factor, padding_mode="reflection")
-    return images.contiguous(memory_format=torch.channels_last)
+    return images
+
+
+def bend(images: Tensor, bent: Tensor) -> Tensor:
+    """Images `[B, 3, H, W]` resampled along both axes by x -> x exp(-b / 3) + b' (1 - x^2), x in [-1, 1].
+
+    `bent` `[B, 4]` holds b and b' of both axes: the first scales the picture, the second shifts its middle while its
+    ends stay, which moves the parts of an object against each other. The border is mirrored.
+    """
+    from kornia.geometry.transform import remap
+
+    if not bool(bent.any()):
+        return images
+    side = images.shape[-1]
+    line = (torch.arange(side, device=images.device) + 0.5) / side * 2 - 1
+    scale, shift = torch.exp(-bent[:, :2, None] / 3), bent[:, 2:, None]
+    x, y = (line * scale + shift * (1 - line.square())).unbind(1)
+    grids = x[:, None, :].expand(-1, side, side), y[:, :, None].expand(-1, side, side)
+    warped: Tensor = remap(images, *grids, padding_mode="reflection", align_corners=False, normalized_coordinates=True)
+    return warped.contiguous(memory_format=torch.channels_last)

@@ -12,7 +12,8 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
-from sivae_translate.types import Batch, Code
+from sivae_translate.latent.mixing import mixing_grid
+from sivae_translate.types import Batch
 
 COLUMNS = 8
 SMALLEST = 64  # pixels; smaller images are enlarged for the eye
@@ -51,16 +52,8 @@ class Grids:
         code = model.encode(x).mean
         yield "reconstructions", draw_grid(torch.cat([x, model.decode(code)]), n)
         if code.style is not None:
-            yield "translations", draw_grid(self.matrix(model, code), n + 1)
+            yield "translations", draw_grid(mixing_grid(model, x, x), n + 1)
         generator = torch.Generator(x.device).manual_seed(self.seed)
         prior = model.prior(self.domains.repeat(4))
         noise = prior.mean.map(lambda t: torch.randn(t.shape, generator=generator, device=t.device))
         yield "samples", draw_grid(model.decode(prior.sample(noise)), n)
-
-    def matrix(self, model: Any, code: Code) -> Tensor:
-        """Every content (rows) under every style (columns), with the images they come from along the edges."""
-        n, style = len(self.x), code.style
-        assert style is not None
-        swaps = model.decode(Code(code.content.repeat_interleave(n, 0), style.repeat(n, 1)))
-        rows = [torch.cat([self.x[i : i + 1], swaps[i * n : (i + 1) * n]]) for i in range(n)]
-        return torch.cat([torch.ones_like(self.x[:1]), self.x, *rows])

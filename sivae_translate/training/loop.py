@@ -29,7 +29,7 @@ def train(
     budget: Budget,
     schedule: Schedule,
     state: State,
-    augment: Callable[[Batch, torch.Generator], Batch],
+    augment: Callable[[Batch, float, torch.Generator], Batch],
     watch: Callable[[State, float, Terms], bool],
     seed: int,
 ) -> None:
@@ -39,7 +39,7 @@ def train(
         batches: endless stream on the accelerator's device; each process has its own.
         average: the exponential moving average of the model, updated in place.
         state: where to start, updated in place.
-        augment: applied on the device, to be drawn from the generator alone.
+        augment: applied on the device, given the progress; to be drawn from the generator alone.
         watch: called before every step and once at the end with (state, progress, terms of the step before); logs,
             draws, saves; True stops the run.
         seed: all randomness of a step comes from (seed, process, images seen), so a resumed run repeats none.
@@ -53,7 +53,7 @@ def train(
         if stop or progress >= 1:
             return
         generator.manual_seed(hash((seed, accelerator.process_index, state.images)) % 2**63)
-        batch = augment(next(batches), generator)
+        batch = augment(next(batches), progress, generator)
         players.lr = schedule(state.images, progress)
         terms = {}
         for turn in rounds(objective.play(model, batch, progress, generator, average.module), accelerator):

@@ -191,7 +191,7 @@ class Run:
         return state
 
     def train(self) -> Path:
-        recipe, settings, state = self.recipe, self.recipe.training, self.state
+        data, settings, state = self.recipe.data, self.recipe.training, self.state
         budget = Budget(settings.images, settings.minutes)
         if budget.progress(state) >= 1:
             self.screen.note(f"already trained: {state.images:,} images seen; raise its budget to go on")
@@ -201,19 +201,19 @@ class Run:
                 play(
                     self.model,
                     self.objective,
-                    batches(self.images, self.sampler(), workers=recipe.data.workers, device=device),
+                    batches(self.images, self.sampler(), workers=data.workers, device=device),
                     self.players,
                     self.average,
                     accelerator=self.accelerator,
                     budget=budget,
                     schedule=Schedule(settings.lr, settings.warmup_images),
                     state=state,
-                    augment=partial(restyle, hue=recipe.data.hue, scale=recipe.data.scale),
+                    augment=partial(restyle, hue=data.hue, warp=data.warp, until=data.warp_until),
                     watch=self.watch(budget),
                     seed=settings.seed,
                 )
         except NonFiniteLossError as error:
-            raise SivaeError(advice(error, state, recipe)) from None
+            raise SivaeError(advice(error, state, self.recipe)) from None
         if self.stop.signal is not None:
             raise InterruptedRunError(
                 f"stopped at {state.images:,} images and saved; run the same command again to go on", self.stop.signal

@@ -195,6 +195,12 @@ CASES: list[Case] = [
         ["--to and --style", "one of them"],
     ),
     (
+        "a search without a reference",
+        lambda p: ["run", p.view(), "--model", p.trained, "--to", "car001", "--search", "5"],
+        2,
+        ["--search", "--style IMAGE"],
+    ),
+    (
         "a missing style",
         lambda p: ["run", p.view(), "--model", p.trained, "--style", "nowhere.png"],
         2,

@@ -143,12 +143,13 @@ def test_style_comes_from_an_image_or_from_the_mean_of_a_folder(
     for reference in references:
         shutil.copy(reference, both)
     results = {}
-    for name, style in {"first": references[0], "second": references[1], "both": both}.items():
+    styles = {"first": [references[0]], "second": [references[1]], "both": [both], "found": [both, "--search", "3"]}
+    for name, style in styles.items():
         out = tmp_path / f"out-{name}"
-        assert cli("run", photos / "a.png", "--model", trained, "--style", style, "--out", out).exit_code == 0
+        assert cli("run", photos / "a.png", "--model", trained, "--out", out, "--style", *style).exit_code == 0
         assert files(out) == {"a.png", "manifest.jsonl"}
         results[name] = (out / "a.png").read_bytes()
-    assert len(set(results.values())) == 3
+    assert len(set(results.values())) == 4
 
 
 @pytest.mark.parametrize(("format", "kind"), [("png", "PNG"), ("jpg", "JPEG"), ("webp", "WEBP")])
@@ -284,8 +285,20 @@ def test_evaluate_agrees_with_an_independent_score(cli: Any, trained: Path, cars
             ssim = structural_similarity(image, truth, channel_axis=2, data_range=1.0)
             scores.setdefault(f"{name}_psnr", []).append(psnr)
             scores.setdefault(f"{name}_ssim", []).append(ssim)
-    expected = {"n": len(rows), "size": 16} | {name: np.mean(values) for name, values in scores.items()}
+    expected = {"n": len(rows), "size": 16, "search": 0} | {name: np.mean(values) for name, values in scores.items()}
     assert json.loads((out / "report.json").read_text()) == pytest.approx(expected, abs=1e-3)
+
+
+def test_evaluate_looks_for_styles_when_asked(cli: Any, trained: Path, cars: Path, tmp_path: Path) -> None:
+    reports = []
+    for steps in ("0", "5"):
+        out = tmp_path / steps
+        arguments = ("--pairs", cars / "pairs_novel.csv", "--root", cars, "--search", steps, "--out", out)
+        assert cli("evaluate", trained, *arguments).exit_code == 0
+        reports.append(json.loads((out / "report.json").read_text()))
+    assert [report["search"] for report in reports] == [0, 5]
+    assert reports[0]["output_psnr"] != reports[1]["output_psnr"]
+    assert reports[0]["copy_style_psnr"] == reports[1]["copy_style_psnr"]
 
 
 def test_evaluate_takes_content_from_the_first_column_and_style_from_the_second(
@@ -475,6 +488,7 @@ def test_help_is_quick_and_does_without_torch(command: Any) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     commands = {"demo", "train", "run", "sample", "check", "cars", "recipes", "env", "evaluate", "ood"}
+    commands |= {"interpolate", "mix", "direction", "edit", "reconstruct"}
     assert commands <= set(said.split())
     assert min(seconds) < 0.5  # of computing, which other work on the machine does not change
     code = "import sys, sivae_translate.cli; sys.exit('torch' in sys.modules)"

@@ -206,7 +206,10 @@ def test_the_last_override_wins_and_the_others_stay(built_in: Path) -> None:
         ("training.save_minutes=0", "training.save_minutes = 0.0: must be > 0"),
         ("training.samples=-1", "training.samples = -1: must be >= 0"),
         ("training.lrr=1", "unknown key training.lrr: did you mean lr?"),
-        ("data.name=x", "unknown key data.name: known: background, batch, crop, fit, flip, hue, scale, size, workers"),
+        (
+            "data.name=x",
+            "unknown key data.name: known: background, batch, crop, fit, flip, hue, size, warp, warp_until, workers",
+        ),
         ("modle.x=1", "unknown section 'modle': did you mean model?"),
         ("name.x=1", "unknown section 'name': known: data, model, objective, training"),
         ("model.name=3", "model.name = 3: expected a string"),

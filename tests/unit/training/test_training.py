@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from sivae_translate.training.augment import restyle
+from sivae_translate.training.augment import bend, restyle
 from sivae_translate.training.device import new_accelerator
 from sivae_translate.training.log import LogFiles, Means
 from sivae_translate.training.loop import NonFiniteLossError, Players, moving_average
@@ -46,50 +46,74 @@ def coloured_batch() -> Batch:
     return Batch(images, torch.arange(4).repeat_interleave(2))
 
 
-def restyled(hue: float, scale: float) -> Batch:
-    return restyle(coloured_batch(), torch.Generator().manual_seed(1), hue=hue, scale=scale)
+def restyled(batch: Batch, hue: float, warp: float, progress: float = 0.0) -> Batch:
+    return restyle(batch, progress, torch.Generator().manual_seed(1), hue=hue, warp=warp, until=0.5)
 
 
-@pytest.mark.parametrize(("hue", "scale"), [(1.0, 0.0), (0.0, 0.5), (1.0, 0.5)])
-def test_restyled_images_are_the_same_in_their_partners_look(hue: float, scale: float) -> None:
+def bar() -> Batch:
+    images = torch.ones(8, 3, 32, 32)
+    images[:, :, 12:20, 8:24] = 0.0
+    return Batch(images, torch.arange(4).repeat_interleave(2))
+
+
+@pytest.mark.parametrize(("hue", "warp"), [(1.0, 0.0), (0.0, 0.5), (1.0, 0.5)])
+def test_restyled_images_are_the_same_in_their_partners_look(hue: float, warp: float) -> None:
     batch = coloured_batch()
     same = Batch(batch.images[::2].repeat_interleave(2, 0), batch.domains)  # pairs of one image
-    both = restyle(same, torch.Generator().manual_seed(1), hue=hue, scale=scale)
+    both = restyled(same, hue, warp)
     torch.testing.assert_close(both.targets[0::2], both.images[1::2])
     torch.testing.assert_close(both.targets[1::2], both.images[0::2])
     assert (both.images[0::2] - both.images[1::2]).abs().amax((1, 2, 3)).min() > 0.01
 
 
 def test_a_turned_hue_spares_white_and_is_of_no_known_domain() -> None:
-    batch, turned = coloured_batch(), restyled(1.0, 0.0)
+    batch = coloured_batch()
+    turned = restyled(batch, 1.0, 0.0)
     assert (turned.images[:, :, 1:] - batch.images[:, :, 1:]).abs().amax((1, 2, 3)).min() > 0.01
     torch.testing.assert_close(turned.images[:, :, 0], batch.images[:, :, 0])
     assert turned.domains.tolist() == [-1] * 8
 
 
 def test_rows_whose_hue_is_not_turned_are_left_alone() -> None:
-    batch, turned = coloured_batch(), restyled(0.5, 0.0)
+    batch = coloured_batch()
+    turned = restyled(batch, 0.5, 0.0)
     kept = turned.domains >= 0
     assert 0 < kept.sum() < 8
     assert torch.equal(turned.images[kept], batch.images[kept])
     assert torch.equal(turned.domains[kept], batch.domains[kept])
 
 
-def test_scaling_keeps_the_domain_and_moves_the_edges() -> None:
-    batch = coloured_batch()
-    bar = torch.ones(8, 3, 32, 32)
-    bar[:, :, 12:20, 8:24] = 0.0
-    scaled = restyle(Batch(bar, batch.domains), torch.Generator().manual_seed(0), hue=0.0, scale=0.4)
-    assert torch.equal(scaled.domains, batch.domains)
-    areas = (1 - scaled.images).sum((1, 2, 3)) / (1 - bar).sum((1, 2, 3))
-    assert areas.min() > math.exp(-0.8)
-    assert areas.max() < math.exp(0.8)
-    assert areas.std() > 0.1
-    torch.testing.assert_close(scaled.images[:, :, 0], bar[:, :, 0])  # the ground stays white
+def test_warping_moves_the_object_within_its_frame_and_keeps_its_domain() -> None:
+    batch = bar()
+    warped = restyled(batch, 0.0, 0.4)
+    assert torch.equal(warped.domains, batch.domains)
+    torch.testing.assert_close(warped.images[:, :, 0], batch.images[:, :, 0])  # the ground stays white
+    columns = torch.arange(32) + 0.5
+    centres = ((1 - warped.images[:, 0]).sum(1) * columns).sum(1) / (1 - warped.images[:, 0]).sum((1, 2))
+    assert centres.std() > 1
+    areas = (1 - warped.images).sum((1, 2, 3)) / (1 - batch.images).sum((1, 2, 3))
+    assert 0.4 < areas.min() < areas.max() < 2.5
+
+
+def test_bending_by_hand() -> None:
+    ramp = ((torch.arange(8) + 0.5) / 8).view(1, 1, 1, 8).expand(1, 3, 8, 8)
+    bent = bend(ramp, torch.tensor([[3 * math.log(2), 0.0, 0.0, 0.0]]))  # twice as wide
+    x = (torch.arange(8) + 0.5) / 8
+    torch.testing.assert_close(bent[0, 0, 0], 0.5 + (x - 0.5) / 2)
+    shifted = bend(ramp, torch.tensor([[0.0, 0.0, 0.25, 0.0]]))
+    torch.testing.assert_close(shifted[0, 0, 0, 3:5].mean(), torch.tensor(0.5 + 0.125), rtol=0, atol=2e-3)
+
+
+def test_warping_dies_away_and_is_gone_when_it_should_be() -> None:
+    batch = bar()
+    early, late = ((restyled(batch, 0.0, 0.4, at).images - batch.images).abs().sum() for at in (0.0, 0.4))
+    assert early > late > 0
+    assert restyled(batch, 0.0, 0.4, 0.5) is batch
 
 
 def test_without_augmentation_targets_are_the_images() -> None:
-    batch = restyled(0.0, 0.0)
+    batch = coloured_batch()
+    assert restyled(batch, 0.0, 0.0) is batch
     assert batch.targets is batch.images
 
 

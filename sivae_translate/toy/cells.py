@@ -1,0 +1,98 @@
+"""Many runs in the plane: in parallel, each finished one kept, and gone on with where they were stopped."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sivae_translate.checkpoint import write_text_atomic
+from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.toy.experiment import Report, run
+from sivae_translate.toy.metrics import NotFiniteError
+from sivae_translate.toy.settings import Settings, settle
+from sivae_translate.training.log import Screen
+from sivae_translate.training.loop import NonFiniteLossError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run, and the file of its report within the folder of them all."""
+
+    settings: Settings
+    file: Path
+
+
+def cell(objective: str, dataset: str, seed: int, steps: int | None, *overrides: str) -> Cell:
+    training = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
+    name = "_".join([objective, dataset, str(seed), *overrides])
+    return Cell(settle(objective, dataset, overrides, **training), Path("cells", f"{name}.json"))
+
+
+def run_cells(cells: Sequence[Cell], out: Path, jobs: int, screen: Screen) -> list[Report]:
+    """The reports of all cells, in their order; those that are not in `out` yet are run and written there.
+
+    Raises:
+        UsageError: a file in `out` is broken, or of other settings.
+        SivaeError: the system killed a process.
+    """
+    reports = {c: read(out / c.file, c.settings) for c in cells if (out / c.file).exists()}
+    missing = [c for c in cells if c not in reports]
+    (out / "cells").mkdir(parents=True, exist_ok=True)
+    screen.note(f"{len(cells):,} runs, {len(reports):,} of them done before")
+    for done, report in computed(missing, jobs):
+        write_text_atomic(out / done.file, json.dumps(report, indent=2) + "\n")
+        reports[done] = report
+        screen.step(len(reports) / len(cells), f"{len(reports):,} of {len(cells):,} runs")
+    return [reports[c] for c in cells]
+
+
+def read(file: Path, settings: Settings) -> Report:
+    try:
+        report: Report = json.loads(file.read_text())
+    except ValueError:
+        raise UsageError(f"{file} is broken: delete it, and it is run again") from None
+    if any(report.get(key) != value for key, value in settings.to_dict().items()):
+        raise UsageError(f"{file} is of other settings: expected the same to go on; choose another folder with --out")
+    return report
+
+
+def computed(cells: Sequence[Cell], jobs: int) -> Iterator[tuple[Cell, Report]]:
+    """Every cell with its report, as they finish."""
+    if jobs == 1:
+        yield from ((c, report(c.settings)) for c in cells)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork of a process that has used torch may hang
+    with ProcessPoolExecutor(jobs, context, initializer=begin_work) as pool:
+        futures = {pool.submit(report, c.settings): c for c in cells}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool:
+            raise SivaeError(
+                "a run was killed, for memory perhaps: the same command goes on; try fewer --jobs"
+            ) from None
+        finally:  # whoever stops here waits for no run that is still under way
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+
+
+def begin_work() -> None:
+    """In each process: one thread, and Ctrl-C left to the process that started it."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def report(settings: Settings) -> Report:
+    """The report of `run`; where the game ended in NaN, the settings and the `error`."""
+    try:
+        return run(settings)[1]
+    except (NonFiniteLossError, NotFiniteError) as error:
+        return {**settings.to_dict(), "error": str(error)}

@@ -1,0 +1,99 @@
+"""One run in the plane, judged: what `sivae-translate toy` does, and every cell of its table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sivae_translate.errors import SivaeError
+from sivae_translate.extras import require
+from sivae_translate.toy.metrics import COLLAPSED, SAMPLES, NotFiniteError, judge, sample, theory
+from sivae_translate.toy.plot import draw
+from sivae_translate.toy.settings import Settings
+from sivae_translate.toy.world import PlaneAutoencoder, train
+from sivae_translate.training.log import Screen, Silent
+from sivae_translate.training.loop import NonFiniteLossError
+from sivae_translate.training.state import State
+
+JUDGES = 1 << 32  # seed of every judgement: all models are asked about the same points
+LOOKS = 20  # at the theory, spread over a run
+REFRESH = 0.5  # seconds between two looks at the progress
+
+Report = dict[str, Any]
+
+
+class Watch:
+    """Follows a run: its theory, where the dataset's density is known, and its progress on the screen."""
+
+    def __init__(self, settings: Settings, screen: Screen) -> None:
+        self.settings, self.screen = settings, screen
+        self.course: list[dict[str, float]] = []
+        self.shown = 0.0
+
+    def __call__(self, model: PlaneAutoencoder, state: State, progress: float) -> None:
+        dataset = self.settings.dataset
+        if dataset.log_density is not None and progress * LOOKS >= len(self.course):
+            now = theory(model, dataset, torch.Generator().manual_seed(JUDGES))
+            self.course.append({"step": state.step, **now})
+        if progress >= 1 or time.monotonic() - self.shown >= REFRESH:
+            self.shown = time.monotonic()
+            self.screen.step(progress, f"{state.step:,} of {self.settings.training.steps:,} steps")
+
+
+def run(settings: Settings, screen: Screen | None = None) -> tuple[PlaneAutoencoder, Report]:
+    """Train a model and judge it.
+
+    Returns:
+        The model, and its report: the settings; `seconds` of training; the figures of `judge`; `collapsed`, whether it
+        covers less than `COLLAPSED` of the data; and the `course` of `theory` over the run, empty where the density of
+        the data is not known.
+
+    Raises:
+        NonFiniteLossError, NotFiniteError: the game was lost.
+    """
+    watch, started = Watch(settings, screen or Silent()), time.monotonic()
+    model = train(settings, watch)
+    seconds = time.monotonic() - started
+    figures = judge(model, settings.dataset, torch.Generator().manual_seed(JUDGES))
+    collapsed = figures["coverage"] < COLLAPSED
+    return model, {
+        **settings.to_dict(), "seconds": round(seconds, 1), **figures, "collapsed": collapsed, "course": watch.course
+    }  # fmt: skip
+
+
+def run_toy(settings: Settings, out: Path, screen: Screen | None = None) -> Report:
+    """`run`, kept in a folder: `report.json`, points of the model in `samples.csv`, and the picture `density.png`.
+
+    Raises:
+        UsageError: matplotlib is not installed; nothing has been trained or written.
+        SivaeError: the game ended in NaN.
+    """
+    require("matplotlib", "plots")
+    try:
+        model, report = run(settings, screen)
+    except (NonFiniteLossError, NotFiniteError) as error:
+        lr = settings.training.lr
+        raise SivaeError(f"{error}: lower training.lr (now {lr:g}) or the objective's weights with --set") from None
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    points = sample(model, SAMPLES, torch.Generator().manual_seed(settings.training.seed))
+    with (out / "samples.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("x", "y"), *points.tolist()])
+    draw(out / "density.png", model, settings.dataset, points, report["course"])
+    return report
+
+
+def result_line(report: Report) -> str:
+    """What a run gave, in a line."""
+    objective, training = report["objective"]["name"], report["training"]
+    return (
+        f"{objective} on {report['dataset']}, {training['steps']:,} steps in {report['seconds']:.0f} s: "
+        f"KL {report['kl']:.2f} (floor {report['kl_floor']:.2f}), "
+        f"JSD {report['jsd']:.2f} (floor {report['jsd_floor']:.2f}), ELBO {report['elbo']:.2f} nats, "
+        f"covers {report['coverage']:.0%} of the data{' (collapsed)' if report['collapsed'] else ''}"
+    )

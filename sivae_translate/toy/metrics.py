@@ -1,0 +1,149 @@
+"""How near a model is to the distribution it learnt from. Divergences and densities are in nats and float64."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from scipy.spatial import cKDTree
+from scipy.special import digamma
+from torch import Tensor
+
+from sivae_translate.errors import SivaeError
+from sivae_translate.objectives.functional import kl_divergence, negative_elbo, squared_error
+from sivae_translate.objectives.vae import draw
+from sivae_translate.toy.datasets import Dataset
+
+SAMPLES = 5000  # of the model and of the data, as in the paper
+BINS = 100  # of a histogram, each way, as in the paper
+PSEUDO = 0.01  # counts that every bin starts with, so that an empty one costs much, but not everything
+POOL = 4  # bins in the side of a cell of `coverage`
+COVERED = 0.1  # of the data's share, which a model must put into a cell to cover it
+COLLAPSED = 0.9  # of the data; a model that covers less has collapsed. One of the 8 Gaussians is 0.125
+GRID = 200  # points each way; 800 change the figures by less than 0.002
+REFERENCE, NEIGHBOURS = 20_000, 10  # samples that a density is read off, and which of a point's neighbours tells
+
+
+class NotFiniteError(SivaeError):
+    """The model draws points that are NaN or infinite."""
+
+
+@torch.no_grad()
+def sample(model: Any, n: int, generator: torch.Generator) -> Tensor:
+    """n points of the model, D(z) with z ~ N(0, I), `[n, 2]`. Raises NotFiniteError."""
+    points: Tensor = model.decode(draw(model.prior(torch.zeros(n, dtype=torch.int64)), generator))
+    if not points.isfinite().all():
+        raise NotFiniteError("the model draws points that are not finite")
+    return points
+
+
+@torch.no_grad()
+def elbo(model: Any, x: Tensor) -> Tensor:
+    """-L_r(x, D(mu)) - KL(q(z|x) || N(0, I)) of points `[n, 2]` -> `[n]`, with mu the mean of q(z|x).
+
+    Both weights are 1 and the code is the posterior's mean, as in the paper's code, whatever a model was trained with.
+    """
+    q = model.encode(x)
+    prior = model.prior(torch.zeros(len(x), dtype=torch.int64))
+    error, kl = squared_error(x, model.decode(q.mean)), kl_divergence(q.content, prior.content)
+    return -negative_elbo(error.double(), kl.double(), scale=1.0, beta_rec=1.0, beta_kl=1.0)
+
+
+def grid(reach: float) -> Tensor:
+    """Centres of `GRID` x `GRID` squares that tile [-reach, reach]^2, `[GRID**2, 2]`, the first coordinate slowest."""
+    centres = ((torch.arange(GRID) + 0.5) / GRID * 2 - 1) * reach
+    return torch.cartesian_prod(centres, centres)
+
+
+def log_density(model: Any, x: Tensor, reach: float) -> Tensor:
+    """The grid-normalised ELBO: what the encoder holds for the density of points `[n, 2]` -> `[n]`.
+
+        log p(x) = ELBO(x) - log integral of exp(ELBO) over [-reach, reach]^2, by the midpoint rule on `grid`
+
+    Its mean over points of the data is the figure of merit; higher is better. The paper's code divides ELBOs by their
+    sum instead, so its figures are on another scale.
+    """
+    integral = torch.logsumexp(elbo(model, grid(reach)), 0) + 2 * math.log(2 * reach / GRID)
+    return elbo(model, x) - integral
+
+
+def histogram(x: Tensor, reach: float) -> Tensor:
+    """Shares of points `[n, 2]` in `BINS` x `BINS` squares of [-reach, reach]^2, which sum to 1: `[BINS, BINS]`.
+
+    Every bin holds `PSEUDO` points to begin with; points outside count in the squares of the rim.
+    """
+    column, row = ((x / reach + 1) / 2 * BINS).clamp(0, BINS - 1).long().unbind(1)
+    counts = torch.bincount(column * BINS + row, minlength=BINS**2).double() + PSEUDO
+    return (counts / counts.sum()).view(BINS, BINS)
+
+
+def kl(p: Tensor, q: Tensor) -> float:
+    """KL(p || q) = sum p log(p / q) of histograms; 0 for equal ones.
+
+    The paper's code sums densities over bins and divides by the bins of one side: on the box of the 8 Gaussians that
+    is 6.25 times as much, on the others' 1.56 times, and empty bins weigh more.
+    """
+    return float((p * (p / q).log()).sum())
+
+
+def jsd(p: Tensor, q: Tensor) -> float:
+    """Jensen-Shannon divergence (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, of histograms; 0 to ln 2."""
+    m = (p + q) / 2
+    return (kl(p, m) + kl(q, m)) / 2
+
+
+def coverage(p: Tensor, q: Tensor) -> float:
+    """Share of p, 0 to 1, that lies in cells of `POOL` x `POOL` bins where q has at least `COVERED` of p's share."""
+    p, q = (F.avg_pool2d(h[None], POOL)[0] * POOL**2 for h in (p, q))
+    return float(p[q >= COVERED * p].sum())
+
+
+def judge(model: Any, dataset: Dataset, generator: torch.Generator) -> dict[str, float]:
+    """Every figure of a model, from `SAMPLES` points of it and of the data; see the functions above.
+
+    Returns:
+        elbo, kl, jsd, coverage; and kl_floor, jsd_floor: what fresh points of the data themselves would score.
+    """
+    points, fresh = (dataset.sample(SAMPLES, generator) for _ in range(2))
+    drawn = sample(model, SAMPLES, generator)
+    p, floor, q = (histogram(x, dataset.reach) for x in (points, fresh, drawn))
+    return {
+        "elbo": float(log_density(model, points, dataset.reach).mean()),
+        "kl": kl(p, q),
+        "jsd": jsd(p, q),
+        "coverage": coverage(p, q),
+        "kl_floor": kl(p, floor),
+        "jsd_floor": jsd(p, floor),
+    }
+
+
+def neighbour_log_density(x: Tensor, samples: Tensor) -> Tensor:
+    """log p(x) of points `[n, 2]` -> `[n]`, read off m independent samples of p, `[m, 2]`.
+
+        log p(x) = digamma(k) - log(m pi r_k(x)^2), r_k the distance to the k-th nearest sample, k = `NEIGHBOURS`
+
+    (Loftsgaarden & Quesenberry 1965, its bias removed as in Kozachenko & Leonenko 1987.) Far from all samples it cannot
+    tell how low a density is.
+    """
+    radius, _ = cKDTree(samples.numpy()).query(x.numpy(), k=[NEIGHBOURS])
+    area = math.pi * torch.from_numpy(radius[:, 0]).double().clamp(min=1e-9).square()
+    return float(digamma(NEIGHBOURS)) - (len(samples) * area).log()
+
+
+def theory(model: Any, dataset: Dataset, generator: torch.Generator) -> dict[str, float]:
+    """kl, KL(p_data || p_d), and entropy, H(p_d), of the decoder's distribution p_d; data_entropy, H(p_data), beside.
+
+    At equilibrium the decoder minimises KL(p_data || p_d) + gamma H(p_d) (Daniel & Tamar 2021). Their sum, gamma = 1,
+    falls over a run; an untrained decoder draws a dot, whose entropy is low too. Means over `SAMPLES` points, with
+    p_data as it is and p_d by `neighbour_log_density`.
+    """
+    assert dataset.log_density is not None
+    points, drawn = dataset.sample(SAMPLES, generator), sample(model, SAMPLES, generator)
+    samples, truth = sample(model, REFERENCE, generator), dataset.log_density(points).double()
+    return {
+        "kl": float((truth - neighbour_log_density(points, samples)).mean()),
+        "entropy": -float(neighbour_log_density(drawn, samples).mean()),
+        "data_entropy": -float(truth.mean()),
+    }

@@ -1,0 +1,107 @@
+"""A run in the plane: its model, its stream of points, and the package's own loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from sivae_translate.models.autoencoder import standard_normal
+from sivae_translate.models.encoder import GaussianHead
+from sivae_translate.toy.datasets import Dataset
+from sivae_translate.toy.settings import Settings
+from sivae_translate.training.device import new_accelerator
+from sivae_translate.training.loop import Players, Terms, moving_average
+from sivae_translate.training.loop import train as play
+from sivae_translate.training.state import Budget, Schedule, State
+from sivae_translate.types import Batch, Code, Latents
+
+WIDTH, LAYERS, LATENT = 256, 3, 2
+
+Watch = Callable[["PlaneAutoencoder", State, float], None]
+
+
+class PlaneAutoencoder(nn.Module):
+    """A point is an image of two values: MLPs of 3 x 256 ReLU both ways, 2 latents of learned variance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.domains = ("plane",)
+        self.encoder = perceptron(2, GaussianHead(nn.Linear(WIDTH, 2 * LATENT), learned_variance=True))
+        self.decoder = perceptron(LATENT, nn.Linear(WIDTH, 2))
+
+    def encode(self, x: Tensor) -> Latents:
+        """Points `[B, 2]` -> q(z | x), content `[B, 2]`."""
+        return Latents(self.encoder(x))
+
+    def decode(self, code: Code) -> Tensor:
+        """Code -> points `[B, 2]`."""
+        points: Tensor = self.decoder(code.content)
+        return points
+
+    def prior(self, domains: Tensor) -> Latents:
+        """N(0, I) for every point, `domains` int64 `[B]`."""
+        return Latents(standard_normal(torch.zeros(len(domains), LATENT)))
+
+
+def perceptron(inputs: int, last: nn.Module) -> nn.Sequential:
+    """`inputs` values through the hidden layers into the last one."""
+    widths = pairwise([inputs] + [WIDTH] * LAYERS)
+    return nn.Sequential(*(part for a, b in widths for part in (nn.Linear(a, b), nn.ReLU())), last)
+
+
+def batches(dataset: Dataset, size: int, seed: int) -> Iterator[Batch]:
+    """An endless stream of points never seen before, all of one domain."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield Batch(dataset.sample(size, generator), torch.zeros(size, dtype=torch.int64))
+
+
+def train(settings: Settings, watch: Watch) -> PlaneAutoencoder:
+    """Play the objective on fresh points; returns the moving average of the model.
+
+    Args:
+        watch: called before every step and once at the end with (average, state, progress in [0, 1]).
+
+    Raises:
+        NonFiniteLossError: a loss became NaN or infinite.
+    """
+    training = settings.training
+    torch.manual_seed(training.seed)
+    model, accelerator = PlaneAutoencoder(), new_accelerator("cpu", "no")
+    average = moving_average(model, training.ema)
+
+    def look(state: State, progress: float, terms: Terms) -> bool:
+        watch(average.module, state, progress)  # type: ignore[arg-type]
+        return False
+
+    with one_thread():
+        play(
+            model,
+            settings.objective,
+            batches(settings.dataset, training.batch, training.seed),
+            Players(model, accelerator, lr=training.lr, betas=training.betas),
+            average,
+            accelerator=accelerator,
+            budget=Budget(images=training.steps * training.batch, minutes=0),
+            schedule=Schedule(training.lr, ramp=0),
+            state=State(),
+            augment=lambda batch, *_: batch,
+            watch=look,
+            seed=training.seed,
+        )
+    return average.module  # type: ignore[return-value]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Matrices this small gain nothing from more threads, and a seed gives the same figures on any machine's."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

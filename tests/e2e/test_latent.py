@@ -1,0 +1,335 @@
+"""The latent tools, end to end: strips, loops, grids, directions, reconstructions, and what they refuse."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sivae_translate.evaluation.pictures import VISIBLE
+from sivae_translate.translator import Translator
+from sivae_translate.types import Code
+
+SCALE = VISIBLE // 16  # pixels of a strip to one of the model
+
+
+def refused(result: Any, code: int, *said: object) -> None:
+    """The command ended with this code and one last line on stderr, an error that says all this."""
+    assert result.exit_code == code, result.output
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1 and result.stderr.splitlines()[-1] == errors[0], result.stderr
+    for part in said:
+        assert str(part) in errors[0], errors[0]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def pixels(picture: Image.Image) -> np.ndarray:
+    return np.asarray(picture.convert("RGB")).astype(int)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder to work in, with views of two cars in `low` and `high`, each from below and from above."""
+
+    here: Path
+    model: Path
+    low: Path
+    high: Path
+    untrained: Callable[..., Path]
+
+    @property
+    def view(self) -> Path:
+        return self.low / "car003_el0_az00.png"
+
+    @property
+    def other(self) -> Path:
+        return self.high / "car004_el3_az05.png"
+
+    def make(self, name: str, data: bytes = b"") -> Path:
+        path = self.here / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def folder(self, name: str) -> Path:
+        (self.here / name).mkdir()
+        return self.here / name
+
+
+@pytest.fixture
+def place(
+    cars: Path, trained: Path, untrained: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Place:
+    monkeypatch.chdir(tmp_path)
+    place = Place(tmp_path, trained, tmp_path / "low", tmp_path / "high", untrained)
+    for folder, elevation in ((place.low, 0), (place.high, 3)):
+        folder.mkdir()
+        for path in sorted((cars / "novel").rglob(f"el{elevation}_az*[05].png")):
+            shutil.copy(path, folder / f"{path.parent.name}_{path.name}")
+    return place
+
+
+# --- interpolate ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["content", "style", "both"])
+def test_a_strip_begins_and_ends_as_it_should(cli: Any, place: Place, translator: Translator, what: str) -> None:
+    out = place.here / "new/strip.png"
+    result = cli("interpolate", place.view, place.other, "--model", place.model, "--what", what, "--out", out)
+    assert result.exit_code == 0 and "8 pictures" in result.stdout and str(out) in result.stdout
+    strip = pixels(Image.open(out))[::SCALE, ::SCALE]
+    assert strip.shape == (16, 8 * 16, 3)
+    a, b = place.view, place.other
+    last = {"content": lambda: translator(b, style=a), "style": lambda: translator(a, style=b)}
+    assert (strip[:, :16] == pixels(translator.reconstruct(a))).all()
+    assert (strip[:, -16:] == pixels(last.get(what, lambda: translator.reconstruct(b))())).all()
+
+
+@pytest.mark.parametrize(("name", "format"), [("loop.gif", "GIF"), ("loop.webp", "WEBP")])
+def test_an_animation_goes_there_and_back_for_ever(
+    cli: Any, place: Place, translator: Translator, name: str, format: str
+) -> None:
+    arguments = ("interpolate", place.view, place.other, "--model", place.model, "--steps", "5", "--out", name)
+    assert cli(*arguments).exit_code == 0
+    with Image.open(name) as loop:
+        assert (loop.format, loop.size, loop.n_frames, loop.info["loop"]) == (format, (VISIBLE, VISIBLE), 8, 0)
+        frames = []
+        for i in range(8):
+            loop.seek(i)
+            frames.append(pixels(loop))
+    assert abs(frames[1] - frames[7]).mean() < abs(frames[0] - frames[4]).mean() / 4
+    end = pixels(translator.reconstruct(place.other)).repeat(SCALE, 0).repeat(SCALE, 1)
+    assert abs(frames[4] - end).mean() < 8  # of 255: a palette, or lossy
+
+
+def test_a_single_latent_is_interpolated_whole(cli: Any, place: Place) -> None:
+    conv = place.untrained("conv", "a", "b")
+    for name, what in (("whole.png", ()), ("content.png", ("--what", "content"))):
+        assert cli("interpolate", place.view, place.other, "--model", conv, "--out", name, *what).exit_code == 0
+    assert (place.here / "whole.png").read_bytes() == (place.here / "content.png").read_bytes()
+
+
+# --- mix ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_grid_shows_every_content_in_every_style(cli: Any, place: Place, translator: Translator) -> None:
+    result = cli("mix", place.low, place.high, "--model", place.model, "--count", "3")
+    assert result.exit_code == 0 and "3 contents in 3 styles in mix.png" in result.stdout
+    grid = pixels(Image.open("mix.png"))
+    assert grid.shape == (4 * 66 + 2, 4 * 66 + 2, 3)  # four times as large, and two pixels between
+    first, second = sorted(place.low.iterdir())[0], sorted(place.high.iterdir())[len(list(place.high.iterdir())) // 3]
+    cell = grid[68:132, 134:198][::4, ::4]  # the first content in the second style
+    assert abs(cell - pixels(translator(first, style=second))).max() <= 1
+
+
+def test_what_cannot_be_read_is_left_out_and_named(cli: Any, place: Place) -> None:
+    bad = place.make("low/a bad one.png", b"text")
+    for arguments in (("mix",), ("direction", "--out", "up.safetensors")):
+        result = cli(arguments[0], place.low, place.high, "--model", place.model, *arguments[1:])
+        assert result.exit_code == 3 and f"left out {bad}: not an image (text)" in result.stderr
+    result = cli("reconstruct", place.low, "--model", place.model, "--steps", "1", "--out", "out")
+    assert result.exit_code == 3 and f"left out {bad}" in result.stderr
+    assert len(list((place.here / "out").iterdir())) == len(list(place.low.iterdir())) - 1
+
+
+# --- direction and edit ---------------------------------------------------------------------------------------------
+
+
+def test_a_direction_is_found_stored_and_followed(cli: Any, place: Place, translator: Translator) -> None:
+    found = cli("direction", place.high, place.low, "--model", place.model, "--out", "up.safetensors", "--batch", "3")
+    assert found.exit_code == 0 and "from 10 images to 10 in up.safetensors: content" in found.stdout
+    arguments = ("edit", place.view, "--direction", "up.safetensors", "--model", place.model)
+    edited = cli(*arguments, "--strength", "-2..2", "--out", "strip.png")
+    assert edited.exit_code == 0 and "strength -2..2 in strip.png" in edited.stdout
+    strip = pixels(Image.open("strip.png"))[::SCALE, ::SCALE]
+    assert strip.shape == (16, 5 * 16, 3)
+    assert (strip[:, 32:48] == pixels(translator.reconstruct(place.view))).all()
+    means = [translator.encode(list(folder.iterdir())).content.mean(0) for folder in (place.high, place.low)]
+    code = translator.encode(place.view)
+    by_hand = translator.decode(Code(code.content + means[0] - means[1], code.style))
+    assert cli(*arguments, "--strength", "1", "--what", "content", "--out", "one.png").exit_code == 0
+    one = pixels(Image.open("one.png"))[::SCALE, ::SCALE]
+    assert abs(one - pixels(translator.to_pictures(by_hand)[0])).max() <= 1
+
+
+def test_a_direction_turned_round_is_followed_backwards(cli: Any, place: Place) -> None:
+    for name, folders in {"up": (place.high, place.low), "down": (place.low, place.high)}.items():
+        assert cli("direction", *folders, "--model", place.model, "--out", f"{name}.safetensors").exit_code == 0
+        arguments = ("--direction", f"{name}.safetensors", "--model", place.model, "--out", f"{name}.png")
+        assert cli("edit", place.view, *arguments, "--strength", "1..-1" if name == "up" else "-1..1").exit_code == 0
+    up, down = (pixels(Image.open(f"{name}.png")) for name in ("up", "down"))
+    assert abs(up - down).max() <= 1
+
+
+def test_a_single_latent_has_directions_too(cli: Any, place: Place) -> None:
+    model = ("--model", place.untrained("conv", "a"))
+    found = cli("direction", place.high, place.low, *model, "--out", "up.safetensors")
+    assert found.exit_code == 0 and "content" in found.stdout and "style" not in found.stdout
+    assert cli("edit", place.view, "--direction", "up.safetensors", *model, "--out", "loop.gif").exit_code == 0
+    refused(cli("edit", place.view, "--direction", "up.safetensors", *model, "--what", "style"), 2, "a single latent")
+
+
+# --- reconstruct ----------------------------------------------------------------------------------------------------
+
+
+def test_reconstructions_keep_the_tree_and_get_nearer(cli: Any, place: Place) -> None:
+    (place.low / "more").mkdir()
+    shutil.copy(place.other, place.low / "more/x.png")
+
+    def figures(steps: int) -> tuple[float, ...]:
+        out = f"out{steps}"
+        result = cli("reconstruct", place.low, "--model", place.model, "--steps", steps, "--out", out, "--batch", "4")
+        assert result.exit_code == 0 and f"11 images in {out}: PSNR" in result.stdout
+        assert digests(place.here / out).keys() == digests(place.low).keys()
+        return tuple(map(float, re.findall(r"([\d.]+) dB", result.stdout)))
+
+    (before, after), (start, end) = figures(0), figures(20)
+    assert before == after == start < end
+    written = [pixels(Image.open(place.here / "out20" / path.name)) for path in sorted(place.low.glob("*.png"))]
+    assert {picture.shape for picture in written} == {(16, 16, 3)}
+
+
+# --- what they refuse -----------------------------------------------------------------------------------------------
+
+
+def strip(p: Place, *arguments: object) -> list[object]:
+    return ["interpolate", p.view, p.other, "--model", p.model, *arguments]
+
+
+def edited(p: Place, file: Path | str, *arguments: object) -> list[object]:
+    return ["edit", p.view, "--direction", file, "--model", p.model, *arguments]
+
+
+def directed(p: Place, *arguments: object) -> list[object]:
+    return ["direction", p.high, p.low, "--model", p.model, *arguments]
+
+
+Case = tuple[str, Callable[[Place], list[object]], list[str]]
+
+CASES: list[Case] = [
+    ("one step", lambda p: strip(p, "--steps", "1"), ["steps was 1", "2 or more"]),
+    ("no steps", lambda p: strip(p, "--steps", "0"), ["steps was 0", "2 or more"]),
+    ("another part", lambda p: strip(p, "--what", "pose"), ["'pose'", "content, style"]),
+    ("an unknown suffix", lambda p: strip(p, "--out", "x.mp4"), ["x.mp4", ".gif or .webp", "--out"]),
+    ("no suffix", lambda p: strip(p, "--out", "x"), ["ends in .png"]),
+    ("a folder for a strip", lambda p: strip(p, "--out", p.folder("x.png")), ["is a folder", "--out"]),
+    ("an end as output", lambda p: strip(p, "--out", p.other), ["among the inputs", "--out"]),
+    (
+        "a missing end",
+        lambda p: ["interpolate", p.view, "nowhere.png", "--model", p.model],
+        ["cannot read nowhere.png", "no such file"],
+    ),
+    (
+        "an unreadable end",
+        lambda p: ["interpolate", p.make("bad.png", b"text"), p.view, "--model", p.model],
+        ["bad.png (not an image (text))"],
+    ),
+    ("a folder as an end", lambda p: ["interpolate", p.low, p.view, "--model", p.model], ["not a regular file"]),
+    (
+        "the style of a single latent",
+        lambda p: ["interpolate", p.view, p.other, "--model", p.untrained("conv", "a"), "--what", "style"],
+        ["a single latent", "content or both"],
+    ),
+    ("no model", lambda p: ["interpolate", p.view, p.other], ["expected a finished run"]),
+    # mix
+    ("no content", lambda p: ["mix", p.folder("empty"), p.low, "--model", p.model], ["empty holds no image"]),
+    ("no style", lambda p: ["mix", p.low, "nowhere", "--model", p.model], ["nowhere does not exist"]),
+    (
+        "nothing readable to mix",
+        lambda p: ["mix", p.make("bad/1.png", b"text").parent, p.low, "--model", p.model],
+        ["no image can be read", "1.png: not an image"],
+    ),
+    ("none of each", lambda p: ["mix", p.low, p.high, "--model", p.model, "--count", "0"], ["count was 0"]),
+    (
+        "a grid among the images",
+        lambda p: ["mix", p.low, p.high, "--model", p.model, "--out", p.high / "deep/mix.png"],
+        ["among the inputs", "--out"],
+    ),
+    (
+        "an animated grid",
+        lambda p: ["mix", p.low, p.high, "--model", p.model, "--out", "x.gif"],
+        ["x.gif", "ends in .png or .jpg or .webp"],
+    ),
+    (
+        "mixing a single latent",
+        lambda p: ["mix", p.low, p.high, "--model", p.untrained("conv", "a")],
+        ["a single latent", "--recipe style"],
+    ),
+    # direction
+    ("nothing with it", lambda p: ["direction", p.folder("empty"), p.low, "--model", p.model], ["holds no image"]),
+    ("nowhere without it", lambda p: ["direction", p.low, "nowhere", "--model", p.model], ["does not exist"]),
+    ("a direction as a picture", lambda p: directed(p, "--out", "up.png"), ["ends in .safetensors", "--out"]),
+    (
+        "a direction among the images",
+        lambda p: directed(p, "--out", p.low / "up.safetensors"),
+        ["among the inputs", "--out"],
+    ),
+    (
+        "a direction over the weights",
+        lambda p: directed(p, "--out", p.model / "model/model.safetensors"),
+        ["exists", "never overwritten", "--out"],
+    ),
+    # edit
+    ("a missing direction", lambda p: edited(p, "nowhere.safetensors"), ["nowhere.safetensors is no file"]),
+    ("a pickle", lambda p: edited(p, p.make("x.safetensors", b"\x80\x04K\x01.")), ["never unpickle", "direction"]),
+    ("garbage", lambda p: edited(p, p.make("x.safetensors", b"junk" * 20)), ["truncated or corrupt", "direction"]),
+    ("weights", lambda p: edited(p, p.model / "model/model.safetensors"), ["holds no direction"]),
+    ("no strength", lambda p: edited(p, "x.safetensors", "--strength", "much"), ["'much'", "-2..2"]),
+    ("one step of a range", lambda p: edited(p, "x.safetensors", "--steps", "1"), ["steps was 1", "2 or more"]),
+    ("the image as output", lambda p: edited(p, "x.safetensors", "--out", p.view), ["among the inputs"]),
+    (
+        "a missing image",
+        lambda p: ["edit", "nowhere.png", "--direction", p.make("x.safetensors"), "--model", p.model],
+        ["x.safetensors: empty file"],
+    ),
+    # reconstruct
+    ("less than no steps", lambda p: ["reconstruct", p.low, "--model", p.model, "--steps", "-1"], ["steps was -1"]),
+    ("nothing there", lambda p: ["reconstruct", "nowhere", "--model", p.model], ["does not exist"]),
+    ("an empty folder", lambda p: ["reconstruct", p.folder("empty"), "--model", p.model], ["holds no image"]),
+    (
+        "the inputs as outputs",
+        lambda p: ["reconstruct", p.low, "--model", p.model, "--out", p.low],
+        ["is where the inputs are", "--out"],
+    ),
+    (
+        "outputs that are there",
+        lambda p: ["reconstruct", p.view, "--model", p.model, "--out", p.make(f"out/{p.view.name}").parent],
+        ["car003_el0_az00.png exists", "nothing is overwritten", "--out"],
+    ),
+    (
+        "a file for a folder",
+        lambda p: ["reconstruct", p.low, "--model", p.model, "--out", p.make("file")],
+        ["file is a file", "--out"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_bad_input_is_one_line_and_changes_nothing(
+    cli: Any, place: Place, arguments: Callable[[Place], list[object]], said: list[str]
+) -> None:
+    given = arguments(place)
+    before = [digests(folder) for folder in (place.here, place.model)]
+    refused(cli(*given), 2, *said)
+    assert [digests(folder) for folder in (place.here, place.model)] == before
+
+
+def test_a_direction_of_other_weights_is_refused(cli: Any, place: Place) -> None:
+    assert cli("direction", place.high, place.low, "--model", place.model, "--out", "up.safetensors").exit_code == 0
+    other = place.untrained("style", "a", "b")
+    arguments = ("edit", place.view, "--direction", "up.safetensors", "--out", "x.png", "--model")
+    refused(cli(*arguments, other), 2, "up.safetensors is of other weights, those of cars", f"--model {other}")
+    assert not (place.here / "x.png").exists()
+    refused(cli("edit", "nowhere.png", *arguments[2:], place.model), 2, "cannot read nowhere.png", "no such file")

@@ -1,0 +1,159 @@
+"""The 2-D world from the command line: one run, the tables of many, and what cannot be done."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sivae_translate.toy import cells, metrics, table
+from sivae_translate.toy.settings import Training, settle
+
+
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures from fewer points, where their values are not what is tested."""
+    monkeypatch.setattr(metrics, "SAMPLES", 100)
+    monkeypatch.setattr(metrics, "REFERENCE", 100)
+    monkeypatch.setattr(metrics, "GRID", 10)
+
+
+def test_a_run_leaves_a_picture_points_and_a_report(cli: Any, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "toy"
+    result = cli("toy", "--steps", "4", "--seed", "3", "--set", "objective.beta_neg=1", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert "soft-introvae on 8-gaussians, 4 steps" in result.stdout and str(out / "density.png") in result.stdout
+    assert len(result.stdout.splitlines()) == 1
+    assert Image.open(out / "density.png").size == (1600, 400)
+    assert len((out / "samples.csv").read_text().splitlines()) == 1 + 5000
+    report = json.loads((out / "report.json").read_text())
+    assert report["objective"]["beta_neg"] == 1 and report["training"]["seed"] == 3
+    assert 0 <= report["jsd"] <= math.log(2) and report["kl"] > report["kl_floor"] > 0
+    assert report["collapsed"] and "(collapsed)" in result.stdout
+    assert [look["step"] for look in report["course"]] == [0, 1, 2, 3, 4]
+
+
+def test_the_help_names_the_steps_of_a_run(cli: Any) -> None:
+    assert all(f"[{Training().steps}]" in cli("toy", *words, "--help").stdout for words in ((), ("table",), ("sweep",)))
+
+
+@pytest.mark.parametrize("objective", ["vae", "introvae", "bootstrap"])
+def test_every_objective_runs_on_data_of_unknown_density(cli: Any, tmp_path: Path, objective: str) -> None:
+    result = cli("toy", "--objective", objective, "--dataset", "rings", "--steps", "2", "--out", tmp_path)
+    assert f"{objective} on rings" in result.stdout
+    assert json.loads((tmp_path / "report.json").read_text())["course"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--objective", "soft-introvea"), "no objective 'soft-introvea': did you mean soft-introvae"),
+        (("--dataset", "ring"), "no dataset 'ring': did you mean rings?"),
+        (("--set", "objective.name=gan"), "no objective 'gan': known: bootstrap, introvae, soft-introvae, vae"),
+        (("--set", "objective.beta_nge=1"), "unknown key objective.beta_nge: did you mean beta_neg"),
+        (("--set", "objective.beta_neg=-1"), "objective.beta_neg = -1.0: must be > 0"),
+        (("--set", "training.batch=3"), "training.batch = 3: must be even and >= 2"),
+        (("--set", "training.lr=fast"), "training.lr = 'fast': expected a number"),
+        (("--set", "training.epochs=3"), "unknown key training.epochs"),
+        (("--set", "data.batch=4"), "unknown section 'data': known: objective, training"),
+        (("--set", "beta_neg=1"), "expected section.key=value"),
+        (("--seed", "-1"), "training.seed = -1: must be >= 0"),
+        (("--out", __file__), "is a file: expected a folder"),
+        (("--steps", "2", "table"), "--steps comes before table: expected"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(cli: Any, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    result = cli("toy", "--out", tmp_path / "out", *words) if words[-1] != "table" else cli("toy", *words)
+    assert result.exit_code == 2
+    assert said in result.stderr and len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_matplotlib_the_command_that_installs_it_is_named(
+    cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = cli("toy", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "pip install 'sivae-translate[plots]'" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_game_that_ends_in_nan_says_what_to_change(cli: Any, tmp_path: Path) -> None:
+    result = cli("toy", "--set", "training.lr=1e30", "--steps", "9", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "lower training.lr (now 1e+30)" in result.stderr.splitlines()[-1]
+
+
+def test_the_table_has_every_cell_and_goes_on_where_it_stopped(cli: Any, coarse: None, tmp_path: Path) -> None:
+    words = ("toy", "table", "--seeds", "1", "--out", tmp_path)
+    first = cli(*words, "--steps", "1")
+    assert first.exit_code == 0, first.stderr
+    assert str(tmp_path / "table.md") in first.stdout
+    assert (tmp_path / "table.md").read_text() in first.stdout
+    rows = json.loads((tmp_path / "table.json").read_text())
+    assert len(rows) == 12 and all(row["runs"] == row["collapsed"] == 1 for row in rows)
+    assert first.stdout.count("*floor*") == 4 and first.stdout.count("1 of 1") == 12
+
+    (tmp_path / "cells" / "vae_rings_0.json").unlink()
+    again = cli(*words, "--steps", "1")
+    assert "12 runs, 11 of them done before" in again.stderr
+    assert (tmp_path / "cells" / "vae_rings_0.json").exists()
+
+    other = cli(*words, "--steps", "2")
+    assert other.exit_code == 2 and "is of other settings" in other.stderr
+    (tmp_path / "cells" / "vae_rings_0.json").write_text("{")
+    assert "vae_rings_0.json is broken: delete it" in cli(*words, "--steps", "1").stderr
+
+
+def test_the_sweep_counts_failures_along_what_repels(
+    cli: Any, coarse: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "FACTORS", (0.25, 1.0))
+    result = cli("toy", "sweep", "--steps", "1", "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads((tmp_path / "sweep.json").read_text())
+    knobs = [(row["objective"], row["knob"], row["value"], row["runs"]) for row in rows]
+    assert knobs == [
+        ("introvae", "margin", 2, 4), ("introvae", "margin", 8, 4),
+        ("soft-introvae", "beta_neg", 0.125, 4), ("soft-introvae", "beta_neg", 0.5, 4),
+    ]  # fmt: skip
+
+
+def test_a_run_that_ends_in_nan_is_a_failure_and_no_figure(coarse: None) -> None:
+    settings = settle("vae", "rings", ["training.lr=1e30"], steps=9)
+    lost, kept = cells.report(settings), cells.report(settle("vae", "rings", steps=1))
+    assert "error" in lost
+    row = table.summary([lost, kept])
+    assert (row["runs"], row["not_finite"], row["collapsed"]) == (2, 1, 1)
+    assert row["kl"] == [kept["kl"], 0.0]
+    assert table.summary([lost])["kl"] is None
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_table_of_one(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "COMPARED", ("soft-introvae",))
+    tables = []
+    for jobs in (1, 2):
+        assert (
+            cli("toy", "table", "--seeds", "1", "--steps", "3", "--jobs", jobs, "--out", tmp_path / str(jobs)).exit_code
+            == 0
+        )
+        rows = json.loads((tmp_path / str(jobs) / "table.json").read_text())
+        tables.append([{name: value for name, value in row.items() if name != "seconds"} for row in rows])
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.slow
+def test_soft_introvae_learns_the_eight_gaussians_as_the_theory_says(cli: Any, tmp_path: Path) -> None:
+    cli("toy", "--steps", "2500", "--out", tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["coverage"] > 0.95 and report["jsd"] < 0.2
+    sums = [look["kl"] + look["entropy"] for look in report["course"]]
+    assert sums[-1] < sums[10] < sums[5] < sums[2] < sums[1]
+    assert report["course"][-1]["entropy"] < -3
