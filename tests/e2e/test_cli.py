@@ -94,7 +94,7 @@ def test_cars_are_drawn_checked_learnt_translated_sampled_and_scored(
 
 def test_a_run_folder_holds_its_recipe_log_table_and_pictures(trained: Path) -> None:
     recipe = tomllib.loads((trained / "recipe.toml").read_text())
-    assert recipe["training"]["images"] == 400 and recipe["model"]["content"] == 32  # a default, written out
+    assert recipe["training"]["images"] == 400 and recipe["model"]["style"] == 64  # a default, written out
     last = json.loads((trained / "log.jsonl").read_text().splitlines()[-1])
     assert last["images"] == 400 and {"rec", "kl_real", "kl_fake", "kl_swap", "gap"} <= last.keys()
     rows = list(csv.DictReader((trained / "results.csv").open()))
