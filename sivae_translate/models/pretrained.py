@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from sivae_translate import checkpoint
-from sivae_translate.errors import SivaeError
+from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import MODELS, Autoencoder
 
 
@@ -33,9 +33,18 @@ def build_model(settings: dict[str, Any], domains: tuple[str, ...], size: int) -
 
 
 def model_directory(path: str | Path) -> Path:
-    """A model's directory as given, or the one in the run that was given."""
+    """A model's directory as given, or the one in the run that was given.
+
+    Raises:
+        UsageError: it is neither, but holds a run.
+    """
     path = Path(path)
-    return path / "model" if (path / "model").is_dir() else path
+    if (path / "model").is_dir():
+        return path / "model"
+    runs = sorted(folder.parent for folder in path.glob("*/model") if folder.is_dir())
+    if runs and not (path / "config.json").exists():
+        raise UsageError(f"{path} is no model, but holds runs: expected one of them, such as {runs[0]}")
+    return path
 
 
 def save_model(directory: Path, model: Autoencoder, settings: dict[str, Any], frame: Frame) -> None:

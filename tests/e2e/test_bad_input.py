@@ -287,6 +287,12 @@ CASES: list[Case] = [
         ["a single latent", "--recipe style"],
     ),
     ("a missing model", lambda p: ["run", p.view(), "--model", "nowhere"], 2, ["nowhere: no such directory"]),
+    (
+        "a folder of runs",
+        lambda p: ["run", p.view(), "--model", p.trained.parent],
+        2,
+        ["is no model, but holds runs", "cars"],
+    ),
     ("an empty model", lambda p: ["run", p.view(), "--model", p.folder("empty")], 1, ["no model.safetensors"]),
     ("a truncated model", lambda p: ["run", p.view(), "--model", p.truncated()], 1, ["model.safetensors: truncated"]),
     (
