@@ -39,6 +39,8 @@ def best_code(model: Any, x: Tensor, steps: int) -> Code:
     if steps < 0:
         raise UsageError(f"steps was {steps}: expected 0, the encoder's own code, or more")
     guess: Code = model.encode(x).mean
+    if steps == 0:
+        return guess.detach()
     code = guess.map(lambda t: t.detach().clone().requires_grad_())
     best, least = guess.map(lambda t: t.detach().clone()), torch.full((len(x),), torch.inf, device=x.device)
     optimizer = torch.optim.Adam(tensors(code), lr=RATE)

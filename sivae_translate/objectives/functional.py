@@ -41,7 +41,7 @@ def repulsion(error: Tensor, kl: Tensor, *, scale: float, beta_rec: float, beta_
 
 
 def hinge(kl: Tensor, margin: float) -> Tensor:
-    """max(0, margin - mean KL): IntroVAE's term (Huang et al. 2018, eq. 11) for one kind of generated image.
+    """max(0, margin - mean KL): IntroVAE's term for one kind of generated image (Huang et al. 2018, encoder's loss).
 
     `[B]` in nats -> a scalar in [0, margin]. The mean is inside, so images beyond the margin make up for others.
     """

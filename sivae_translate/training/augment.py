@@ -38,7 +38,12 @@ def restyle(
     angle = torch.where(turned, (uniform(rows) * 2 - 1) * math.pi, 0)
     bent = (uniform(rows, 4) * 2 - 1) * warp
     partner = torch.arange(rows, device=angle.device).view(-1, 2).flip(1).flatten()
-    images, restyled = (bend(turn_hue(batch.images, angle[who]), bent[who]) for who in (slice(None), partner))
+
+    def look(who: slice | Tensor) -> Tensor:
+        images = turn_hue(batch.images, angle[who]) if hue else batch.images
+        return bend(images, bent[who]) if warp else images
+
+    images, restyled = look(slice(None)), look(partner)
     return Batch(images, batch.domains.masked_fill(turned, -1), restyled)
 
 
@@ -61,8 +66,6 @@ def bend(images: Tensor, bent: Tensor) -> Tensor:
     """
     from kornia.geometry.transform import remap
 
-    if not bool(bent.any()):
-        return images
     side = images.shape[-1]
     line = (torch.arange(side, device=images.device) + 0.5) / side * 2 - 1
     scale, shift = torch.exp(-bent[:, :2, None] / 3), bent[:, 2:, None]

@@ -13,21 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import refused
 
 from sivae_translate.evaluation.pictures import VISIBLE
 from sivae_translate.translator import Translator
 from sivae_translate.types import Code
 
 SCALE = VISIBLE // 16  # pixels of a strip to one of the model
-
-
-def refused(result: Any, code: int, *said: object) -> None:
-    """The command ended with this code and one last line on stderr, an error that says all this."""
-    assert result.exit_code == code, result.output
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
-    assert len(errors) == 1 and result.stderr.splitlines()[-1] == errors[0], result.stderr
-    for part in said:
-        assert str(part) in errors[0], errors[0]
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -17,20 +17,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from refusals import refused
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from sivae_translate.evaluation import detection
 from sivae_translate.threshold import load_threshold
 from sivae_translate.translator import Translator
-
-
-def refused(result: Any, code: int, *said: object) -> None:
-    """The command ended with this code and one last line on stderr, an error that says all this."""
-    assert result.exit_code == code, result.output
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
-    assert len(errors) == 1 and result.stderr.splitlines()[-1] == errors[0], result.stderr
-    for part in said:
-        assert str(part) in errors[0], errors[0]
 
 
 def rows(out: Path) -> list[dict[str, str]]:

@@ -173,3 +173,21 @@ def test_the_warm_up_is_the_plain_elbo(world: World, game: str) -> None:
     (turn,) = objective.play(world.model, world.batch, 0.4, world.generator, world.average)
     assert turn.learns == ("encoder", "decoder")
     assert_close(turn.loss, expected)
+
+
+@pytest.mark.parametrize("progress", [0.0, 1.0])
+def test_rows_are_rebuilt_in_their_partners_look(world: World, game: str, progress: float) -> None:
+    w, step = world.w, world.step
+    looks = torch.rand_like(world.batch.images)
+    batch = replace(world.batch, restyled=looks)
+    objective = replace(GAMES[game], warmup=0.5)
+    turns = []
+    for turn in objective.play(world.model, batch, progress, world.generator, world.average):
+        torch.autograd.grad(turn.loss, list(world.model.w.values()), retain_graph=True, allow_unused=True)
+        turns.append(turn)
+    error = reference.squared_error(looks.flatten(1).numpy(), reference.decode(w, *step.codes(w))).mean()
+    assert_close(turns[0].terms["rec"], error)
+    rest = step.decoder_loss(w, w, game, getattr(GAMES[game], "gamma_r", 0.0))
+    plain = reference.squared_error(step.x, reference.decode(w, *step.codes(w))).mean()
+    if progress:  # the decoder's loss moves by the difference of the errors, and by nothing else
+        assert_close(turns[1].loss, rest + step.scale * BETA["rec"] * (error - plain))
