@@ -108,7 +108,13 @@ def test_arrows(path: Path) -> None:
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:
-    for name in ("cli.py", "terminal.py", "errors.py", "recipe.py", "__init__.py"):
+    for name in (
+        *(f"cli/{path.name}" for path in (PACKAGE / "cli").glob("*.py")),
+        "terminal.py",
+        "errors.py",
+        "recipe.py",
+        "__init__.py",
+    ):
         heavy = {module.split(".")[0] for module in imports(PACKAGE / name, top_level_only=True)} & HEAVY
         assert not heavy, f"{name} imports {heavy} before it knows what is asked for"
 

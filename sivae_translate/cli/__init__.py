@@ -1,0 +1,40 @@
+"""The command line: parse, one library call, one line of result. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sivae_translate.cli import explore, judge, lookup, start, toy, work
+from sivae_translate.terminal import say
+
+app = typer.Typer(
+    name="sivae-translate",
+    help="Unpaired image translation: folders of images in, one per domain; a translator out.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    epilog="Start with `sivae-translate demo`, then `sivae-translate train --domains FOLDER`.",
+)
+
+
+for room in (start, toy, work, explore, judge, lookup):  # the order of `--help`
+    app.add_typer(room.commands)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from importlib.metadata import version
+
+        say(version("sivae-translate"))
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,70 @@
+"""What commands do alike: find the model, refuse to overwrite, tell what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sivae_translate.errors import UsageError
+from sivae_translate.terminal import Terminal
+
+SOME_FAILED = 3
+
+
+def load_translator(model: Path | None, device: str, screen: Terminal) -> Any:
+    from sivae_translate.translator import Translator
+
+    return Translator.from_pretrained(named_model(model, screen), device=device)
+
+
+def named_model(model: Path | None, screen: Terminal) -> Path:
+    """The model that was asked for, or the newest, which is then said."""
+    if model is None:
+        model = newest_run()
+        screen.note(f"model: {model}")
+    return model
+
+
+def newest_run() -> Path:
+    """The finished run under runs/ whose model was written last."""
+    from sivae_translate.training.saved import finished
+
+    found = [path for pattern in ("*", "*/*") for path in Path("runs").glob(f"{pattern}/model/config.json")]
+    runs = [path.parent.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+    newest = next(filter(finished, runs), None)
+    if newest is None:
+        there = f"only unfinished ones ({runs[0]})" if runs else "none"
+        raise UsageError(f"expected a finished run under runs/, found {there}: train one, or name one with --model RUN")
+    return newest
+
+
+def new_file(path: Path, suffixes: tuple[str, ...], *inputs: Path) -> Path:
+    """A path to write such a file to, which is no input and in no folder of inputs."""
+    real = path.resolve()
+    for place in inputs:
+        if place.resolve() in (real, *real.parents):
+            raise UsageError(f"{path} is among the inputs, which are never overwritten: choose another with --out")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: expected a file to write; choose another with --out")
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(f"{path}: expected a name that ends in {' or '.join(suffixes)}; choose another with --out")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def new_folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file: expected a folder; choose another with --out")
+    return path
+
+
+def note_left_out(left_out: list[Any], screen: Terminal) -> None:
+    from sivae_translate.data.domains import shown
+
+    for bad in left_out:
+        screen.note(f"left out {shown(bad.path)}: {bad.reason}")
+
+
+def counts(screen: Terminal, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: screen.step(done / total, f"{done:,} of {total:,} {what}")

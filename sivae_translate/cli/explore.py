@@ -1,0 +1,172 @@
+"""Commands that move about in the latent space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sivae_translate.cli.common import (
+    SOME_FAILED,
+    counts,
+    load_translator,
+    named_model,
+    new_file,
+    note_left_out,
+)
+from sivae_translate.cli.options import EXPLORE, PICTURES, STRIPS, Device, Model, Strip, What
+from sivae_translate.errors import UsageError
+from sivae_translate.terminal import say, terminal
+
+commands = typer.Typer()
+
+
+@commands.command(
+    rich_help_panel=EXPLORE,
+    epilog="Examples: `sivae-translate interpolate a.png b.png`, "
+    "`sivae-translate interpolate a.png b.png --what style --steps 24 --out loop.gif`",
+)
+def interpolate(
+    a: Annotated[Path, typer.Argument(metavar="A", help="The image to start from.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The image to go to.")],
+    model: Model = None,
+    what: What = "both",
+    steps: Annotated[int, typer.Option("--steps", help="Pictures, both ends among them.")] = 8,
+    out: Strip = Path("interpolation.png"),
+    device: Device = "auto",
+) -> None:
+    """Draw the way from one image to another, as a strip or an animation."""
+    with terminal() as screen:
+        from sivae_translate.evaluation.pictures import save_frames
+        from sivae_translate.latent.files import read_one
+
+        path = new_file(out, STRIPS, a, b)
+        translator = load_translator(model, device, screen)
+        ends = [read_one(translator, image) for image in (a, b)]
+        save_frames(translator.interpolate(*ends, what=what, steps=steps), path)
+        say(f"{steps} pictures in {out}")
+
+
+@commands.command(rich_help_panel=EXPLORE, epilog="Example: `sivae-translate mix poses/ cars/ --out mix.png`")
+def mix(
+    contents: Annotated[Path, typer.Argument(metavar="CONTENT_DIR", help="Images whose content is taken.")],
+    styles: Annotated[Path, typer.Argument(metavar="STYLE_DIR", help="Images whose style is taken.")],
+    model: Model = None,
+    count: Annotated[int, typer.Option("--count", help="At most so many of each, evenly spread over the folder.")] = 8,
+    out: Annotated[Path, typer.Option("--out", help="The picture to write.")] = Path("mix.png"),
+    device: Device = "auto",
+) -> None:
+    """Draw every content in every style: contents down, styles across, the originals at the margins.
+
+    Exit code 3: some images could not be read.
+    """
+    with terminal() as screen:
+        from sivae_translate.evaluation.pictures import save_picture
+        from sivae_translate.latent.files import read_some
+        from sivae_translate.latent.mixing import mixing_grid
+        from sivae_translate.training.grids import draw_grid
+        from sivae_translate.translator import require_style
+
+        path, left_out = new_file(out, PICTURES, contents, styles), list[Any]()
+        translator = load_translator(model, device, screen)
+        require_style(translator.model)
+        down, across = (read_some(translator, folder, count, left_out) for folder in (contents, styles))
+        note_left_out(left_out, screen)
+        save_picture(draw_grid(mixing_grid(translator.model, down, across), len(across) + 1), path)
+        say(f"{len(down)} contents in {len(across)} styles in {out}")
+    if left_out:
+        raise typer.Exit(SOME_FAILED)
+
+
+@commands.command(
+    rich_help_panel=EXPLORE, epilog="Example: `sivae-translate direction smiling/ neutral/ --out smile.safetensors`"
+)
+def direction(
+    with_: Annotated[Path, typer.Argument(metavar="WITH_DIR", help="Images that have the attribute.")],
+    without: Annotated[Path, typer.Argument(metavar="WITHOUT_DIR", help="Images otherwise alike that do not.")],
+    model: Model = None,
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("direction.safetensors"),
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    device: Device = "auto",
+) -> None:
+    """Find the direction of an attribute, for `edit`: the mean difference of two folders' codes.
+
+    Exit code 3: some images could not be read.
+    """
+    with terminal() as screen:
+        from sivae_translate.latent.direction import SUFFIX, difference, save_direction
+        from sivae_translate.latent.files import mean_code
+
+        path, left_out = new_file(out, (SUFFIX,), with_, without), list[Any]()
+        if path.exists():  # it may be the weights of a model
+            raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
+        model = named_model(model, screen)
+        translator, progress = load_translator(model, device, screen), counts(screen, "images")
+        (a, n), (b, m) = (
+            mean_code(translator, folder, left_out, batch=batch, progress=progress) for folder in (with_, without)
+        )
+        note_left_out(left_out, screen)
+        found = difference(a, b)
+        save_direction(path, found, model)
+        style = "" if found.style is None else f", style {found.style.norm():.2f}"
+        say(f"from {m:,} images to {n:,} in {out}: content {found.content.norm():.2f}{style} long")
+    if left_out:
+        raise typer.Exit(SOME_FAILED)
+
+
+@commands.command(
+    rich_help_panel=EXPLORE,
+    epilog="Example: `sivae-translate edit photo.jpg --direction smile.safetensors --strength -2..2`",
+)
+def edit(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image to edit.")],
+    along: Annotated[Path, typer.Option("--direction", help="A file that `direction` has written.")],
+    strength: Annotated[
+        str, typer.Option("--strength", metavar="LOW..HIGH", help="A range, or a number for one picture.")
+    ] = "-2..2",
+    steps: Annotated[int, typer.Option("--steps", help="Pictures of a range, both ends among them.")] = 5,
+    model: Model = None,
+    what: What = "both",
+    out: Strip = Path("edit.png"),
+    device: Device = "auto",
+) -> None:
+    """Move an image along the direction of an attribute; 1 is the mean difference of the two folders."""
+    with terminal() as screen:
+        from sivae_translate.evaluation.pictures import save_frames
+        from sivae_translate.latent.direction import load_direction
+        from sivae_translate.latent.files import read_one
+        from sivae_translate.latent.paths import strengths
+
+        path, chosen = new_file(out, STRIPS, image, along), strengths(strength, steps)
+        model = named_model(model, screen)
+        found, translator = load_direction(along, model), load_translator(model, device, screen)
+        save_frames(translator.edit(read_one(translator, image), found, chosen, what=what), path)
+        say(f"strength {strength} in {out}")
+
+
+@commands.command(rich_help_panel=EXPLORE, epilog="Example: `sivae-translate reconstruct photos/ --steps 100`")
+def reconstruct(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")],
+    model: Model = None,
+    steps: Annotated[int, typer.Option("--steps", help="Of the search for a better code; 0 is the encoder's.")] = 100,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the reconstructions.")] = Path("reconstructed"),
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    device: Device = "auto",
+) -> None:
+    """Reconstruct images from the best codes that a search from the encoder's finds; PSNR before and after.
+
+    Exit code 3: some images could not be read.
+    """
+    with terminal() as screen:
+        from statistics import fmean
+
+        from sivae_translate.latent.files import reconstruct_folder
+
+        translator, progress = load_translator(model, device, screen), counts(screen, "images")
+        result = reconstruct_folder(translator, source, out, steps=steps, batch=batch, progress=progress)
+        note_left_out(result.bad, screen)
+        before, after = fmean(result.before), fmean(result.after)
+        say(f"{len(result.after):,} images in {out}: PSNR {before:.2f} dB before, {after:.2f} dB after {steps} steps")
+    if result.bad:
+        raise typer.Exit(SOME_FAILED)

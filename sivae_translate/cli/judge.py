@@ -1,0 +1,115 @@
+"""Commands that judge a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sivae_translate.cli.common import (
+    SOME_FAILED,
+    counts,
+    load_translator,
+    new_folder,
+    note_left_out,
+)
+from sivae_translate.cli.options import JUDGE, Device, Search
+from sivae_translate.errors import UsageError
+from sivae_translate.terminal import say, terminal
+
+commands = typer.Typer()
+
+
+@commands.command(
+    rich_help_panel=JUDGE,
+    epilog="Example: `sivae-translate evaluate runs/cars --pairs cars/pairs_novel.csv --root cars`",
+)
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A run or model folder.")],
+    pairs: Annotated[Path, typer.Option("--pairs", help="CSV with columns content,style,target.")],
+    root: Annotated[Path, typer.Option("--root", help="Folder the CSV's paths start from.")],
+    search: Search = 0,
+    out: Annotated[Path, typer.Option("--out", help="Folder for outputs and report.")] = Path("evaluation"),
+    device: Device = "auto",
+) -> None:
+    """Score translations against the truth: PSNR and SSIM, beside the floors of copying an input."""
+    with terminal() as screen:
+        from sivae_translate.evaluation.pairs import evaluate_pairs, read_pairs
+
+        rows, translator = read_pairs(pairs, root), load_translator(model, device, screen)
+        report = evaluate_pairs(translator, rows, new_folder(out), search=search, progress=counts(screen, "pairs"))
+        say(scores_table(report))
+        say(f"outputs, report.json and pairs.png are in {out}")
+
+
+@commands.command(
+    rich_help_panel=JUDGE,
+    epilog="Examples: `sivae-translate ood runs/cars --in cars/test --out-of toys`, "
+    "`sivae-translate ood runs/cars --in cars/test --set-threshold 0.95`",
+)
+def ood(
+    model: Annotated[Path, typer.Argument(help="A run or model folder.")],
+    inside: Annotated[Path, typer.Option("--in", help="Images like the training images, but not the very ones.")],
+    outside: Annotated[Path | None, typer.Option("--out-of", help="Images unlike them.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for scores, report and histogram.")] = Path("ood"),
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Codes drawn for each image.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 0,
+    beta: Annotated[float, typer.Option("--beta", help="Twice the variance of a pixel around its decoding.")] = 0.01,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    set_threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--set-threshold",
+            metavar="SHARE",
+            min=0.01,
+            max=1,
+            help="Store with the model the bound that this share of --in reaches, for `run --reject-ood`.",
+        ),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Score how likely a model finds images, and tell those unlike its training images.
+
+    The report of two sets needs the extras `evaluation` and `plots`. Exit code 3: some images could not be read.
+    """
+    with terminal() as screen:
+        from sivae_translate.evaluation.detection import evaluate_ood, find_sets, score_set
+        from sivae_translate.threshold import save_threshold, threshold_of
+
+        if outside is None and set_threshold is None:
+            raise UsageError("one set alone has no AUROC: expected --out-of FOLDER too, or --set-threshold 0.95")
+        sets, how = find_sets(inside, outside, new_folder(out)), {"samples": samples, "seed": seed, "beta": beta}
+        translator, progress = load_translator(model, device, screen), counts(screen, "images scored")
+        scored = {
+            name: score_set(translator, paths, how, batch=batch, progress=progress) for name, paths in sets.items()
+        }
+        left_out = [bad for images in scored.values() for bad in images.bad]
+        note_left_out(left_out, screen)
+        if outside is not None:
+            say(separation_table(evaluate_ood(scored["in"], scored["out"], out, how)))
+            say(f"scores.csv, report.json and histogram.png are in {out}")
+        if set_threshold is not None:
+            threshold = threshold_of(model, scored["in"].scores.bound.tolist(), set_threshold, **how)
+            say(f"threshold of {threshold.bound:.2f} nats stored in {save_threshold(model, threshold)}")
+    if left_out:
+        raise typer.Exit(SOME_FAILED)
+
+
+def scores_table(report: dict[str, Any]) -> str:
+    floors = {"copying the content image": "copy_content", "copying the style image": "copy_style"}
+    lines = [f"{report['n']} pairs at {report['size']} px" + " " * 10 + "PSNR dB    SSIM"]
+    for label, name in {"translation": "output", **floors}.items():
+        lines.append(f"  {label:28} {report[f'{name}_psnr']:8.2f} {report[f'{name}_ssim']:8.3f}")
+    return "\n".join(lines)
+
+
+def separation_table(report: dict[str, Any]) -> str:
+    metrics, chance = ("auroc", "aupr"), report["chance"]
+    counts = f"{report['n']['in']:,} in, {report['n']['out']:,} out"
+    lines = [f"{counts:22}" + "".join(f"{metric.upper()} (95 % interval)".ljust(26) for metric in metrics).rstrip()]
+    for name, row in report["scores"].items():
+        label = f"  {name:6}{'lower' if row['sign'] < 0 else 'higher'} is in"
+        cells = ("{:.3f} ({:.3f} to {:.3f})".format(row[m], *row[f"{m}_interval"]) for m in metrics)
+        lines.append(f"{label:22}" + "".join(f"{cell:26}" for cell in cells).rstrip())
+    return "\n".join([*lines, f"{'  chance':22}" + f"{chance['auroc']:.3f}".ljust(26) + f"{chance['aupr']:.3f}"])

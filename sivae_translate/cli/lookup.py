@@ -1,0 +1,44 @@
+"""Commands that look something up."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sivae_translate.cli.options import HELP
+from sivae_translate.terminal import say, terminal
+
+commands = typer.Typer()
+
+recipes_app = typer.Typer(help="The built-in recipes.", invoke_without_command=True)
+commands.add_typer(recipes_app, name="recipes", rich_help_panel=HELP)
+
+
+@recipes_app.callback()
+def recipes(context: typer.Context) -> None:
+    """List the built-in recipes, or show one."""
+    if context.invoked_subcommand is None:
+        from sivae_translate.recipe import recipe_names, recipe_summary
+
+        for name in recipe_names():
+            say(f"{name:12} {recipe_summary(name)}")
+
+
+@recipes_app.command("show")
+def show_recipe(name: Annotated[str, typer.Argument(help="Its name.")]) -> None:
+    """Print a recipe, as a start for one of your own."""
+    with terminal():
+        from sivae_translate.recipe import recipe_text
+
+        say(recipe_text(name).rstrip())
+
+
+@commands.command(rich_help_panel=HELP)
+def env() -> None:
+    """Versions and devices: what a bug report needs."""
+    with terminal():
+        from sivae_translate.environment import describe
+
+        for name, value in describe().items():
+            say(f"{name:16} {value}")

@@ -1,0 +1,61 @@
+"""Commands to start with: built-in data and what to look at before training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sivae_translate.cli.common import SOME_FAILED, counts
+from sivae_translate.cli.judge import scores_table
+from sivae_translate.cli.options import START, Device
+from sivae_translate.terminal import say, terminal
+
+commands = typer.Typer()
+
+
+@commands.command(rich_help_panel=START, epilog="Example: `sivae-translate demo --out runs/demo`")
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("runs/demo"),
+    device: Device = "auto",
+) -> None:
+    """Draw cars, train on them, translate cars never seen, and show how well: a few minutes on a laptop."""
+    with terminal() as screen:
+        from sivae_translate.demo import run_demo
+
+        report = run_demo(out, device=device, screen=screen)
+        say(scores_table(report))
+        say(f"look at {out / 'translations' / 'pairs.png'}: content, style, translation, truth, from top to bottom")
+
+
+@commands.command(rich_help_panel=START, epilog="Example: `sivae-translate check photos/`")
+def check(
+    root: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with a sub-folder of images per domain.")],
+) -> None:
+    """Look at a folder before training: domains, counts, sizes, bad files, warnings."""
+    with terminal() as screen:
+        from sivae_translate.data.domains import check as check_domains
+        from sivae_translate.data.domains import find_domains, report_lines
+
+        report = check_domains(find_domains(root), counts(screen, "images"))
+        for line in report_lines(report):
+            say(line)
+    if report.bad:
+        raise typer.Exit(SOME_FAILED)
+
+
+@commands.command(rich_help_panel=START, epilog="Example: `sivae-translate cars cars/ --cars 160 --size 64`")
+def cars(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    cars: Annotated[int, typer.Option("--cars", help="Cars to train on.")] = 40,
+    novel: Annotated[int, typer.Option("--novel", help="Cars never trained on.")] = 8,
+    size: Annotated[int, typer.Option("--size", help="Pixels on a side.")] = 64,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same cars.")] = 0,
+) -> None:
+    """Draw the built-in cars from 24 x 4 views, with held-out views, novel cars and pairs of known truth."""
+    with terminal() as screen:
+        from sivae_translate.data.cars import write_set
+
+        write_set(out, cars=cars, novel=novel, size=size, seed=seed, progress=counts(screen, "images"))
+        say(f"drawn: train with: sivae-translate train --domains {out / 'train'}")

@@ -1,0 +1,113 @@
+"""Commands that train and translate."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model, new_file
+from sivae_translate.cli.options import PICTURES, WORK, Device, Domains, Model, Search, Set
+from sivae_translate.terminal import say, terminal
+
+commands = typer.Typer()
+
+
+@commands.command(
+    rich_help_panel=WORK,
+    epilog="Example: `sivae-translate train --domains cars/train --recipe style --out runs/cars "
+    "--set training.minutes=30`. The same command again resumes a run that was stopped.",
+)
+def train(
+    domains: Domains,
+    recipe: Annotated[str, typer.Option("--recipe", help="A name from `recipes`, or a TOML file.")] = "style",
+    out: Annotated[Path | None, typer.Option("--out", help="The run's folder [runs/NAME-OF-DOMAINS].")] = None,
+    set_: Set = None,
+    device: Device = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+) -> None:
+    """Train a translator on a folder of domains, or go on with a run that was stopped."""
+    with terminal() as screen:
+        from sivae_translate.recipe import dump_recipe, load_recipe
+        from sivae_translate.training.run import resolve
+        from sivae_translate.training.run import train as train_run
+
+        loaded = load_recipe(recipe, set_ or ())
+        if dry_run:
+            say(dump_recipe(resolve(loaded)))
+            return
+        run = out or Path("runs") / (domains.resolve().name or "train")
+        model = train_run(domains, loaded, run, device=device, screen=screen)
+        if os.environ.get("RANK", "0") == "0":  # of the processes that a launcher starts, one speaks
+            say(f"trained: {model}; translate with: sivae-translate run INPUT --model {run}")
+
+
+@commands.command(
+    rich_help_panel=WORK,
+    epilog="Examples: `sivae-translate run photos/ --to zebra`, "
+    "`sivae-translate run photo.jpg --style reference.jpg --out translated`",
+)
+def run(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")],
+    model: Model = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Domain; may be repeated [every domain].")] = None,
+    style: Annotated[Path | None, typer.Option("--style", help="Reference image, or a folder of them.")] = None,
+    search: Search = 0,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the translations.")] = Path("translated"),
+    format: Annotated[str, typer.Option("--format", help="png, jpg or webp.")] = "png",
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    reject_ood: Annotated[
+        bool, typer.Option("--reject-ood", help="Leave out inputs that score below the threshold that `ood` has set.")
+    ] = False,
+    device: Device = "auto",
+) -> None:
+    """Translate an image or a folder tree; names are kept, `manifest.jsonl` accounts for every input.
+
+    Exit code 3: some inputs failed. Rejected ones are no failure.
+    """
+    with terminal() as screen:
+        from sivae_translate.folder import translate_folder
+        from sivae_translate.threshold import load_threshold
+
+        model = named_model(model, screen)
+        translator = load_translator(model, device, screen)
+        reject = load_threshold(model) if reject_ood else None
+        summary = translate_folder(
+            translator,
+            source,
+            out,
+            to=to,
+            style=style,
+            search=search,
+            format=format,
+            batch=batch,
+            reject=reject,
+            screen=screen,
+        )
+        skipped = f", {summary.skipped:,} done before" if summary.skipped else ""
+        rejected = f", {summary.rejected:,} rejected (see {summary.manifest})" if summary.rejected else ""
+        failed = f", {summary.failed:,} failed (see {summary.manifest})" if summary.failed else ""
+        say(f"{summary.written:,} translations written to {out}{skipped}{rejected}{failed}")
+    if summary.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+@commands.command(rich_help_panel=WORK, epilog="Example: `sivae-translate sample --domain car007 --count 64`")
+def sample(
+    model: Model = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="Domain to draw from [all in turn].")] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many.")] = 32,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="The picture to write.")] = Path("samples.png"),
+    device: Device = "auto",
+) -> None:
+    """Draw new images from the prior, as one picture."""
+    with terminal() as screen:
+        from sivae_translate.evaluation.pictures import contact_sheet, save_picture
+
+        path = new_file(out, PICTURES)
+        pictures = load_translator(model, device, screen).sample(count, domain=domain, seed=seed)
+        save_picture(contact_sheet(pictures), path)
+        say(f"{count} samples in {out}")
