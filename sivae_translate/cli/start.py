@@ -59,3 +59,21 @@ def cars(
 
         write_set(out, cars=cars, novel=novel, size=size, seed=seed, progress=counts(screen, "images"))
         say(f"drawn: train with: sivae-translate train --domains {out / 'train'}")
+
+
+@commands.command(rich_help_panel=START, epilog="Example: `sivae-translate dataset mnist mnist/ --download`")
+def dataset(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="cifar10, fashion-mnist, mnist or svhn.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    root: Annotated[Path, typer.Option("--root", help="Where torchvision keeps the set, or is to put it.")] = Path(
+        "data"
+    ),
+    download: Annotated[bool, typer.Option("--download", help="Fetch what is missing there.")] = False,
+) -> None:
+    """Write a published data set as plain folders: OUT/train and OUT/test, a sub-folder of PNGs per class."""
+    with terminal() as screen:
+        from sivae_translate.data.published import SETS, write_published
+
+        counted = write_published(name, out, root=root, download=download, progress=counts(screen, "images"))
+        train = f"sivae-translate train --domains {out / 'train'} --recipe {SETS[name].recipe}"
+        say(f"written: {counted['train']:,} + {counted['test']:,} images: train with: {train}")

@@ -9,9 +9,7 @@ from __future__ import annotations
 import colorsys
 import csv
 import itertools
-import os
 import random
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from sivae_translate.data.staging import staged_folder, taken
 from sivae_translate.errors import UsageError
 
 AZIMUTHS = 24
@@ -646,23 +645,14 @@ def write_set(
     _expect(0 < held_out <= 0.5, "held_out", held_out, "a share above 0 and up to 0.5", "held_out=0.15")
     _expect(pairs >= 1, "pairs", pairs, "1 or more", "pairs=500")
     out = Path(out).resolve()
-    taken = out.exists() and not (out.is_dir() and not any(out.iterdir()))
-    _expect(not taken, "out", out, "a new or empty folder", f"{out}-2, or remove what is there")
+    _expect(not taken(out), "out", out, "a new or empty folder", f"{out}-2, or remove what is there")
 
     views = _split(cars, novel, held_out, _Dice(f"split/{seed}"))
-    partial = out.with_name(f".tmp-{out.name}-{os.getpid()}")
-    partial.mkdir(parents=True)
-    try:
+    with staged_folder(out) as partial:
         _write_views(partial, views, seed, size, progress)
         train, test, fresh = ([view for view in views if view.split == split] for split in ("train", "test", "novel"))
         _write_pairs(partial / "pairs_heldout.csv", test, train, pairs, _Dice(f"pairs_heldout/{seed}"))
         _write_pairs(partial / "pairs_novel.csv", fresh, fresh, pairs, _Dice(f"pairs_novel/{seed}"))
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def _split(cars: int, novel: int, held_out: float, dice: _Dice) -> list[_View]:

@@ -15,7 +15,10 @@ from sivae_translate.training.run import resolve
 
 
 def test_the_recipes_that_the_readme_speaks_of_are_there() -> None:
-    assert {"conv", "style", "tiny"} <= set(recipe_names())
+    assert set(recipe_names()) == {
+        *("tiny", "style", "conv"),
+        *("cifar10", "mnist", "conv-128", "conv-256", "synthesis-128", "synthesis-256"),
+    }
 
 
 @pytest.mark.parametrize("name", recipe_names())
