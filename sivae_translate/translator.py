@@ -132,16 +132,28 @@ class Translator:
         return self.model.decode(code).float().clamp(0, 1)
 
     @torch.no_grad()
-    def sample(self, count: int, *, domain: str | None = None, seed: int = 0) -> list[Image.Image]:
-        """New images from the prior, of one domain or of domains in turn; the same seed draws the same."""
+    def sample(
+        self, count: int, *, domain: str | None = None, seed: int = 0, truncation: float = 1.0
+    ) -> list[Image.Image]:
+        """New images from the prior, of one domain or of domains in turn; the same seed draws the same.
+
+        Args:
+            truncation: how far the codes spread around the prior's mean; 1 is the prior, below it pictures are better
+                and less varied, at 0 all of a domain are one (the truncation trick, Brock et al. 2019, by scaling).
+
+        Raises:
+            UsageError: no such domain, or a negative truncation.
+        """
+        if not 0 <= truncation < math.inf:
+            raise UsageError(f"truncation was {truncation}: expected 0 or more, 1 for the prior as it is")
         if domain is not None and domain not in self.domains:
             raise UsageError(f"no domain {domain!r} in this model: {did_you_mean(domain, list(self.domains))}")
         first = self.domains.index(domain) if domain is not None else 0
         labels = [first if domain is not None else i % len(self.domains) for i in range(count)]
         prior = self.model.prior(torch.tensor(labels, device=self.device))
         generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same
-        noise = prior.mean.map(lambda t: torch.randn(t.shape, generator=generator).to(self.device))
-        return self.to_pictures(self.decode(prior.sample(noise)))
+        spread = prior.mean.map(lambda t: truncation * torch.randn(t.shape, generator=generator).to(self.device))
+        return self.to_pictures(self.decode(prior.sample(spread)))
 
     def interpolate(self, a: Picture, b: Picture, *, what: str = "both", steps: int = 8) -> list[Image.Image]:
         """The way from one image to another; the first picture is the reconstruction of `a`.

@@ -47,13 +47,18 @@ class Code:
     Attributes:
         content: c, `[B, K, g, g]`.
         style: s, `[B, S]`, or None for a model with a single latent.
+        noise: per-pixel noise of all levels of the decoder, `[B, N]`, for a model that has it; None: no noise.
     """
 
     content: Tensor
     style: Tensor | None = None
+    noise: Tensor | None = None
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Code:
-        return Code(f(self.content), None if self.style is None else f(self.style))
+        """f of each part, in their order."""
+        content = f(self.content)
+        style, noise = (None if part is None else f(part) for part in (self.style, self.noise))
+        return Code(content, style, noise)
 
     def detach(self) -> Code:
         return self.map(Tensor.detach)
@@ -63,12 +68,19 @@ class Code:
 
     def with_style_of(self, other: Code) -> Code:
         """This content under the other's style: a translation, once decoded."""
-        return Code(self.content, other.style)
+        return Code(self.content, other.style, self.noise)
 
     @staticmethod
     def cat(codes: list[Code]) -> Code:
-        styles = [code.style for code in codes if code.style is not None]
-        return Code(torch.cat([code.content for code in codes]), torch.cat(styles) if styles else None)
+        """All rows; where some have a content for each level of the decoder, those of one for all levels repeat it."""
+
+        def join(parts: list[Tensor | None]) -> Tensor | None:
+            tensors = [part for part in parts if part is not None]
+            return torch.cat(tensors) if tensors else None
+
+        shape = torch.broadcast_shapes(*(code.content.shape[1:] for code in codes))  # type: ignore[no-untyped-call]
+        content = torch.cat([code.content.expand(-1, *shape) for code in codes])
+        return Code(content, join([code.style for code in codes]), join([code.noise for code in codes]))
 
     def __len__(self) -> int:
         return len(self.content)
@@ -91,26 +103,36 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Latents:
-    """A distribution over codes: the encoder's posterior q(c, s | x), or the prior p(c, s | d)."""
+    """A distribution over codes: the encoder's posterior q(c, s | x), or the prior p(c, s | d).
+
+    Attributes:
+        content, style: see `Code`.
+        noise: of the pixels, N(0, I) in the prior and, as no encoder infers it, in the posterior: its KL is 0.
+    """
 
     content: Gaussian
     style: Gaussian | None = None
+    noise: Gaussian | None = None
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Latents:
-        return Latents(self.content.map(f), None if self.style is None else self.style.map(f))
+        style, noise = (None if part is None else part.map(f) for part in (self.style, self.noise))
+        return Latents(self.content.map(f), style, noise)
 
     def detach(self) -> Latents:
         return self.map(Tensor.detach)
 
-    def sample(self, noise: Code) -> Code:
-        style = None
-        if self.style is not None and noise.style is not None:
-            style = self.style.sample(noise.style)
-        return Code(self.content.sample(noise.content), style)
+    def sample(self, standard: Code) -> Code:
+        """The code that standard normal noise of the code's shape becomes, by reparametrisation."""
+        style, noise = (
+            None if part is None or given is None else part.sample(given)
+            for part, given in ((self.style, standard.style), (self.noise, standard.noise))
+        )
+        return Code(self.content.sample(standard.content), style, noise)
 
     @property
     def mean(self) -> Code:
-        return Code(self.content.mean, None if self.style is None else self.style.mean)
+        style, noise = (None if part is None else part.mean for part in (self.style, self.noise))
+        return Code(self.content.mean, style, noise)
 
 
 @dataclass(frozen=True)

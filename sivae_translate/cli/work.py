@@ -100,6 +100,9 @@ def sample(
     domain: Annotated[str | None, typer.Option("--domain", help="Domain to draw from [all in turn].")] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="How many.")] = 32,
     seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same.")] = 0,
+    truncation: Annotated[
+        float, typer.Option("--truncation", help="Spread of the codes; below 1 better pictures of less variety.")
+    ] = 1.0,
     out: Annotated[Path, typer.Option("--out", help="The picture to write.")] = Path("samples.png"),
     device: Device = "auto",
 ) -> None:
@@ -108,6 +111,7 @@ def sample(
         from sivae_translate.evaluation.pictures import contact_sheet, save_picture
 
         path = new_file(out, PICTURES)
-        pictures = load_translator(model, device, screen).sample(count, domain=domain, seed=seed)
+        translator = load_translator(model, device, screen)
+        pictures = translator.sample(count, domain=domain, seed=seed, truncation=truncation)
         save_picture(contact_sheet(pictures), path)
         say(f"{count} samples in {out}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sivae_translate.models.autoencoder import ConvAutoencoder, StyleAutoencoder
+from sivae_translate.models.autoencoder import Autoencoder, ConvAutoencoder, StyleAutoencoder
+from sivae_translate.models.synthesis import SynthesisAutoencoder
 
-Autoencoder = ConvAutoencoder | StyleAutoencoder
-
-MODELS: dict[str, type[ConvAutoencoder] | type[StyleAutoencoder]] = {
+MODELS: dict[str, type[Autoencoder]] = {
     "conv": ConvAutoencoder,
     "style": StyleAutoencoder,
+    "synthesis": SynthesisAutoencoder,
 }
 
-__all__ = ["MODELS", "Autoencoder", "ConvAutoencoder", "StyleAutoencoder"]
+__all__ = ["MODELS", "Autoencoder", "ConvAutoencoder", "StyleAutoencoder", "SynthesisAutoencoder"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -28,7 +29,39 @@ def standard_normal(like: Tensor) -> Gaussian:
     return Gaussian(torch.zeros_like(like), torch.zeros_like(like))
 
 
-class ConvAutoencoder(nn.Module):
+class Autoencoder(nn.Module, ABC):
+    """Two players, `encoder` and `decoder`, and the prior. An objective and the translator know no more of a model.
+
+    Attributes:
+        domains: names, in the order of their labels.
+        size: pixels on a side of its images.
+        content_shape: `(K, g, g)` of the content of a code.
+        style_size: S of the style of a code; 0: a single latent.
+    """
+
+    domains: tuple[str, ...]
+    size: int
+    content_shape: tuple[int, int, int]
+    style_size: int = 0
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Latents:
+        """Images `[B, 3, H, W]` in [0, 1] -> their posterior q(code | x)."""
+
+    @abstractmethod
+    def decode(self, code: Code) -> Tensor:
+        """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped."""
+
+    @abstractmethod
+    def prior(self, domains: Tensor) -> Latents:
+        """p(code | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""
+
+    def mixed(self, samples: Code, generator: torch.Generator) -> Code:
+        """Codes drawn from the prior as training decodes them: as they are, where a model mixes no styles."""
+        return samples
+
+
+class ConvAutoencoder(Autoencoder):
     """The paper's convolutional Soft-IntroVAE: one latent vector with learned variance, prior N(0, I).
 
     Daniel & Tamar 2021, appendix; their BatchNorm is a group norm here, so that train and eval mode agree. At size
@@ -38,27 +71,34 @@ class ConvAutoencoder(nn.Module):
         domains: names, in the order of their labels; a single latent knows nothing of them.
         size: pixels on a side, a power of two in 16..512.
         latent: dimensions of z.
-        width: channels at full resolution, doubling per level up to `max_width`.
+        patch: pixels on a side folded into channels before the first convolution; 1 in the paper.
+        width: channels at the finest level, doubling per level up to `max_width`.
     """
 
     def __init__(
-        self, *, domains: Sequence[str], size: int, latent: int = 128, width: int = 64, max_width: int = 256
+        self,
+        *,
+        domains: Sequence[str],
+        size: int,
+        latent: int = 128,
+        patch: int = 1,
+        width: int = 64,
+        max_width: int = 256,
     ) -> None:
         super().__init__()
-        check_network(size, 1, width, max_width)
+        check_network(size, patch, width, max_width)
         if not 1 <= latent <= 4096:
             raise ValueError("latent: must be 1 to 4096")
         self.domains, self.size = tuple(domains), size
-        self.content_shape: tuple[int, int, int] = (latent, 1, 1)
-        self.style_size = 0
-        widths = level_widths(size, 1, width, max_width)
+        self.content_shape = (latent, 1, 1)
+        widths = level_widths(size, patch, width, max_width)
         self.encoder = nn.ModuleDict(
             {
-                "features": Encoder(size, 1, widths),
+                "features": Encoder(size, patch, widths),
                 "content": GaussianHead(nn.Linear(widths[-1] * BASE**2, 2 * latent), learned_variance=True),
             }
         )
-        self.decoder = nn.ModuleDict({"image": Decoder(1, widths, latent, grid=1, style=0)})
+        self.decoder = nn.ModuleDict({"image": Decoder(patch, widths, latent, grid=1, style=0)})
 
     def encode(self, x: Tensor) -> Latents:
         """Images `[B, 3, H, W]` in [0, 1] -> q(z | x), content `[B, latent, 1, 1]`."""
@@ -75,7 +115,7 @@ class ConvAutoencoder(nn.Module):
         return Latents(standard_normal(torch.zeros(len(domains), *self.content_shape, device=domains.device)))
 
 
-class StyleAutoencoder(nn.Module):
+class StyleAutoencoder(Autoencoder):
     """Content and style: q(c, s | x) = N(mu_c, I) N(mu_s, sigma_s^2), p(c) = N(0, I), p(s | d) = N(m_d, I).
 
     Content has fixed unit variance: then KL = |mu_c|^2 / 2 is a budget in which the domain does not fit, whereas a
@@ -114,7 +154,7 @@ class StyleAutoencoder(nn.Module):
         if not 1 <= content <= 1024 or not 1 <= style <= 1024:
             raise ValueError("content: must be 1 to 1024, and so must style")
         self.domains, self.size = tuple(domains), size
-        self.content_shape: tuple[int, int, int] = (content, grid, grid)
+        self.content_shape = (content, grid, grid)
         self.style_size = style
         coarse = widths[-1] * BASE**2
         content_layer = nn.Linear(coarse, content)

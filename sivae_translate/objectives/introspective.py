@@ -139,7 +139,7 @@ class Introspective(VAE, ABC):
         Each kind has n rows. A translation takes the content of a row and the style of the next pair's.
         """
         domains = torch.randint(len(model.domains), (n,), generator=generator, device=batch.domains.device)
-        samples = draw(model.prior(domains), generator).detach()
+        samples = model.mixed(draw(model.prior(domains), generator), generator).detach()
         codes, labels = [samples], [batch.domains[:n], domains]
         if z.style is not None:
             codes.append(z[:n].with_style_of(z.map(lambda t: t.roll(2, 0))[:n]).detach())

@@ -98,7 +98,8 @@ def spread(values: Sequence[float]) -> list[float] | None:
 def table_text(table: Sequence[Row]) -> str:
     lines = [
         f"Mean ± standard deviation over {table[0]['runs']} seeds; grid-normalised ELBO, KL(data || model) and JSD in",
-        f"nats. The floor is what fresh points of the data score. {FAILED}",
+        "nats. The floor is what fresh points of the data score.",
+        FAILED,
         "",
         "| dataset | objective | failed | ELBO ↑ | KL ↓ | JSD ↓ | covered ↑ | seconds |",
         "|---|---|---|---|---|---|---|---|",

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from sivae_translate.models.autoencoder import standard_normal
+from sivae_translate.models.autoencoder import Autoencoder, standard_normal
 from sivae_translate.models.encoder import GaussianHead
 from sivae_translate.toy.datasets import Dataset
 from sivae_translate.toy.settings import Settings
@@ -24,7 +24,7 @@ WIDTH, LAYERS, LATENT = 256, 3, 2
 Watch = Callable[["PlaneAutoencoder", State, float], None]
 
 
-class PlaneAutoencoder(nn.Module):
+class PlaneAutoencoder(Autoencoder):
     """A point is an image of two values: MLPs of 3 x 256 ReLU both ways, 2 latents of learned variance."""
 
     def __init__(self) -> None:

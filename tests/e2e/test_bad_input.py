@@ -328,6 +328,7 @@ CASES: list[Case] = [
     ),
     ("a folder for the samples", lambda p: ["sample", "--model", p.trained, "--out", p.folder("x.png")], 2, ["--out"]),
     ("an unknown picture format", lambda p: ["sample", "--model", p.trained, "--out", "x.doc"], 2, ["x.doc", ".png"]),
+    ("a negative truncation", lambda p: ["sample", "--model", p.trained, "--truncation", "-1"], 2, ["-1", "0 or more"]),
     # evaluate
     *(
         (

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sivae_translate.models import Autoencoder
 from sivae_translate.objectives import OBJECTIVES, VAE, Bootstrap, IntroVAE, SoftIntroVAE
 from sivae_translate.types import Batch, Code, Gaussian, Latents, Round
 
@@ -39,7 +40,7 @@ GAMES = {
 }
 
 
-class LinearAutoencoder(nn.Module):
+class LinearAutoencoder(Autoencoder):
     """The reference's networks, weights and all, behind the interface that objectives talk to."""
 
     domains = ("a", "b", "c")

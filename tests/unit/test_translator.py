@@ -161,6 +161,23 @@ def test_samples_follow_their_seed_and_their_domain(translator: Translator) -> N
     assert draw(1, seed=3, domain="car000") == draw(1, seed=3)  # in turn, from the first
 
 
+def test_truncation_draws_samples_towards_the_mean_of_their_domain(translator: Translator) -> None:
+    def spread(truncation: float) -> float:
+        images = translator.sample(24, domain="car001", truncation=truncation)
+        return float(np.stack([array(image) for image in images]).std(0).mean())
+
+    assert spread(0) == 0
+    assert 0 < spread(0.5) < spread(1)
+    pictures = translator.sample(4, domain="car001"), translator.sample(4, domain="car001", truncation=1.0)
+    assert [image.tobytes() for image in pictures[0]] == [image.tobytes() for image in pictures[1]]
+
+
+@pytest.mark.parametrize("truncation", [-0.1, float("nan"), float("inf")])
+def test_a_truncation_that_is_none_is_refused(translator: Translator, truncation: float) -> None:
+    with pytest.raises(UsageError, match="truncation was"):
+        translator.sample(1, truncation=truncation)
+
+
 # --- on disk --------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,171 @@
+"""Style-based synthesis: one latent that modulates a decoder at every level, and per-pixel noise.
+
+The style-based Soft-IntroVAE of Daniel & Tamar (2021, section 5) builds on ALAE's networks (Pidhorskyi et al. 2020,
+arXiv:2004.04467), grown level by level. Here the size is fixed and every level adds to the picture through a skip, as
+in StyleGAN2 (Karras et al. 2020, arXiv:1912.04958, section 4), which found growing unnecessary; docs/experiments.md
+has our own comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sivae_translate.models.autoencoder import Autoencoder, check_network, standard_normal
+from sivae_translate.models.encoder import BASE, Encoder, GaussianHead, level_widths
+from sivae_translate.models.layers import ResidualBlock, activation
+from sivae_translate.types import Code, Gaussian, Latents
+
+
+class SynthesisAutoencoder(Autoencoder):
+    """z -> mapping network -> w, which modulates the decoder from a learned constant on.
+
+    Args:
+        domains: names, in the order of their labels; a single latent knows nothing of them.
+        size: pixels on a side, a power of two in 16..512.
+        latent: dimensions of z, and of w.
+        mapping: layers of the mapping network; 8 in Karras et al. 2019.
+        mixing: share of the samples that training decodes from two latents, one above a random level and one below:
+            style mixing (Karras et al. 2019, section 3.1).
+        patch: pixels on a side folded into channels before the first convolution.
+        width: channels at the finest level, doubling per level up to `max_width`.
+    """
+
+    def __init__(
+        self,
+        *,
+        domains: Sequence[str],
+        size: int,
+        latent: int = 256,
+        mapping: int = 8,
+        mixing: float = 0.9,
+        patch: int = 2,
+        width: int = 64,
+        max_width: int = 256,
+    ) -> None:
+        super().__init__()
+        check_network(size, patch, width, max_width)
+        if not 1 <= latent <= 4096:
+            raise ValueError("latent: must be 1 to 4096")
+        if not 0 <= mapping <= 16:
+            raise ValueError("mapping: must be 0 to 16 layers")
+        if not 0 <= mixing <= 1:
+            raise ValueError("mixing: must be in 0..1, a share of the samples")
+        self.domains, self.size, self.mixing = tuple(domains), size, mixing
+        self.content_shape = (latent, 1, 1)
+        widths = level_widths(size, patch, width, max_width)
+        features = Encoder(size, patch, widths)
+        self.encoder = nn.ModuleDict({"features": features, "content": StatisticsHead(widths, latent)})
+        self.decoder = nn.ModuleDict({"image": SynthesisDecoder(patch, widths, latent, mapping)})
+        self.levels = len(widths)
+        self.pixels = sum(resolution**2 for resolution in features.resolutions)
+
+    def encode(self, x: Tensor) -> Latents:
+        """Images `[B, 3, H, W]` in [0, 1] -> q(z | x), content `[B, latent, 1, 1]`, and the noise's N(0, I)."""
+        content = self.encoder["content"](self.encoder["features"](x))
+        return Latents(content.map(lambda t: t[:, :, None, None]), noise=self._noise(len(x), x.device))
+
+    def decode(self, code: Code) -> Tensor:
+        """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped.
+
+        A content of `[B, latent, levels, 1]` has a latent for each level, coarsest first.
+        """
+        images: Tensor = self.decoder["image"](code)
+        return images
+
+    def prior(self, domains: Tensor) -> Latents:
+        """N(0, I) for every image, `domains` int64 `[B]`."""
+        content = standard_normal(torch.zeros(len(domains), *self.content_shape, device=domains.device))
+        return Latents(content, noise=self._noise(len(domains), domains.device))
+
+    def mixed(self, samples: Code, generator: torch.Generator) -> Code:
+        """Samples of which a share has another sample's latent from a random level on."""
+        z, n = samples.content.flatten(1), len(samples)
+        device = z.device
+        start = torch.randint(1, self.levels, (n,), generator=generator, device=device)
+        chosen = torch.rand(n, generator=generator, device=device) < self.mixing
+        start = torch.where(chosen, start, self.levels)
+        other = torch.arange(self.levels, device=device) >= start[:, None]  # [B, levels]
+        content = torch.where(other[:, None], z.roll(1, 0)[:, :, None], z[:, :, None])
+        return Code(content[..., None], noise=samples.noise)
+
+    def _noise(self, n: int, device: torch.device) -> Gaussian:
+        return standard_normal(torch.zeros(n, self.pixels, device=device))
+
+
+class StatisticsHead(nn.Module):
+    """Mean and deviation of every feature map of every level, each level to one vector, their sum to a Gaussian: the
+    style encoder of ALAE (Pidhorskyi et al. 2020, section 4, eq. 7), whose layers have no spatial extent either."""
+
+    def __init__(self, widths: list[int], latent: int) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(nn.Linear(2 * width, latent) for width in widths)
+        self.gaussian = GaussianHead(nn.Linear(latent, 2 * latent), learned_variance=True)
+
+    def forward(self, features: dict[int, Tensor]) -> Gaussian:
+        """Features `[B, C, r, r]`, finest first -> `[B, latent]`."""
+        statistics = (
+            torch.cat([h.mean((2, 3)), torch.sqrt(h.var((2, 3)) + 1e-6)], 1)
+            for h in (h.float() for h in features.values())
+        )
+        summed = sum(layer(s) for layer, s in zip(self.levels, statistics, strict=True))
+        gaussian: Gaussian = self.gaussian(activation(summed))
+        return gaussian
+
+
+class NoisyBlock(ResidualBlock):
+    """A modulated residual block with noise in its first convolution's output, a learned strength a channel (Karras et
+    al. 2019, section 3.2)."""
+
+    def __init__(self, c_in: int, c_out: int, style: int) -> None:
+        super().__init__(c_in, c_out, style)
+        self.strength = nn.Parameter(torch.zeros(c_out, 1, 1))
+
+    def forward(self, h: Tensor, style: Tensor, noise: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        """`[B, C, r, r]`, `[B, S]`, `[B, r * r]` -> `[B, C', r, r]`."""
+        y = self.conv1(h)
+        if noise is not None:
+            y = y + self.strength * noise.view(-1, 1, *h.shape[2:])
+        y = activation(self.norm1(y, style))
+        y = self.norm2(self.conv2(y), style)
+        return activation(y + self.skip(h))
+
+
+def mapping_layer(latent: int) -> tuple[nn.Module, nn.Module]:
+    """A layer and its activation, initialised so that eight of them keep the latent's size (He et al. 2015)."""
+    linear = nn.Linear(latent, latent)
+    nn.init.kaiming_normal_(linear.weight, 0.2)
+    nn.init.zeros_(linear.bias)
+    return linear, nn.LeakyReLU(0.2)
+
+
+class SynthesisDecoder(nn.Module):
+    """A learned constant of 4 x 4, blocks modulated by w, and a picture to which every level adds what it can show."""
+
+    def __init__(self, patch: int, widths: list[int], latent: int, mapping: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.mapping = nn.Sequential(*(layer for _ in range(mapping) for layer in mapping_layer(latent)))
+        coarse = widths[::-1]
+        self.constant = nn.Parameter(torch.randn(coarse[0], BASE, BASE))
+        outs = [*coarse[1:], coarse[-1]]  # narrowed before the upsampling, as in `Decoder`
+        self.blocks = nn.ModuleList(NoisyBlock(a, b, latent) for a, b in zip(coarse, outs, strict=True))
+        self.to_rgb = nn.ModuleList(nn.Conv2d(width, 3 * patch**2, 1) for width in outs)
+        self.pixels = [(BASE << level) ** 2 for level in range(len(coarse))]
+
+    def forward(self, code: Code) -> Tensor:
+        """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped."""
+        levels = len(self.blocks)
+        w = self.mapping(code.content.flatten(2).transpose(1, 2)).expand(-1, levels, -1)  # [B, levels, latent]
+        noises = [None] * levels if code.noise is None else torch.split(code.noise, self.pixels, 1)
+        h = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        image: Tensor | None = None
+        for level, (block, to_rgb) in enumerate(zip(self.blocks, self.to_rgb, strict=True)):
+            h = block(h if level == 0 else F.interpolate(h, scale_factor=2), w[:, level], noises[level])
+            shown = F.pixel_shuffle(to_rgb(h), self.patch)
+            image = shown if image is None else F.interpolate(image, scale_factor=2, mode="bilinear") + shown
+        assert image is not None
+        return image
