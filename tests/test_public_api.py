@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import sivae_translate
 
@@ -46,3 +48,25 @@ def test_what_a_translator_can_do() -> None:
 def test_importing_the_package_loads_no_torch() -> None:
     code = "import sys, sivae_translate.cli; print([m for m in ('torch', 'numpy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+REFERENCE = (Path(__file__).parent.parent / "docs/api.md").read_text()
+
+
+def as_documented(name: str, function: Any) -> str:
+    """`name(a, b=1, *, c=2)`, without `self` and types."""
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in parameters]
+    return f"`{name}{inspect.Signature(bare)}`"
+
+
+def test_the_reference_has_every_public_name_with_its_arguments() -> None:
+    for name in NAMES:
+        assert f"`{name}`" in REFERENCE or as_documented(name, getattr(sivae_translate, name)) in REFERENCE, name
+    for name in TRANSLATOR:
+        assert as_documented(name, getattr(sivae_translate.Translator, name)) in REFERENCE, name
+
+
+def test_the_reference_names_every_room() -> None:
+    rooms = {path.parent.name for path in Path(sivae_translate.__file__).parent.glob("*/__init__.py")} - {"cli"}
+    assert {room for room in rooms if f"| `{room}` |" not in REFERENCE} == set()
