@@ -41,7 +41,12 @@ def train(
         run = out or Path("runs") / (domains.resolve().name or "train")
         model = train_run(domains, loaded, run, device=device, screen=screen)
         if os.environ.get("RANK", "0") == "0":  # of the processes that a launcher starts, one speaks
-            say(f"trained: {model}; translate with: sivae-translate run INPUT --model {run}")
+            use = (
+                "translate with: sivae-translate run INPUT"
+                if loaded.model["name"] == "style"
+                else ("draw from it with: sivae-translate sample")
+            )
+            say(f"trained: {model}; {use} --model {run}")
 
 
 @commands.command(

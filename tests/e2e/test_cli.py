@@ -92,6 +92,34 @@ def test_cars_are_drawn_checked_learnt_translated_sampled_and_scored(
     assert scored.exit_code == 0 and "PSNR" in scored.stdout
 
 
+@pytest.mark.parametrize("recipe", ["conv", "synthesis-128"])
+def test_a_single_latent_is_learnt_resumed_sampled_and_explored(
+    cli: Any, options: Options, cars: Path, tmp_path: Path, recipe: str
+) -> None:
+    run, views = tmp_path / "run", sorted((cars / "novel/car003").glob("*.png"))
+    asked = options("training.images=128", "model.latent=16")
+    asked[asked.index("tiny")] = recipe
+    learnt = cli("train", "--domains", cars / "train", "--out", run, *asked)
+    assert learnt.exit_code == 0, learnt.output
+    assert f"sivae-translate sample --model {run}" in learnt.stdout
+    kinds = {name.split("-")[1] for name in files(run / "samples")}
+    assert kinds == {"reconstructions.png", "samples.png"}
+
+    again = cli("train", "--domains", cars / "train", "--out", run, *asked, "--set", "training.images=192")
+    assert again.exit_code == 0 and "resuming at 128 images" in again.stderr
+    last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    assert last["images"] == 192 and {"kl_rec", "kl_fake", "gap"} <= last.keys() and "kl_swap" not in last
+
+    drawn = cli("sample", "--model", run, "--truncation", "0.5", "--out", tmp_path / "new.png")
+    assert drawn.exit_code == 0 and Image.open(tmp_path / "new.png").size > (16, 16)
+    strip = cli("interpolate", *views[:2], "--model", run, "--steps", "3", "--out", tmp_path / "strip.png")
+    assert strip.exit_code == 0, strip.output
+    found = cli("reconstruct", views[0], "--model", run, "--steps", "3", "--out", tmp_path / "again")
+    assert found.exit_code == 0, found.output
+    told = cli("ood", run, "--in", cars / "test", "--set-threshold", "0.9", "--out", tmp_path / "ood")
+    assert told.exit_code == 0, told.output
+
+
 def test_a_run_folder_holds_its_recipe_log_table_and_pictures(trained: Path) -> None:
     recipe = tomllib.loads((trained / "recipe.toml").read_text())
     assert recipe["training"]["images"] == 400 and recipe["model"]["style"] == 64  # a default, written out
