@@ -1,9 +1,9 @@
 """Style-based synthesis: one latent that modulates a decoder at every level, and per-pixel noise.
 
-The style-based Soft-IntroVAE of Daniel & Tamar (2021, section 5) builds on ALAE's networks (Pidhorskyi et al. 2020,
+The style-based Soft-IntroVAE of Daniel & Tamar (2021) builds on ALAE's networks (Pidhorskyi et al. 2020,
 arXiv:2004.04467), grown level by level. Here the size is fixed and every level adds to the picture through a skip, as
-in StyleGAN2 (Karras et al. 2020, arXiv:1912.04958, section 4), which found growing unnecessary; docs/experiments.md
-has our own comparison.
+in StyleGAN2 (Karras et al. 2020, arXiv:1912.04958), which found growing unnecessary; and the encoder is the plain one,
+as ALAE's, which reads means and deviations of its features alone, sees no places. docs/experiments.md compares both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SynthesisAutoencoder(Autoencoder):
         domains: names, in the order of their labels; a single latent knows nothing of them.
         size: pixels on a side, a power of two in 16..512.
         latent: dimensions of z, and of w.
-        mapping: layers of the mapping network; 8 in Karras et al. 2019.
+        mapping: layers of the mapping network; 8 in Karras et al. 2019, fewer learn faster.
         mixing: share of the samples that training decodes from two latents, one above a random level and one below:
             style mixing (Karras et al. 2019, section 3.1).
         patch: pixels on a side folded into channels before the first convolution.
@@ -40,7 +40,7 @@ class SynthesisAutoencoder(Autoencoder):
         domains: Sequence[str],
         size: int,
         latent: int = 256,
-        mapping: int = 8,
+        mapping: int = 4,
         mixing: float = 0.9,
         patch: int = 2,
         width: int = 64,
@@ -58,14 +58,15 @@ class SynthesisAutoencoder(Autoencoder):
         self.content_shape = (latent, 1, 1)
         widths = level_widths(size, patch, width, max_width)
         features = Encoder(size, patch, widths)
-        self.encoder = nn.ModuleDict({"features": features, "content": StatisticsHead(widths, latent)})
+        head = GaussianHead(nn.Linear(widths[-1] * BASE**2, 2 * latent), learned_variance=True)
+        self.encoder = nn.ModuleDict({"features": features, "content": head})
         self.decoder = nn.ModuleDict({"image": SynthesisDecoder(patch, widths, latent, mapping)})
         self.levels = len(widths)
         self.pixels = sum(resolution**2 for resolution in features.resolutions)
 
     def encode(self, x: Tensor) -> Latents:
         """Images `[B, 3, H, W]` in [0, 1] -> q(z | x), content `[B, latent, 1, 1]`, and the noise's N(0, I)."""
-        content = self.encoder["content"](self.encoder["features"](x))
+        content = self.encoder["content"](self.encoder["features"](x)[BASE].flatten(1))
         return Latents(content.map(lambda t: t[:, :, None, None]), noise=self._noise(len(x), x.device))
 
     def decode(self, code: Code) -> Tensor:
@@ -94,26 +95,6 @@ class SynthesisAutoencoder(Autoencoder):
 
     def _noise(self, n: int, device: torch.device) -> Gaussian:
         return standard_normal(torch.zeros(n, self.pixels, device=device))
-
-
-class StatisticsHead(nn.Module):
-    """Mean and deviation of every feature map of every level, each level to one vector, their sum to a Gaussian: the
-    style encoder of ALAE (Pidhorskyi et al. 2020, section 4, eq. 7), whose layers have no spatial extent either."""
-
-    def __init__(self, widths: list[int], latent: int) -> None:
-        super().__init__()
-        self.levels = nn.ModuleList(nn.Linear(2 * width, latent) for width in widths)
-        self.gaussian = GaussianHead(nn.Linear(latent, 2 * latent), learned_variance=True)
-
-    def forward(self, features: dict[int, Tensor]) -> Gaussian:
-        """Features `[B, C, r, r]`, finest first -> `[B, latent]`."""
-        statistics = (
-            torch.cat([h.mean((2, 3)), torch.sqrt(h.var((2, 3)) + 1e-6)], 1)
-            for h in (h.float() for h in features.values())
-        )
-        summed = sum(layer(s) for layer, s in zip(self.levels, statistics, strict=True))
-        gaussian: Gaussian = self.gaussian(activation(summed))
-        return gaussian
 
 
 class NoisyBlock(ResidualBlock):

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from sivae_translate.models import MODELS, SynthesisAutoencoder
-from sivae_translate.models.synthesis import StatisticsHead
 from sivae_translate.objectives import SoftIntroVAE
 from sivae_translate.objectives.vae import draw
 from sivae_translate.types import Batch, Code, Latents
@@ -113,14 +112,6 @@ def test_reconstructions_are_never_mixed(monkeypatch: pytest.MonkeyPatch) -> Non
     z = decoded[0][..., 0]  # reconstructions, then samples
     same = (z == z[:, :, :1]).all(2).all(1)
     assert same.tolist() == [True] * 4 + [False] * 4
-
-
-def test_the_encoder_reads_statistics_alone() -> None:
-    """Of the features no place matters, as in ALAE; the convolutions before them do see places."""
-    head = StatisticsHead([4, 6], 5)
-    features = {8: torch.rand(2, 4, 8, 8), 4: torch.rand(2, 6, 4, 4)}
-    shuffled = {side: h.flatten(2)[:, :, torch.randperm(side**2)].view_as(h) for side, h in features.items()}
-    torch.testing.assert_close(head(features).mean, head(shuffled).mean, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
