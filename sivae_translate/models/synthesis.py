@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sivae_translate.models.autoencoder import Autoencoder, check_network, standard_normal
 from sivae_translate.models.encoder import BASE, Encoder, GaussianHead, level_widths
-from sivae_translate.models.layers import ResidualBlock, activation
+from sivae_translate.models.layers import ResidualBlock, StyledNorm, activation
 from sivae_translate.types import Code, Gaussian, Latents
 
 
@@ -104,6 +104,12 @@ class NoisyBlock(ResidualBlock):
     def __init__(self, c_in: int, c_out: int, style: int) -> None:
         super().__init__(c_in, c_out, style)
         self.strength = nn.Parameter(torch.zeros(c_out, 1, 1))
+        # Modulated by nothing at first (Peebles & Xie 2023, adaLN-Zero): else every dimension of z shakes every level
+        # from the start, and the encoder spends nats on holding it still.
+        for norm in self.modules():
+            if isinstance(norm, StyledNorm):
+                nn.init.zeros_(norm.affine.weight)
+                nn.init.zeros_(norm.affine.bias)
 
     def forward(self, h: Tensor, style: Tensor, noise: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """`[B, C, r, r]`, `[B, S]`, `[B, r * r]` -> `[B, C', r, r]`."""

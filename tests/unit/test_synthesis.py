@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sivae_translate.models import MODELS, SynthesisAutoencoder
 from sivae_translate.objectives import SoftIntroVAE
@@ -15,12 +15,21 @@ from sivae_translate.objectives.vae import draw
 from sivae_translate.types import Batch, Code, Latents
 
 
-def model(**settings: Any) -> SynthesisAutoencoder:
+def fresh(**settings: Any) -> SynthesisAutoencoder:
     torch.manual_seed(0)
     small = {"latent": 12, "mapping": 2, "width": 16, "max_width": 32, **settings}
     built = MODELS["synthesis"](domains=("a",), size=32, **small)
     assert isinstance(built, SynthesisAutoencoder)
     return built
+
+
+def model(**settings: Any) -> SynthesisAutoencoder:
+    """As if it had learnt: its modulations are no longer nothing."""
+    network = fresh(**settings)
+    for block in network.decoder["image"].blocks:
+        nn.init.normal_(block.norm1.affine.weight)
+        nn.init.normal_(block.norm2.affine.weight)
+    return network
 
 
 def images(count: int) -> Tensor:
@@ -45,6 +54,14 @@ def test_noise_shows_once_its_strength_is_learnt_and_the_mean_has_none() -> None
     assert torch.equal(
         network.decode(network.encode(images(2)).mean), network.decode(Code(network.encode(images(2)).mean.content))
     )
+
+
+def test_a_fresh_decoder_draws_the_same_whatever_the_latent_and_learns_to_be_modulated() -> None:
+    network = fresh()
+    a, b = (Code(network.encode(images(2)).mean.content * factor) for factor in (1, 5))
+    assert torch.equal(network.decode(a), network.decode(b))
+    network.decode(a).square().sum().backward()
+    assert network.decoder["image"].blocks[0].norm1.affine.weight.grad.abs().max() > 0
 
 
 def test_noise_of_a_level_is_that_level_s_alone() -> None:
