@@ -153,7 +153,7 @@ class Translator:
         prior = self.model.prior(torch.tensor(labels, device=self.device))
         generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same
         spread = prior.mean.map(lambda t: truncation * torch.randn(t.shape, generator=generator).to(self.device))
-        return self.to_pictures(self.decode(prior.sample(spread)))
+        return self._pictures(prior.sample(spread))
 
     def interpolate(self, a: Picture, b: Picture, *, what: str = "both", steps: int = 8) -> list[Image.Image]:
         """The way from one image to another; the first picture is the reconstruction of `a`.
@@ -274,7 +274,7 @@ class Translator:
         return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
     def _pictures(self, code: Code) -> list[Image.Image]:
-        batches = (code[i : i + 32] for i in range(0, len(code), 32))  # an animation may be long
+        batches = (code[i : i + 32] for i in range(0, len(code), 32))  # there may be thousands
         return [picture for batch in batches for picture in self.to_pictures(self.decode(batch))]
 
     @staticmethod

@@ -96,6 +96,50 @@ def ood(
         raise typer.Exit(SOME_FAILED)
 
 
+@commands.command(
+    rich_help_panel=JUDGE,
+    epilog="Example: `sivae-translate fidelity runs/cars --real cars/test`. Inception's weights are published at "
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+)
+def fidelity(
+    model: Annotated[Path, typer.Argument(help="A run or model folder.")],
+    real: Annotated[Path, typer.Option("--real", help="Images to compare with, such as the held-out ones.")],
+    count: Annotated[
+        int, typer.Option("--count", help="At most so many images of each kind, the real ones evenly spread.")
+    ] = 1000,
+    inception: Annotated[
+        Path | None,
+        typer.Option(
+            "--inception", metavar="FILE", help="Inception's published weights, for what others call FID and KID."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 0,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    out: Annotated[Path, typer.Option("--out", help="Folder for report and pictures.")] = Path("fidelity"),
+    device: Device = "auto",
+) -> None:
+    """Compare a model's samples and reconstructions with real images: KID, and with `--inception` FID.
+
+    Without `--inception`, KID is taken in the features of a random VGG-16, and compares with the like alone. The floor
+    is the distance between two halves of the real images. Needs the extra `evaluation`. Exit code 3: some images could
+    not be read.
+    """
+    with terminal() as screen:
+        from sivae_translate.evaluation.extractors import load_extractor
+        from sivae_translate.evaluation.fidelity import evaluate_fidelity, find_real
+
+        paths, extractor = find_real(real, count, new_folder(out)), load_extractor(inception)
+        translator, progress, left_out = load_translator(model, device, screen), counts(screen, "images"), list[Any]()
+        report = evaluate_fidelity(
+            translator, paths, extractor, out, left_out, seed=seed, batch=batch, progress=progress
+        )
+        note_left_out(left_out, screen)
+        say(fidelity_table(report))
+        say(f"report.json, samples.png and reconstructions.png are in {out}")
+    if left_out:
+        raise typer.Exit(SOME_FAILED)
+
+
 def scores_table(report: dict[str, Any]) -> str:
     floors = {"copying the content image": "copy_content", "copying the style image": "copy_style"}
     lines = [f"{report['n']} pairs at {report['size']} px" + " " * 10 + "PSNR dB    SSIM"]
@@ -113,3 +157,15 @@ def separation_table(report: dict[str, Any]) -> str:
         cells = ("{:.3f} ({:.3f} to {:.3f})".format(row[m], *row[f"{m}_interval"]) for m in metrics)
         lines.append(f"{label:22}" + "".join(f"{cell:26}" for cell in cells).rstrip())
     return "\n".join([*lines, f"{'  chance':22}" + f"{chance['auroc']:.3f}".ljust(26) + f"{chance['aupr']:.3f}"])
+
+
+def fidelity_table(report: dict[str, Any]) -> str:
+    measures = {"fid": "FID", "kid": "KID", "kid_random_vgg16": "KID (random VGG-16)"}
+    names = [name for name in measures if name in report["floor"]]
+    head = f"{report['extractor']} at {report['size']} px"
+    lines = [f"{head:28}     n   " + "".join(f"{measures[name]:24}" for name in names).rstrip()]
+    rows = {"samples": "samples", "reconstructions": "reconstructions", "floor: real, half to half": "floor"}
+    for label, row in ((label, report[name]) for label, name in rows.items()):
+        cells = (f"{row[name]:.4f}" + (f" (std {row[f'{name}_std']:.4f})" if name != "fid" else "") for name in names)
+        lines.append(f"  {label:26}{row['n']:6,}   " + "".join(f"{cell:24}" for cell in cells).rstrip())
+    return "\n".join(lines)

@@ -25,6 +25,9 @@ def train(
     recipe: Annotated[str, typer.Option("--recipe", help="A name from `recipes`, or a TOML file.")] = "style",
     out: Annotated[Path | None, typer.Option("--out", help="The run's folder [runs/NAME-OF-DOMAINS].")] = None,
     set_: Set = None,
+    grow: Annotated[
+        Path | None, typer.Option("--grow", metavar="RUN", help="Begin with the weights of a run at half the size.")
+    ] = None,
     device: Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
 ) -> None:
@@ -39,13 +42,10 @@ def train(
             say(dump_recipe(resolve(loaded)))
             return
         run = out or Path("runs") / (domains.resolve().name or "train")
-        model = train_run(domains, loaded, run, device=device, screen=screen)
+        model = train_run(domains, loaded, run, grow=grow, device=device, screen=screen)
         if os.environ.get("RANK", "0") == "0":  # of the processes that a launcher starts, one speaks
-            use = (
-                "translate with: sivae-translate run INPUT"
-                if loaded.model["name"] == "style"
-                else ("draw from it with: sivae-translate sample")
-            )
+            translates = loaded.model["name"] == "style"
+            use = "translate with: sivae-translate run INPUT" if translates else "draw with: sivae-translate sample"
             say(f"trained: {model}; {use} --model {run}")
 
 

@@ -1,9 +1,9 @@
 """Style-based synthesis: one latent that modulates a decoder at every level, and per-pixel noise.
 
 The style-based Soft-IntroVAE of Daniel & Tamar (2021) builds on ALAE's networks (Pidhorskyi et al. 2020,
-arXiv:2004.04467), grown level by level. Here the size is fixed and every level adds to the picture through a skip, as
-in StyleGAN2 (Karras et al. 2020, arXiv:1912.04958), which found growing unnecessary; and the encoder is the plain one,
-as ALAE's, which reads means and deviations of its features alone, sees no places. docs/experiments.md compares both.
+arXiv:2004.04467). Here every level adds to the picture through a skip, as in StyleGAN2 (Karras et al. 2020,
+arXiv:1912.04958), with or without growing (see `models.growing`); and the encoder is the plain one, as ALAE's, which
+reads means and deviations of its features alone, sees no places. docs/experiments.md compares both.
 """
 
 from __future__ import annotations

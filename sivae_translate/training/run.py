@@ -19,7 +19,8 @@ from sivae_translate.data.domains import Domains, find_domains, shown
 from sivae_translate.data.transforms import Augment
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.models import MODELS, Autoencoder
-from sivae_translate.models.pretrained import Frame, build_model, save_model
+from sivae_translate.models.growing import check_growth, grow
+from sivae_translate.models.pretrained import Frame, build_model, load_model, model_directory, save_model
 from sivae_translate.objectives import OBJECTIVES, VAE
 from sivae_translate.recipe import Recipe, bind, build, difference, dump_recipe, load_recipe
 from sivae_translate.training.augment import restyle
@@ -82,6 +83,7 @@ def train(
     out: str | Path = "runs/train",
     *,
     set: tuple[str, ...] | list[str] = (),
+    grow: str | Path | None = None,
     device: str = "auto",
     screen: Screen | None = None,
 ) -> Path:
@@ -92,6 +94,8 @@ def train(
         recipe: name of a built-in recipe, a TOML file, or a Recipe.
         out: the run's directory: `recipe.toml`, `log.jsonl`, `results.csv`, `samples/`, `state/`, `model/`.
         set: overrides such as "training.minutes=10".
+        grow: a run, or model, of half the size and otherwise alike, with whose weights this one begins; see
+            `models.growing`.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps"; several processes take their own under a launcher.
         screen: is told how it goes.
 
@@ -107,6 +111,7 @@ def train(
     recipe, device = resolve(recipe), pick_device(device)
     precision = pick_precision(recipe.training.precision, device)
     found = find_domains(domains)
+    smaller = None if grow is None else smaller_model(Path(grow), recipe)
     run = prepare_directory(Path(out), Path(domains))
     accelerator = new_accelerator(device, precision)
     lock = FileLock(run / ".lock", timeout=0)
@@ -116,11 +121,24 @@ def train(
         except Timeout:
             raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
     try:
-        return Run(run, recipe, found, accelerator, screen or Silent()).train()
+        return Run(run, recipe, found, smaller, accelerator, screen or Silent()).train()
     except OSError as error:  # of the recipe, the log or the pictures; the last checkpoint is whole
         raise SivaeError(f"cannot write to {run} ({error.strerror or error}): mend that and run it again") from None
     finally:
         lock.release()
+
+
+def smaller_model(path: Path, recipe: Recipe) -> Autoencoder:
+    """The model to grow from. Raises UsageError where a run of this recipe cannot begin with it."""
+    model, *_ = load_model(model_directory(path))
+    try:
+        check_growth(model, MODELS[recipe.model["name"]], recipe.data.size)
+    except ValueError as error:
+        raise UsageError(
+            f"{path} cannot grow into this model: {error}; expected a run of this recipe with "
+            f"--set data.size={recipe.data.size // 2}"
+        ) from None
+    return model
 
 
 def prepare_directory(run: Path, domains: Path) -> Path:
@@ -142,7 +160,13 @@ class Run:
     """The parts of one run, made to fit each other."""
 
     def __init__(
-        self, folder: Path, recipe: Recipe, domains: Domains, accelerator: Accelerator, screen: Screen
+        self,
+        folder: Path,
+        recipe: Recipe,
+        domains: Domains,
+        smaller: Autoencoder | None,
+        accelerator: Accelerator,
+        screen: Screen,
     ) -> None:
         data, settings = recipe.data, recipe.training
         self.folder, self.recipe, self.accelerator = folder, recipe, accelerator
@@ -153,6 +177,8 @@ class Run:
         self.images = self.decode(domains)
         set_seed(settings.seed)
         self.model: Autoencoder = build_model(recipe.model, self.images.domains.names, data.size)
+        if smaller is not None and not (folder / "state").exists():
+            self.grow(smaller)
         self.model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         broadcast(list(self.model.parameters()))
         self.players = Players(self.model, accelerator, lr=settings.lr, betas=settings.betas)
@@ -178,6 +204,15 @@ class Run:
                 "--set data.flip=true --set data.crop=0.2 make them differ"
             )
         return images
+
+    def grow(self, smaller: Autoencoder) -> None:
+        try:
+            share = grow(self.model, smaller)
+        except ValueError as error:
+            raise UsageError(
+                f"the smaller run cannot grow into this one: {error}; expected the same --domains"
+            ) from None
+        self.screen.note(f"begins with {share:.0%} of its weights from {smaller.size} px")
 
     def resume(self) -> State:
         resolved, text = self.folder / "recipe.toml", dump_recipe(self.recipe)

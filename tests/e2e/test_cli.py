@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import refused
 from skimage.metrics import structural_similarity
 
 from sivae_translate import demo, folder
@@ -118,6 +119,22 @@ def test_a_single_latent_is_learnt_resumed_sampled_and_explored(
     assert found.exit_code == 0, found.output
     told = cli("ood", run, "--in", cars / "test", "--set-threshold", "0.9", "--out", tmp_path / "ood")
     assert told.exit_code == 0, told.output
+
+
+def test_a_model_grows_from_a_run_of_half_its_size(cli: Any, options: Options, cars: Path, tmp_path: Path) -> None:
+    def learn(name: str, *arguments: object) -> Any:
+        overrides = options("training.images=64", f"data.size={name}", *(o for o in arguments if isinstance(o, str)))
+        paths = [word for path in arguments if isinstance(path, Path) for word in ("--grow", path)]
+        return cli("train", "--domains", cars / "train", "--out", tmp_path / name, *overrides, *paths)
+
+    assert learn("16").exit_code == 0
+    grown = learn("32", tmp_path / "16")
+    assert grown.exit_code == 0 and "of its weights from 16 px" in grown.stderr
+    again = learn("32", tmp_path / "16", "training.images=96")
+    assert again.exit_code == 0 and "resuming at 64 images" in again.stderr and "from 16 px" not in again.stderr
+    refused(learn("64", tmp_path / "16"), 2, "its size is 16, not 32", "--set data.size=32")
+    refused(learn("64", tmp_path / "nothing"), 2, "nothing")
+    assert not (tmp_path / "64").exists()
 
 
 def test_a_run_folder_holds_its_recipe_log_table_and_pictures(trained: Path) -> None:
@@ -515,7 +532,7 @@ def test_help_is_quick_and_does_without_torch(command: Any) -> None:
         said, _ = command("--help").communicate(timeout=60)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    commands = {"demo", "train", "run", "sample", "check", "cars", "recipes", "env", "evaluate", "ood"}
+    commands = {"demo", "train", "run", "sample", "check", "cars", "recipes", "env", "evaluate", "ood", "fidelity"}
     commands |= {"interpolate", "mix", "direction", "edit", "reconstruct"}
     assert commands <= set(said.split())
     assert min(seconds) < 0.5  # of computing, which other work on the machine does not change

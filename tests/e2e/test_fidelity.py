@@ -1,0 +1,237 @@
+"""Generated images against real ones, end to end: report, pictures and what cannot be done."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from refusals import refused
+from torch import Tensor, nn
+
+from sivae_translate.evaluation import extractors, fidelity
+from sivae_translate.evaluation.extractors import INCEPTION_URL, Extractor
+from sivae_translate.evaluation.pictures import contact_sheet, sheet
+from sivae_translate.translator import Translator
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def real(cars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """48 images of two cars never trained on, to change at will."""
+    monkeypatch.chdir(tmp_path)
+    for path in sorted((cars / "novel").rglob("*.png"))[::4]:
+        copy = tmp_path / "real" / path.parent.name / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    return tmp_path / "real"
+
+
+def report(out: Path) -> Any:
+    return json.loads((out / "report.json").read_text())
+
+
+# --- what it tells --------------------------------------------------------------------------------------------------
+
+
+def test_samples_and_reconstructions_are_compared_with_real_images(
+    cli: Any, trained: Path, real: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    result = cli("fidelity", trained, "--real", real, "--out", out, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    head, *rows = result.stdout.splitlines()[:4]
+    assert head.split() == ["random-vgg16", "at", "16", "px", "n", "KID", "(random", "VGG-16)"]
+    assert [row.split()[:1] for row in rows] == [["samples"], ["reconstructions"], ["floor:"]]
+    assert "FID" not in result.stdout and str(out) in result.stdout
+    assert {path.name for path in out.iterdir()} == {"report.json", "samples.png", "reconstructions.png"}
+
+    figures = report(out)
+    assert {"size": 16, "extractor": "random-vgg16", "seed": 0, "left_out": {}}.items() <= figures.items()
+    for name, n in (("samples", 48), ("reconstructions", 48), ("floor", 24)):
+        assert list(figures[name]) == ["n", "kid_random_vgg16", "kid_random_vgg16_std", "subsets", "subset_size"]
+        assert (figures[name]["n"], figures[name]["subset_size"], figures[name]["subsets"]) == (n, n // 2, 100)
+        assert f" {n} " in next(row for row in rows if name in row)
+
+    translator = Translator.from_pretrained(trained, device="cpu")
+    paths, extractor = sorted(real.rglob("*.png")), extractors.load_extractor(None)
+    originals = translator.to_pictures(translator.prepare(list(paths)))
+    samples, copies = translator.sample(48, seed=0), translator.reconstruct(list(paths))
+    for name, images in (("samples", samples), ("reconstructions", copies)):
+        again = fidelity.distance(extractor(images, CPU), extractor(originals, CPU), "random-vgg16")
+        assert figures[name] == pytest.approx(again, rel=1e-3, abs=1e-5)
+    assert figures["floor"]["kid_random_vgg16"] < figures["samples"]["kid_random_vgg16"]
+
+    shown = sheet([[np.asarray(originals[i]), np.asarray(copies[i])] for i in range(0, 48, 4)])
+    assert np.array_equal(np.asarray(Image.open(out / "reconstructions.png")), np.asarray(shown))
+    assert np.array_equal(np.asarray(Image.open(out / "samples.png")), np.asarray(contact_sheet(samples)))
+
+
+def test_a_single_latent_is_judged_too(cli: Any, untrained: Callable[..., Path], real: Path) -> None:
+    assert cli("fidelity", untrained("conv", "a", "b"), "--real", real).exit_code == 0
+    assert report(Path("fidelity"))["samples"]["n"] == 48
+
+
+def test_the_seed_decides_and_the_batch_does_not(cli: Any, trained: Path, real: Path) -> None:
+    def kids(*options: object) -> list[float]:
+        assert cli("fidelity", trained, "--real", real, *options).exit_code == 0
+        figures = report(Path("fidelity"))
+        return [figures[name]["kid_random_vgg16"] for name in ("samples", "reconstructions", "floor")]
+
+    first = kids()
+    assert kids("--batch", 5) == pytest.approx(first, rel=1e-3, abs=1e-5)
+    assert kids() == first
+    other = kids("--seed", 1)
+    assert min(abs(a - b) for a, b in zip(first, other, strict=True)) > 0 and report(Path("fidelity"))["seed"] == 1
+
+
+def test_fewer_images_are_asked_for(cli: Any, trained: Path, real: Path) -> None:
+    result = cli("fidelity", trained, "--real", real, "--count", 21)
+    assert result.exit_code == 0
+    figures = report(Path("fidelity"))
+    assert [figures[name]["n"] for name in ("samples", "reconstructions", "floor")] == [21, 21, 10]
+    assert figures["floor"]["subset_size"] == 5
+
+
+def test_inception_alone_gives_fid_and_kid(
+    cli: Any, trained: Path, real: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Means(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.float().mean((2, 3)) / 255
+
+    given = list[Path | None]()
+    monkeypatch.setattr(
+        extractors, "load_extractor", lambda file: given.append(file) or Extractor("inception", Means())
+    )
+    result = cli("fidelity", trained, "--real", real, "--inception", "weights.pth")
+    assert result.exit_code == 0 and given == [Path("weights.pth")]
+    assert result.stdout.splitlines()[0].split() == ["inception", "at", "16", "px", "n", "FID", "KID"]
+    assert "VGG" not in result.stdout
+    figures = report(Path("fidelity"))
+    assert figures["extractor"] == "inception"
+    for name in ("samples", "reconstructions", "floor"):
+        assert list(figures[name]) == ["n", "fid", "kid", "kid_std", "subsets", "subset_size"]
+        assert f"{figures[name]['fid']:.4f}" in result.stdout and f"{figures[name]['kid']:.4f}" in result.stdout
+
+
+def test_perfect_reconstructions_score_nothing(
+    cli: Any, trained: Path, real: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Translator, "reconstruct", lambda self, x: self.to_pictures(x))
+    assert cli("fidelity", trained, "--real", real).exit_code == 0
+    figures = report(Path("fidelity"))
+    copies, floor = figures["reconstructions"]["kid_random_vgg16"], figures["floor"]
+    assert copies < floor["kid_random_vgg16"] + floor["kid_random_vgg16_std"] < figures["samples"]["kid_random_vgg16"]
+
+
+def test_unreadable_images_are_named_and_left_out(cli: Any, trained: Path, real: Path) -> None:
+    bad = real / os.fsdecode(b"b\xe9d.png")
+    bad.write_text("no image")
+    result = cli("fidelity", trained, "--real", real, "--batch", 7)
+    assert result.exit_code == 3 and "left out" in result.stderr and "not an image (text)" in result.stderr
+    figures = report(Path("fidelity"))
+    assert figures["reconstructions"]["n"] == 48 and figures["left_out"] == {str(bad): "not an image (text)"}
+
+
+# --- what cannot be done --------------------------------------------------------------------------------------------
+
+Case = tuple[str, Callable[[Path], list[object]], list[str]]
+
+
+def empty(real: Path) -> Path:
+    (real.parent / "empty").mkdir()
+    return real.parent / "empty"
+
+
+def few(real: Path, readable: int, bad: int) -> Path:
+    folder = real.parent / "few"
+    folder.mkdir()
+    for i, path in enumerate(sorted(real.rglob("*.png"))[:readable]):
+        shutil.copy(path, folder / f"{i}.png")
+    for i in range(bad):
+        (folder / f"bad{i}.png").write_text("no image")
+    return folder
+
+
+def damaged(real: Path) -> Path:
+    file = real.parent / "weights-inception-2015-12-05-6726825d.pth"
+    file.write_bytes(b"PK damaged")
+    return file
+
+
+CASES: list[Case] = [
+    ("no folder", lambda r: ["--real", "nowhere"], ["nowhere does not exist"]),
+    ("an empty folder", lambda r: ["--real", empty(r)], ["empty holds no image", "20 or more"]),
+    ("too few", lambda r: ["--real", few(r, 19, 0)], ["few holds too few images (19)", "20 or more"]),
+    ("one image", lambda r: ["--real", few(r, 1, 0) / "0.png"], ["0.png holds too few images (1)"]),
+    (
+        "too few readable",
+        lambda r: ["--real", few(r, 19, 6)],
+        ["only 19 of 25 images can be read", "bad0.png: not an image (text)", "20 or more"],
+    ),
+    ("none readable", lambda r: ["--real", few(r, 0, 25)], ["no image can be read", "not an image (text)"]),
+    ("too few asked for", lambda r: ["--real", r, "--count", 19], ["count was 19", "20 or more"]),
+    ("none asked for", lambda r: ["--real", r, "--count", -1], ["count was -1"]),
+    ("weights that are not there", lambda r: ["--real", r, "--inception", "none.pth"], ["none.pth does not exist"]),
+    ("a folder of weights", lambda r: ["--real", r, "--inception", r], ["is no regular file", INCEPTION_URL]),
+    (
+        "damaged weights",
+        lambda r: ["--real", r, "--inception", damaged(r)],
+        ["6726825d.pth has sha256", "not 6726825d", INCEPTION_URL],
+    ),
+    ("an output among the images", lambda r: ["--real", r, "--out", r / "x"], ["is among the images", "--out"]),
+    ("the images' folder as output", lambda r: ["--real", r, "--out", r], ["is among the images", "--out"]),
+    (
+        "a file as output",
+        lambda r: ["--real", r, "--out", min(r.rglob("*.png"))],
+        ["is a file", "--out"],
+    ),
+    ("no such device", lambda r: ["--real", r, "--device", "abacus"], ["'abacus' is not there"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_bad_input_is_one_line(
+    cli: Any, trained: Path, real: Path, arguments: Callable[[Path], list[object]], said: list[str]
+) -> None:
+    given = arguments(real)
+    before = sorted(real.rglob("*"))
+    refused(cli("fidelity", trained, *given), 2, *said)
+    assert not Path("fidelity").exists() and sorted(real.rglob("*")) == before
+
+
+def test_a_wrong_model_is_one_line(cli: Any, real: Path) -> None:
+    refused(cli("fidelity", "nowhere", "--real", real), 2, "nowhere: no such directory")
+    refused(cli("fidelity", real, "--real", real), 1, "no model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("package", "options"),
+    [("torchmetrics", ()), ("torchmetrics", ("--inception", "w")), ("torch_fidelity", ("--inception", "w"))],
+)
+def test_a_package_that_is_missing_is_named_before_anything_is_read(
+    cli: Any, trained: Path, real: Path, monkeypatch: pytest.MonkeyPatch, package: str, options: tuple[str, ...]
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(fidelity, "evaluate_fidelity", None)
+        said = (package, "pip install 'sivae-translate[evaluation]'")
+        refused(cli("fidelity", trained, "--real", real, *options), 2, *said)
+
+
+def test_the_help_says_where_the_weights_are(cli: Any) -> None:
+    said = "".join(cli("fidelity", "--help").stdout.split())
+    assert "".join(c for c in said if c not in "│").find("weights-inception-2015-12-05-6726825d.pth") > 0
+    assert "randomVGG-16" in said
