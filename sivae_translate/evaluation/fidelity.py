@@ -1,9 +1,9 @@
 """How near a model's images come to real ones, as sets: KID and FID in the features of a network.
 
-KID is the squared MMD under the kernel (x.y / F + 1)^3 of F features, without bias (Binkowski et al. 2018,
-arXiv:1801.01401). FID is the Frechet distance of two Gaussians (Heusel et al. 2017, arXiv:1706.08500); it falls as the
-images grow in number, so that FIDs of different n do not compare. Both are torchmetrics'. They bear these names in
-Inception's features alone.
+KID is the squared MMD under the kernel (x.y / F + 1)^3 of F features, without bias: of two sets of one kind it is as
+often below 0 as above (Binkowski et al. 2018, arXiv:1801.01401). FID is the Frechet distance of two Gaussians (Heusel
+et al. 2017, arXiv:1706.08500); it falls as the images grow in number, so that FIDs of different n do not compare. Both
+are torchmetrics'. They bear these names in Inception's features alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from sivae_translate.data.domains import Bad, list_images, shown
 from sivae_translate.errors import UsageError
-from sivae_translate.evaluation.extractors import Extractor
+from sivae_translate.evaluation.extractors import Extractor, centred
 from sivae_translate.evaluation.pictures import contact_sheet, save_picture, sheet
 from sivae_translate.extras import require
 from sivae_translate.latent.files import read
@@ -78,7 +78,7 @@ def evaluate_fidelity(
         tells. `out/samples.png` and `out/reconstructions.png`, originals over reconstructions, show some.
 
     Raises:
-        UsageError: too few of the files can be read; nothing has been written.
+        UsageError: too few of the files can be read, or all are alike; nothing has been written.
     """
     real, copies, shown_pairs = list[Tensor](), list[Tensor](), list[list[np.ndarray]]()
     n, step = 0, -(-len(paths) // COLUMNS)
@@ -98,14 +98,16 @@ def evaluate_fidelity(
         samples.append(extractor(pictures[start : start + batch], translator.device))
         if progress:
             progress(min(start + batch, n), n)
-    reference = torch.cat(real)
-    shuffled = reference[np.random.default_rng(seed).permutation(n)]
+    sets = {"real": torch.cat(real), "samples": torch.cat(samples), "reconstructions": torch.cat(copies)}
+    if extractor.to_centre:
+        sets = {name: centred(features, sets["real"]) for name, features in sets.items()}
+    shuffled = sets["real"][np.random.default_rng(seed).permutation(n)]
     report: dict[str, Any] = {
         "size": translator.frame.size,
         "extractor": extractor.name,
         "seed": seed,
-        "samples": distance(torch.cat(samples), reference, extractor.name, seed),
-        "reconstructions": distance(torch.cat(copies), reference, extractor.name, seed),
+        "samples": distance(sets["samples"], sets["real"], extractor.name, seed),
+        "reconstructions": distance(sets["reconstructions"], sets["real"], extractor.name, seed),
         "floor": distance(shuffled[: n // 2], shuffled[n - n // 2 :], extractor.name, seed),
         "left_out": {str(each.path): each.reason for each in bad},
     }

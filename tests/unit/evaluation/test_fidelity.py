@@ -20,7 +20,7 @@ from torchmetrics.image.fid import NoTrainInceptionV3
 
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation import extractors
-from sivae_translate.evaluation.extractors import INCEPTION_SHA256, INCEPTION_URL, Extractor, load_extractor
+from sivae_translate.evaluation.extractors import INCEPTION_SHA256, INCEPTION_URL, Extractor, centred, load_extractor
 from sivae_translate.evaluation.fidelity import MINIMUM, distance, fid, find_real, kid
 
 CPU = torch.device("cpu")
@@ -126,21 +126,26 @@ def test_features_depend_neither_on_the_batch_nor_on_the_neighbours() -> None:
     assert extractor(pictures(2, 16), CPU).shape == (2, 192)  # the smallest frame
 
 
-def test_more_blur_is_further_from_real_cars(cars: Path) -> None:
-    extractor = load_extractor(None)
-    paths = sorted((cars / "novel").rglob("*.png"))
-    real = [Image.open(path).convert("RGB") for path in paths]
-    real = [real[i] for i in np.random.default_rng(0).permutation(len(real))]
+@pytest.fixture
+def far(cars: Path) -> Callable[..., float]:
+    """How far half of the real cars are from the other half once each has been changed: `far(change)`."""
+    extractor, paths = load_extractor(None), sorted((cars / "novel").rglob("*.png"))
+    real = [Image.open(paths[i]).convert("RGB") for i in np.random.default_rng(0).permutation(len(paths))]
     half = len(real) // 2
     reference = extractor(real[:half], CPU)
 
-    def far(change: Callable[[Image.Image], Image.Image]) -> float:
-        found = distance(extractor([change(image) for image in real[half:]], CPU), reference, "random-vgg16")
+    def measure(change: Callable[[Image.Image], Image.Image]) -> float:
+        changed = extractor([change(image) for image in real[half:]], CPU)
+        found = distance(centred(changed, reference), centred(reference, reference), "random-vgg16")
         return float(found["kid_random_vgg16"])
 
-    blurred = [far(lambda image, s=s: image.filter(ImageFilter.GaussianBlur(s))) for s in (0.5, 1, 2)]
+    return measure
+
+
+def test_more_blur_and_more_noise_are_further_from_real_cars(far: Callable[..., float]) -> None:
+    blurs = [far(lambda image, s=s: image.filter(ImageFilter.GaussianBlur(s))) for s in (0.5, 1, 2)]
     flat = far(lambda image: image.resize((1, 1), Image.Resampling.BOX).resize(image.size))
-    assert far(lambda image: image) < blurred[0] < blurred[1] < blurred[2] < flat
+    assert far(lambda image: image) < blurs[0] < blurs[1] < blurs[2] < flat
     random = np.random.default_rng(0)
 
     def noisy(image: Image.Image, strength: float) -> Image.Image:
@@ -149,6 +154,26 @@ def test_more_blur_is_further_from_real_cars(cars: Path) -> None:
 
     noises = [far(lambda image, s=s: noisy(image, s)) for s in (5, 15, 40)]
     assert far(lambda image: image) < noises[0] < noises[1] < noises[2]
+
+
+def test_broken_samples_are_further_from_real_cars_than_blurred_ones(far: Callable[..., float]) -> None:
+    random = np.random.default_rng(0)
+
+    def tinted(image: Image.Image) -> Image.Image:
+        """Every other one in a colour of its own, which leaves the mean over all much the same."""
+        tint = Image.new("RGB", image.size, tuple(random.integers(0, 256, 3).tolist()))
+        return Image.blend(image, tint, 0.7 * random.integers(2))
+
+    assert far(tinted) > 5 * far(lambda image: image.filter(ImageFilter.GaussianBlur(1)))
+
+
+def test_centring_takes_off_the_mean_and_the_scale() -> None:
+    real = features(0) * 3 + 5
+    ours = centred(real, real)
+    assert float(ours.mean(0).abs().max()) < 1e-12 and float(ours.square().mean().sqrt()) == pytest.approx(0.5)
+    torch.testing.assert_close(centred(7 * features(1) - 2, 7 * real - 2), centred(features(1), real))
+    with pytest.raises(UsageError, match="all alike"):
+        centred(real, real[:1].expand(30, -1))
 
 
 # --- Inception ------------------------------------------------------------------------------------------------------
@@ -210,8 +235,9 @@ def test_nothing_in_the_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_any_other_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "load", None)
-    monkeypatch.setattr(extractors, "INCEPTION_SHA256", "6726825d" + "0" * 56)
     (tmp_path / "damaged.pth").write_bytes(b"weights")
+    begins_alike = hashlib.sha256(b"weights").hexdigest()[:8] + "0" * 56
+    monkeypatch.setattr(extractors, "INCEPTION_SHA256", begins_alike)
     for name, said in (
         ("damaged.pth", "has sha256 9a129038"),
         ("none.pth", "does not exist"),
