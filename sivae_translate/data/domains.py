@@ -163,6 +163,12 @@ def list_images(root: Path) -> list[Path]:
     return [root]
 
 
+def evenly_spread(paths: list[Path], count: int) -> list[Path]:
+    """At most `count` of these paths, at even distances; all of them where there are no more."""
+    count = min(count, len(paths))
+    return [paths[i * len(paths) // count] for i in range(count)]
+
+
 def check(domains: Domains, progress: Callable[[int, int], None] | None = None) -> Check:
     """Decodes every image and tells what a person wants to know before training.
 

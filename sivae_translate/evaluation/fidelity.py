@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sivae_translate.data.domains import Bad, list_images, shown
+from sivae_translate.data.domains import Bad, evenly_spread, list_images, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor, centred
 from sivae_translate.evaluation.pictures import contact_sheet, save_picture, sheet
@@ -47,8 +47,7 @@ def find_real(real: Path, count: int, out: Path) -> list[Path]:
         raise UsageError(f"{shown(real)} holds {found}: expected a folder of {MINIMUM} or more")
     if real.resolve() in (out.resolve(), *out.resolve().parents):
         raise UsageError(f"{out} is among the images of {shown(real)}: choose another with --out")
-    count = min(count, len(paths))
-    return [paths[i * len(paths) // count] for i in range(count)]
+    return evenly_spread(paths, count)
 
 
 def evaluate_fidelity(

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sivae_translate.data.domains import Bad, list_images, shown
+from sivae_translate.data.domains import Bad, evenly_spread, list_images, shown
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.pictures import save_picture
@@ -54,9 +54,7 @@ def read_some(translator: Translator, source: Path, count: int, bad: list[Bad]) 
     """
     if count < 1:
         raise UsageError(f"count was {count}: expected 1 or more")
-    paths = images_of(source)
-    count = min(count, len(paths))
-    chosen = [paths[i * len(paths) // count] for i in range(count)]
+    chosen = evenly_spread(images_of(source), count)
     return torch.cat([x for _, x in read(translator, chosen, bad)])
 
 

@@ -29,6 +29,17 @@ def standard_normal(like: Tensor) -> Gaussian:
     return Gaussian(torch.zeros_like(like), torch.zeros_like(like))
 
 
+def single_latent_encoder(size: int, patch: int, widths: list[int], latent: int) -> nn.ModuleDict:
+    """The plain encoder's features and, from its coarsest, a Gaussian of learned variance over one latent.
+
+    Raises ValueError where `latent` is not in 1..4096.
+    """
+    if not 1 <= latent <= 4096:
+        raise ValueError("latent: must be 1 to 4096")
+    head = GaussianHead(nn.Linear(widths[-1] * BASE**2, 2 * latent), learned_variance=True)
+    return nn.ModuleDict({"features": Encoder(size, patch, widths), "content": head})
+
+
 class Autoencoder(nn.Module, ABC):
     """Two players, `encoder` and `decoder`, and the prior. An objective and the translator know no more of a model.
 
@@ -87,17 +98,10 @@ class ConvAutoencoder(Autoencoder):
     ) -> None:
         super().__init__()
         check_network(size, patch, width, max_width)
-        if not 1 <= latent <= 4096:
-            raise ValueError("latent: must be 1 to 4096")
         self.domains, self.size = tuple(domains), size
         self.content_shape = (latent, 1, 1)
         widths = level_widths(size, patch, width, max_width)
-        self.encoder = nn.ModuleDict(
-            {
-                "features": Encoder(size, patch, widths),
-                "content": GaussianHead(nn.Linear(widths[-1] * BASE**2, 2 * latent), learned_variance=True),
-            }
-        )
+        self.encoder = single_latent_encoder(size, patch, widths, latent)
         self.decoder = nn.ModuleDict({"image": Decoder(patch, widths, latent, grid=1, style=0)})
 
     def encode(self, x: Tensor) -> Latents:

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sivae_translate.models.autoencoder import Autoencoder, check_network, standard_normal
-from sivae_translate.models.encoder import BASE, Encoder, GaussianHead, level_widths
+from sivae_translate.models.autoencoder import Autoencoder, check_network, single_latent_encoder, standard_normal
+from sivae_translate.models.encoder import BASE, level_widths
 from sivae_translate.models.layers import ResidualBlock, StyledNorm, activation
 from sivae_translate.types import Code, Gaussian, Latents
 
@@ -48,8 +48,6 @@ class SynthesisAutoencoder(Autoencoder):
     ) -> None:
         super().__init__()
         check_network(size, patch, width, max_width)
-        if not 1 <= latent <= 4096:
-            raise ValueError("latent: must be 1 to 4096")
         if not 0 <= mapping <= 16:
             raise ValueError("mapping: must be 0 to 16 layers")
         if not 0 <= mixing <= 1:
@@ -57,12 +55,10 @@ class SynthesisAutoencoder(Autoencoder):
         self.domains, self.size, self.mixing = tuple(domains), size, mixing
         self.content_shape = (latent, 1, 1)
         widths = level_widths(size, patch, width, max_width)
-        features = Encoder(size, patch, widths)
-        head = GaussianHead(nn.Linear(widths[-1] * BASE**2, 2 * latent), learned_variance=True)
-        self.encoder = nn.ModuleDict({"features": features, "content": head})
+        self.encoder = single_latent_encoder(size, patch, widths, latent)
         self.decoder = nn.ModuleDict({"image": SynthesisDecoder(patch, widths, latent, mapping)})
         self.levels = len(widths)
-        self.pixels = sum(resolution**2 for resolution in features.resolutions)
+        self.pixels = sum((BASE << level) ** 2 for level in range(self.levels))
 
     def encode(self, x: Tensor) -> Latents:
         """Images `[B, 3, H, W]` in [0, 1] -> q(z | x), content `[B, latent, 1, 1]`, and the noise's N(0, I)."""
