@@ -49,7 +49,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Target:
-    """A style to translate to: where its outputs go below `out`, and its code `[S]`."""
+    """A style to translate to: its name, where its outputs go below `out`, and its code `[S]`.
+
+    It is there before the first image is read: whatever is in a folder, such as the frames of a film, gets the same.
+    """
 
     name: str
     folder: str
@@ -64,6 +67,9 @@ def translate_folder(
     to: list[str] | None = None,
     style: Path | None = None,
     search: int = 0,
+    styles: int | None = None,
+    seed: int = 0,
+    truncation: float = 1.0,
     format: str = "png",
     batch: int = 32,
     reject: Threshold | None = None,
@@ -73,10 +79,13 @@ def translate_folder(
 
     Args:
         source: a file or a folder; the tree below it is kept, and so are the names.
-        out: where to. One target goes straight in, several into a sub-folder each.
+        out: where to. One domain or reference goes straight in, several domains into a sub-folder each; random styles
+            into style-1, style-2 and so on below that.
         to: domains; neither `to` nor `style` is every domain of the model.
         style: a reference image, or a folder of them for their mean.
         search: steps of Adam on the references' codes, see `Translator.__call__`.
+        styles: so many random styles of each domain in place of its mean; see `Translator.random_styles`, also for
+            `seed` and `truncation`.
         format: "png", "jpg" or "webp".
         batch: images translated at a time.
         reject: leave out what scores below it; see `load_threshold`.
@@ -89,7 +98,7 @@ def translate_folder(
         UsageError: nothing has been translated.
         SivaeError: the disk is full; what was written is whole, and the next call goes on.
     """
-    targets = list(find_targets(translator, to, style, search))
+    targets = list(find_targets(translator, to, style, search, styles, seed, truncation))
     outputs = plan(source, out, format)
     job = fingerprint(translator, targets, format, reject)
     counts: Counter[str] = Counter()
@@ -109,25 +118,42 @@ def translate_folder(
     return Summary(counts["ok"], skipped, counts["failed"], counts["rejected"], out / MANIFEST)
 
 
-def find_targets(translator: Translator, to: list[str] | None, style: Path | None, search: int = 0) -> Iterator[Target]:
+def find_targets(
+    translator: Translator,
+    to: list[str] | None,
+    style: Path | None,
+    search: int,
+    styles: int | None,
+    seed: int,
+    truncation: float,
+) -> Iterator[Target]:
     from sivae_translate.translator import references, require_style
 
     require_style(translator.model)
+    if styles is None and (seed or truncation != 1):
+        raise UsageError("--seed and --truncation are for random styles: expected --styles N too")
     if style is not None:
-        if to:
-            raise UsageError("--to and --style both given: expected one of them")
+        if to or styles is not None:
+            other = "--to" if to else "--styles"
+            raise UsageError(f"{other} and --style both given: expected one of them")
         yield Target(shown(style), "", translator.style_of(style=list[Any](references(style)), search=search))
         return
     if search:
         raise UsageError("--search looks for the style of references: expected --style IMAGE too")
-    if len(translator.domains) == 1:
+    if len(translator.domains) == 1 and styles is None:
         raise UsageError(
             f"this model knows a single domain ({translator.domains[0]}): there is no other to translate to; "
-            "give a reference with --style IMAGE"
+            "give a reference with --style IMAGE, or draw styles with --styles N"
         )
     names = list(dict.fromkeys(to or translator.domains))
     for name in names:
-        yield Target(name, name if len(names) > 1 or not to else "", translator.style_of(to=name))
+        folder = name if len(names) > 1 else ""
+        if styles is None:
+            yield Target(name, folder, translator.style_of(to=name))
+            continue
+        drawn = translator.random_styles(name, styles, seed=seed, truncation=truncation)
+        for i, code in enumerate(drawn, start=1):
+            yield Target(f"{name}/style-{i}", f"{folder}/style-{i}" if folder else f"style-{i}", code)
 
 
 def plan(source: Path, out: Path, format: str) -> list[tuple[Path, Path]]:

@@ -20,8 +20,15 @@ from sivae_translate.evaluation.ood import BETA, score
 from sivae_translate.latent.paths import along, between
 from sivae_translate.latent.search import best_code
 from sivae_translate.models import Autoencoder
-from sivae_translate.models.pretrained import Frame, load_model, model_directory, save_model
-from sivae_translate.types import Code, Scores
+from sivae_translate.models.pretrained import (
+    Frame,
+    load_model,
+    model_directory,
+    require_new_name,
+    save_model,
+    with_domain,
+)
+from sivae_translate.types import Code, Gaussian, Scores
 
 if TYPE_CHECKING:
     from sivae_translate.folder import Summary
@@ -72,7 +79,7 @@ class Translator:
         self,
         images: Picture | Sequence[Picture],
         *,
-        to: str | None = None,
+        to: str | Tensor | None = None,
         style: Picture | Sequence[Picture] | None = None,
         search: int = 0,
     ) -> Any:
@@ -80,16 +87,17 @@ class Translator:
 
         Args:
             images: one or several.
-            to: name of a domain, for its mean style.
+            to: name of a domain, for its mean style; or a style `[S]` itself, such as one of `random_styles`.
             style: a reference image, or several, whose mean style is taken.
-            search: steps of Adam that look for the references' styles from where the encoder puts them, see
+            search: steps of Adam that look for the references' style from where the encoder puts it, see
                 `latent.search`; 10 bring out more of a domain that was not trained on.
 
         Returns:
             A PIL image of the model's size, or a list of them where a list was given.
 
         Raises:
-            UsageError: neither or both of `to` and `style`, no such domain, or a model with a single latent.
+            UsageError: neither or both of `to` and `style`, no such domain, a style of another shape, or a model with
+                a single latent.
             UnreadableImage: an image that cannot be read, with the reason.
         """
         x = self.prepare(images)
@@ -97,23 +105,65 @@ class Translator:
         return result if several(images) else result[0]
 
     def style_of(
-        self, *, to: str | None = None, style: Picture | Sequence[Picture] | None = None, search: int = 0
+        self, *, to: str | Tensor | None = None, style: Picture | Sequence[Picture] | None = None, search: int = 0
     ) -> Tensor:
-        """The style `[S]` of a domain (its prior's mean) or of references (the mean over them); see `__call__`."""
+        """The style `[S]` of a domain (its prior's mean) or of references (the mean over them); see `__call__`.
+
+        A search looks for the one style that 32 references have in common; of more, the mean over each 32 is taken.
+        """
         require_style(self.model)
         if (to is None) == (style is None):
             raise UsageError("expected one of to='DOMAIN' and style=IMAGE")
         if style is not None:
             items = each(style)
             batches = (self.prepare(items[i : i + 32]) for i in range(0, len(items), 32))  # there may be thousands
-            codes = [best_code(self.model, x, search).style for x in batches]
+            codes = [best_code(self.model, x, search, one_style=True).style for x in batches]
             return torch.cat([code for code in codes if code is not None]).mean(0)
-        if to not in self.domains:
-            raise UsageError(f"no domain {to!r} in this model: {did_you_mean(str(to), list(self.domains))}")
-        label = torch.tensor([self.domains.index(to)], device=self.device)
-        prior = self.model.prior(label).style
-        assert prior is not None
-        return prior.mean[0]
+        if isinstance(to, Tensor):
+            if to.shape != (self.model.style_size,):
+                expected = f"expected one style, [{self.model.style_size}]"
+                raise UsageError(f"a style of shape {list(to.shape)}: {expected}")
+            return to.to(self.device, torch.float32)
+        return self._style_prior(str(to)).mean[0]
+
+    def random_styles(self, to: str, count: int, *, seed: int = 0, truncation: float = 1.0) -> Tensor:
+        """Styles `[count, S]` of a domain, drawn from its prior p(s | d); each may be the `to` of a translation.
+
+        The i-th style of a domain and a seed is the same whatever the count and the device.
+
+        Args:
+            truncation: how far they spread around the prior's mean, see `sample`.
+
+        Raises:
+            UsageError: no such domain, fewer than 1 style, a negative truncation, or a model with a single latent.
+        """
+        require_style(self.model)
+        require_truncation(truncation)
+        if count < 1:
+            raise UsageError(f"styles was {count}: expected 1 or more")
+        generator = seeded(seed)
+        # One by one, as a draw of more numbers may begin with others.
+        noise = torch.stack([torch.randn(self.model.style_size, generator=generator) for _ in range(count)])
+        return self._style_prior(to).sample(truncation * noise.to(self.device))
+
+    def add_domain(self, name: str, images: Picture | Sequence[Picture], *, search: int = 0) -> Translator:
+        """A translator that knows one domain more, by a handful of its images; this one stays as it is.
+
+        The new domain's style is theirs, as `style_of` finds it. The weights for all else are the same.
+
+        Args:
+            name: of the new domain, fit to name a folder.
+            images: one or several of it.
+            search: see `__call__`.
+
+        Raises:
+            UsageError: a name that is known already or cannot name a folder, or a model with a single latent.
+            UnreadableImage: an image that cannot be read, with the reason.
+        """
+        require_style(self.model)
+        require_new_name(name, self.domains)
+        model = with_domain(self.model, name, self.style_of(style=images, search=search))
+        return Translator(model, self.settings, self.frame).to(str(self.device))
 
     @torch.no_grad()
     def translate(self, x: Tensor, style: Tensor) -> Tensor:
@@ -144,30 +194,35 @@ class Translator:
         Raises:
             UsageError: no such domain, or a negative truncation.
         """
-        if not 0 <= truncation < math.inf:
-            raise UsageError(f"truncation was {truncation}: expected 0 or more, 1 for the prior as it is")
-        if domain is not None and domain not in self.domains:
-            raise UsageError(f"no domain {domain!r} in this model: {did_you_mean(domain, list(self.domains))}")
-        first = self.domains.index(domain) if domain is not None else 0
-        labels = [first if domain is not None else i % len(self.domains) for i in range(count)]
+        require_truncation(truncation)
+        labels = [i % len(self.domains) if domain is None else self._label(domain) for i in range(count)]
         prior = self.model.prior(torch.tensor(labels, device=self.device))
-        generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same
+        generator = seeded(seed)
         spread = prior.mean.map(lambda t: truncation * torch.randn(t.shape, generator=generator).to(self.device))
         return self._pictures(prior.sample(spread))
 
-    def interpolate(self, a: Picture, b: Picture, *, what: str = "both", steps: int = 8) -> list[Image.Image]:
+    def interpolate(
+        self, a: Picture, b: Picture, *, what: str = "both", steps: int = 8, content: Picture | None = None
+    ) -> list[Image.Image]:
         """The way from one image to another; the first picture is the reconstruction of `a`.
 
         Args:
             what: what changes: "content" or "style", the other staying that of `a`, or "both", which ends in the
                 reconstruction of `b`.
             steps: pictures, both ends among them.
+            content: an image whose content all pictures have while the style goes from that of `a` to that of `b`.
 
         Raises:
-            UsageError: fewer than 2 steps, no such `what`, or "style" from a model with a single latent.
+            UsageError: fewer than 2 steps, no such `what`, "style" from a model with a single latent, or `content`
+                where more than the style changes.
             UnreadableImage: an image that cannot be read, with the reason.
         """
-        return self._pictures(between(self.encode([a]), self.encode([b]), steps, what))
+        start, end = self.encode([a]), self.encode([b])
+        if content is not None:
+            if what != "style":
+                raise UsageError(f"a content was given, and what was {what!r}: expected style, all that changes then")
+            start = self.encode([content]).with_style_of(start)
+        return self._pictures(between(start, end, steps, what))
 
     def edit(
         self, image: Picture, direction: Code, strengths: Sequence[float], *, what: str = "both"
@@ -273,6 +328,17 @@ class Translator:
         pixels = fit(pixels, self.frame.size, self.frame.fit, self.frame.background)
         return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
+    def _label(self, domain: str) -> int:
+        if domain not in self.domains:
+            raise UsageError(f"no domain {domain!r} in this model: {did_you_mean(domain, list(self.domains))}")
+        return self.domains.index(domain)
+
+    def _style_prior(self, domain: str) -> Gaussian:
+        """p(s | d), of one row."""
+        prior = self.model.prior(torch.tensor([self._label(domain)], device=self.device)).style
+        assert prior is not None
+        return prior
+
     def _pictures(self, code: Code) -> list[Image.Image]:
         batches = (code[i : i + 32] for i in range(0, len(code), 32))  # there may be thousands
         return [picture for batch in batches for picture in self.to_pictures(self.decode(batch))]
@@ -288,6 +354,18 @@ def require_style(model: Autoencoder) -> None:
     """Raise UsageError for a model that has no style to translate with."""
     if not model.style_size:
         raise UsageError("this model has a single latent and cannot translate: train one with --recipe style")
+
+
+def require_truncation(truncation: float) -> None:
+    if not 0 <= truncation < math.inf:
+        raise UsageError(f"truncation was {truncation}: expected 0 or more, 1 for the prior as it is")
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator on the CPU, so that every device draws the same. Raises UsageError for more than 64 bits."""
+    if not -(2**63) <= seed < 2**63:
+        raise UsageError(f"seed was {seed}: expected a whole number of 64 bits, such as 0")
+    return torch.Generator().manual_seed(seed)
 
 
 def several(images: Picture | Sequence[Picture]) -> bool:

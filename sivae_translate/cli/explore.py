@@ -25,13 +25,16 @@ commands = typer.Typer()
 @commands.command(
     rich_help_panel=EXPLORE,
     epilog="Examples: `sivae-translate interpolate a.png b.png`, "
-    "`sivae-translate interpolate a.png b.png --what style --steps 24 --out loop.gif`",
+    "`sivae-translate interpolate a.png b.png --what style --content c.png --steps 24 --out loop.gif`",
 )
 def interpolate(
     a: Annotated[Path, typer.Argument(metavar="A", help="The image to start from.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="The image to go to.")],
     model: Model = None,
     what: What = "both",
+    content: Annotated[
+        Path | None, typer.Option("--content", help="With --what style: the image whose content they all have [A].")
+    ] = None,
     steps: Annotated[int, typer.Option("--steps", help="Pictures, both ends among them.")] = 8,
     out: Strip = Path("interpolation.png"),
     device: Device = "auto",
@@ -41,10 +44,12 @@ def interpolate(
         from sivae_translate.evaluation.pictures import save_frames
         from sivae_translate.latent.files import read_one
 
-        path = new_file(out, STRIPS, a, b)
+        images = [a, b] if content is None else [a, b, content]
+        path = new_file(out, STRIPS, *images)
         translator = load_translator(model, device, screen)
-        ends = [read_one(translator, image) for image in (a, b)]
-        save_frames(translator.interpolate(*ends, what=what, steps=steps), path)
+        start, end, *third = (read_one(translator, image) for image in images)
+        frames = translator.interpolate(start, end, what=what, steps=steps, content=third[0] if third else None)
+        save_frames(frames, path)
         say(f"{steps} pictures in {out}")
 
 

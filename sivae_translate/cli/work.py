@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model, new_file
+from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model, new_file, note_left_out
 from sivae_translate.cli.options import PICTURES, WORK, Device, Domains, Model, Search, Set
+from sivae_translate.errors import UsageError
 from sivae_translate.terminal import say, terminal
 
 commands = typer.Typer()
@@ -52,14 +54,24 @@ def train(
 @commands.command(
     rich_help_panel=WORK,
     epilog="Examples: `sivae-translate run photos/ --to zebra`, "
-    "`sivae-translate run photo.jpg --style reference.jpg --out translated`",
+    "`sivae-translate run photo.jpg --style reference.jpg --out translated`, "
+    "`sivae-translate run frames/ --to zebra --styles 3`. All images, so all frames of a film, get the same styles.",
 )
 def run(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="An image or a folder of images; of an animation the first frame.")
+    ],
     model: Model = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="Domain; may be repeated [every domain].")] = None,
     style: Annotated[Path | None, typer.Option("--style", help="Reference image, or a folder of them.")] = None,
     search: Search = 0,
+    styles: Annotated[
+        int | None, typer.Option("--styles", metavar="N", help="So many random styles of each domain [its mean style].")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="With --styles: the same seed draws the same.")] = 0,
+    truncation: Annotated[
+        float, typer.Option("--truncation", help="With --styles: their spread; below 1 better ones of less variety.")
+    ] = 1.0,
     out: Annotated[Path, typer.Option("--out", help="Folder for the translations.")] = Path("translated"),
     format: Annotated[str, typer.Option("--format", help="png, jpg or webp.")] = "png",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
@@ -86,6 +98,9 @@ def run(
             to=to,
             style=style,
             search=search,
+            styles=styles,
+            seed=seed,
+            truncation=truncation,
             format=format,
             batch=batch,
             reject=reject,
@@ -96,6 +111,39 @@ def run(
         failed = f", {summary.failed:,} failed (see {summary.manifest})" if summary.failed else ""
         say(f"{summary.written:,} translations written to {out}{skipped}{rejected}{failed}")
     if summary.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+@commands.command(
+    "add-domain",
+    rich_help_panel=WORK,
+    epilog="Example: `sivae-translate add-domain okapi photos/okapi --out with-okapi`, then "
+    "`sivae-translate run horses/ --to okapi --model with-okapi`",
+)
+def add_domain(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the new domain.")],
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A handful of images of it; one will do.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the new model.")],
+    model: Model = None,
+    search: Search = 0,
+    device: Device = "auto",
+) -> None:
+    """Make a model that knows one domain more, by a few images and without training; the old one stays as it is.
+
+    Exit code 3: some images could not be read.
+    """
+    with terminal() as screen:
+        from sivae_translate.latent.files import read_all
+
+        if os.path.lexists(out):
+            raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
+        translator, left_out = load_translator(model, device, screen), list[Any]()
+        images = read_all(translator, source, left_out)
+        note_left_out(left_out, screen)
+        translator.add_domain(name, images, search=search).save_pretrained(out)
+        use = f"sivae-translate run INPUT --to {shlex.quote(name)} --model {out}"
+        say(f"{name} from {len(images):,} images in {out}; translate with: {use}")
+    if left_out:
         raise typer.Exit(SOME_FAILED)
 
 

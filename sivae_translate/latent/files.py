@@ -58,6 +58,14 @@ def read_some(translator: Translator, source: Path, count: int, bad: list[Bad]) 
     return torch.cat([x for _, x in read(translator, chosen, bad)])
 
 
+def read_all(translator: Translator, source: Path, bad: list[Bad]) -> Tensor:
+    """Every image of a folder, `[N, 3, H, W]`; unreadable ones go to `bad`. Raises UsageError where none can be read.
+
+    All are in memory: meant for a handful.
+    """
+    return torch.cat([x for _, x in read(translator, images_of(source), bad)])
+
+
 def mean_code(
     translator: Translator, source: Path, bad: list[Bad], *, batch: int = 32, progress: Progress | None = None
 ) -> tuple[Code, int]:

@@ -6,6 +6,7 @@ arXiv:1801.03558); a search for each image closes it, as in projection into a ge
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ PERFECT = 1e-10  # mean squared error of a perfect picture, 100 dB
 
 
 @torch.enable_grad()
-def best_code(model: Any, x: Tensor, steps: int) -> Code:
+def best_code(model: Any, x: Tensor, steps: int, *, one_style: bool = False) -> Code:
     """The best code of each image `[B, 3, H, W]` among the encoder's and those of `steps` steps of Adam from there.
 
     What is minimised is the squared error alone. The KL as a regulariser buys a little nearness to the prior with
@@ -32,30 +33,44 @@ def best_code(model: Any, x: Tensor, steps: int) -> Code:
     Args:
         model: talked to through `encode` and `decode`.
         steps: 0 is the encoder's code.
+        one_style: the images share one style, as references do. It starts at the mean of the encoder's; each image has
+            a content of its own, and best is the least error over all of them.
+
+    Returns:
+        A row for each image; of one style, the same in each.
 
     Raises:
         UsageError: a negative number of steps.
     """
     if steps < 0:
         raise UsageError(f"steps was {steps}: expected 0, the encoder's own code, or more")
-    guess: Code = model.encode(x).mean
+    guess: Code = model.encode(x).mean.detach()
+    if one_style and guess.style is not None:
+        guess = replace(guess, style=guess.style.mean(0, keepdim=True))
+
+    def each_row(part: Tensor) -> Tensor:
+        return part.expand(len(x), *part.shape[1:])
+
     if steps == 0:
-        return guess.detach()
-    code = guess.map(lambda t: t.detach().clone().requires_grad_())
-    best, least = guess.map(lambda t: t.detach().clone()), torch.full((len(x),), torch.inf, device=x.device)
+        return guess.map(each_row)
+    code = guess.map(lambda t: t.clone().requires_grad_())
+    best, least = guess.map(torch.clone), torch.full((len(x),), torch.inf, device=x.device)
     optimizer = torch.optim.Adam(tensors(code), lr=RATE)
     for step in range(steps + 1):
-        images = model.decode(code)
+        images = model.decode(code.map(each_row))
         error = squared_error(x, eight_bit(images.detach()))
+        if one_style:
+            error = error.sum().expand(len(x))
         better = error < least
         least = torch.where(better, error, least)
         for kept, found in zip(tensors(best), tensors(code), strict=True):
-            kept[better] = found.detach()[better]
+            rows = better[: len(kept)]
+            kept[rows] = found.detach()[rows]
         if step < steps:
             optimizer.zero_grad()
             torch.autograd.backward(squared_error(x, images).sum())
             optimizer.step()
-    return best
+    return best.map(each_row)
 
 
 def tensors(code: Code) -> list[Tensor]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from sivae_translate import checkpoint
 from sivae_translate.errors import SivaeError, UsageError
-from sivae_translate.models import MODELS, Autoencoder
+from sivae_translate.models import MODELS, Autoencoder, StyleAutoencoder
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,29 @@ def checked_names(domains: Any) -> tuple[str, ...]:
     if not isinstance(domains, list) or not domains or len(set(domains)) < len(domains):
         raise ValueError("domains: must be a list of names, each once")
     for name in domains:
-        if PurePath(name).name != name or name in ("", "..") or "\0" in name:
+        if not names_a_folder(name):
             raise ValueError(f"domains: {name!r} is not the name of a folder")
     return tuple(domains)
+
+
+def require_new_name(name: str, domains: tuple[str, ...]) -> None:
+    """Raise UsageError where no domain of this name can join these."""
+    if not names_a_folder(name):
+        raise UsageError(f"no folder can be called {name!r}, and each domain's translations get one: choose another")
+    if name in domains:
+        raise UsageError(f"this model has a domain {name!r} already: choose another name")
+
+
+def names_a_folder(name: str) -> bool:
+    return PurePath(name).name == name and name not in ("", "..") and "\0" not in name
+
+
+def with_domain(model: Autoencoder, name: str, style: Tensor) -> Autoencoder:
+    """A copy that knows one domain more, the last, with this style `[S]` as its prior's mean."""
+    larger = copy.deepcopy(model)
+    assert isinstance(larger, StyleAutoencoder)  # the one model of style in `MODELS`
+    means: Tensor = larger.decoder["domains"].weight  # type: ignore[assignment]
+    means = torch.cat([means, style[None].to(means)])
+    larger.decoder["domains"] = nn.Embedding(len(means), len(style), _weight=means)
+    larger.domains = (*model.domains, name)
+    return larger

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.models.pretrained import Frame, build_model
 from sivae_translate.translator import Translator
 
 SIZE = 16
@@ -151,6 +152,44 @@ def test_a_domain_s_style_is_its_prior_s_mean(translator: Translator, paths: lis
     assert not torch.equal(translator.style_of(to="car002"), translator.style_of(to="car001"))
 
 
+def test_a_random_style_depends_on_its_domain_seed_and_number_alone(translator: Translator) -> None:
+    five = translator.random_styles("car001", 5, seed=3)
+    assert five.shape == (5, translator.model.style_size) and len(five.unique(dim=0)) == 5
+    torch.manual_seed(77)
+    assert torch.equal(translator.random_styles("car001", 5, seed=3), five)
+    for count in (1, 2, 40):
+        styles = translator.random_styles("car001", count, seed=3)
+        assert torch.equal(styles[:5], five[:count])
+    assert not torch.isclose(translator.random_styles("car001", 5, seed=4), five).any(1).all()
+    assert not torch.equal(translator.random_styles("car002", 5, seed=3), five)
+
+
+def test_a_random_style_does_not_change_with_the_count_where_a_longer_draw_does() -> None:
+    """As it does with 10 dimensions, but not with a multiple of 16."""
+    settings = {"name": "style", "width": 16, "max_width": 32, "style": 10}
+    model = build_model(settings, ("a", "b"), SIZE)
+    translator = Translator(model, settings, Frame(SIZE, "crop", (255, 255, 255)))
+    assert torch.equal(translator.random_styles("b", 7)[:2], translator.random_styles("b", 2))
+
+
+def test_random_styles_are_draws_from_the_domain_s_prior(translator: Translator) -> None:
+    mean = translator.style_of(to="car001")
+    for spread in (1, 0.3):
+        distance = translator.random_styles("car001", 400, truncation=spread) - mean
+        assert distance.mean().abs() < 0.02 * spread and abs(distance.std() / spread - 1) < 0.02
+    assert torch.equal(translator.random_styles("car001", 2, truncation=0), torch.stack([mean, mean]))
+
+
+def test_a_style_itself_may_be_translated_to(translator: Translator, paths: list[Path]) -> None:
+    for style in translator.random_styles("car001", 2):
+        assert torch.equal(translator.style_of(to=style), style)
+        pictures = translator(paths[:2], to=style)
+        expected = translator.to_pictures(translator.translate(translator.prepare(paths[:2]), style))
+        assert [picture.tobytes() for picture in pictures] == [picture.tobytes() for picture in expected]
+    mean = translator.style_of(to="car002")
+    assert translator(paths[0], to=mean.double()).tobytes() == translator(paths[0], to="car002").tobytes()
+
+
 def test_samples_follow_their_seed_and_their_domain(translator: Translator) -> None:
     def draw(count: int = 4, **how: Any) -> bytes:
         return b"".join(image.tobytes() for image in translator.sample(count, **how))
@@ -174,8 +213,47 @@ def test_truncation_draws_samples_towards_the_mean_of_their_domain(translator: T
 
 @pytest.mark.parametrize("truncation", [-0.1, float("nan"), float("inf")])
 def test_a_truncation_that_is_none_is_refused(translator: Translator, truncation: float) -> None:
-    with pytest.raises(UsageError, match="truncation was"):
-        translator.sample(1, truncation=truncation)
+    for draw in (translator.sample, lambda count, **how: translator.random_styles("car001", count, **how)):
+        with pytest.raises(UsageError, match="truncation was"):
+            draw(1, truncation=truncation)
+
+
+# --- one domain more ------------------------------------------------------------------------------------------------
+
+
+def test_an_added_domain_has_its_images_style_and_all_else_is_as_it_was(
+    translator: Translator, paths: list[Path], tmp_path: Path
+) -> None:
+    weights = {name: value.clone() for name, value in translator.model.state_dict().items()}
+    domains, references = translator.domains, paths[:3]
+    added = translator.add_domain("okapi", references)
+    assert added.domains == added.model.domains == (*domains, "okapi") and translator.domains == domains
+    assert all(torch.equal(value, weights[name]) for name, value in translator.model.state_dict().items())
+    assert torch.equal(added.style_of(to="okapi"), translator.style_of(style=references))
+    for domain in domains:
+        assert torch.equal(added.style_of(to=domain), translator.style_of(to=domain))
+        assert added(paths[3], to=domain).tobytes() == translator(paths[3], to=domain).tobytes()
+    assert not any(parameter.requires_grad for parameter in added.model.parameters())
+
+    added.save_pretrained(tmp_path / "model")
+    loaded = Translator.from_pretrained(tmp_path / "model", device="cpu")
+    before, after = added.model.state_dict(), loaded.model.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    assert loaded.domains == added.domains and loaded.settings == translator.settings
+    assert loaded(paths[3], to="okapi").tobytes() == translator(paths[3], style=references).tobytes()
+    assert loaded.sample(1, domain="okapi")[0].tobytes() == added.sample(1, domain="okapi")[0].tobytes()
+
+
+def test_an_added_domain_s_style_is_looked_for_when_asked(translator: Translator, paths: list[Path]) -> None:
+    added = translator.add_domain("okapi", paths[:3], search=5)
+    assert torch.equal(added.style_of(to="okapi"), translator.style_of(style=paths[:3], search=5))
+    assert not torch.equal(added.style_of(to="okapi"), translator.style_of(style=paths[:3]))
+
+
+@pytest.mark.parametrize("name", ["car001", "a/b", "", ".", "..", "a\0b"])
+def test_a_name_that_no_new_domain_can_have_is_refused(translator: Translator, paths: list[Path], name: str) -> None:
+    with pytest.raises(UsageError, match="choose another"):
+        translator.add_domain(name, paths[0])
 
 
 # --- on disk --------------------------------------------------------------------------------------------------------
@@ -257,6 +335,9 @@ def test_a_file_that_cannot_be_read_says_why(translator: Translator, tmp_path: P
         ({"to": "car001", "style": np.zeros((4, 4), np.uint8)}, "expected one of"),
         ({"to": "car01"}, "did you mean car001"),
         ({"style": []}, "no image given"),
+        ({"to": torch.zeros(5, 64)}, r"a style of shape \[5, 64\]: expected one style, \[64\]"),
+        ({"to": torch.zeros(3)}, r"\[3\]: expected one style"),
+        ({"to": 3}, "no domain '3'"),
     ],
 )
 def test_a_translation_needs_one_style(translator: Translator, paths: list[Path], options: Any, said: str) -> None:
@@ -270,9 +351,14 @@ def test_a_single_latent_encodes_and_samples_but_does_not_translate(
     conv = Translator.from_pretrained(untrained("conv", "a", "b"), device="cpu")
     assert conv.encode(paths[0]).style is None
     assert len(conv.sample(3)) == 3
-    for options in ({"to": "a"}, {"style": paths[0]}):
+    for refused in (
+        lambda: conv(paths[0], to="a"),
+        lambda: conv(paths[0], style=paths[0]),
+        lambda: conv.random_styles("a", 2),
+        lambda: conv.add_domain("c", paths[0]),
+    ):
         with pytest.raises(UsageError, match="single latent"):
-            conv(paths[0], **options)
+            refused()
 
 
 def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:

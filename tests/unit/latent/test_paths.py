@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -117,6 +118,19 @@ def test_the_last_style_is_a_translation(translator: Translator, pair: list[Path
         translator.interpolate(*pair, what="content", steps=2)[1].tobytes()
         == translator(pair[1], style=pair[0]).tobytes()
     )
+
+
+def test_between_two_styles_a_third_image_keeps_its_content(
+    translator: Translator, pair: list[Path], cars: Path
+) -> None:
+    third = cars / "novel/car004/el1_az07.png"
+    way = translator.interpolate(*pair, what="style", steps=3, content=third)
+    assert way[0].tobytes() == translator(third, style=pair[0]).tobytes()
+    assert way[-1].tobytes() == translator(third, style=pair[1]).tobytes()
+    middle = (translator.style_of(style=pair[0]) + translator.style_of(style=pair[1])) / 2
+    assert abs(np.asarray(way[1]).astype(int) - np.asarray(translator(third, to=middle))).max() <= 1
+    with pytest.raises(UsageError, match="what was 'both': expected style"):
+        translator.interpolate(*pair, content=third)
 
 
 def test_an_edit_of_strength_0_is_the_reconstruction(translator: Translator, pair: list[Path]) -> None:

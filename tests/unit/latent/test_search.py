@@ -72,6 +72,42 @@ def test_pictures_come_back_as_they_were_asked_for(translator: Translator, cars:
     assert better.tobytes() != one.tobytes()
 
 
+def test_one_style_for_all_is_no_worse_than_where_it_starts_and_better_after_a_while(
+    translator: Translator, x: Tensor
+) -> None:
+    def total(steps: int) -> float:
+        code = best_code(translator.model, x, steps, one_style=True)
+        assert code.style is not None and len(code) == len(code.style) == len(x)
+        assert len(code.style.unique(dim=0)) == 1 and len(code.content.unique(dim=0)) == len(x)
+        return float(squared_error(x, eight_bit(translator.decode(code))).sum())
+
+    start, *later = (total(steps) for steps in (0, 1, 3, 30))
+    assert all(error <= start for error in later) and later[-1] < 0.9 * start
+
+
+@pytest.mark.parametrize("rate", [1e3, torch.inf])
+def test_one_style_that_goes_astray_stays_where_it_starts(
+    translator: Translator, x: Tensor, monkeypatch: pytest.MonkeyPatch, rate: float
+) -> None:
+    start = best_code(translator.model, x, 0, one_style=True)
+    monkeypatch.setattr(search_module, "RATE", rate)
+    found = best_code(translator.model, x, 4, one_style=True)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(start), tensors(found), strict=True))
+
+
+def test_one_style_of_one_image_is_its_own(translator: Translator, x: Tensor) -> None:
+    own, shared = (best_code(translator.model, x[:1], 10, one_style=one) for one in (False, True))
+    assert all(torch.equal(a, b) for a, b in zip(tensors(own), tensors(shared), strict=True))
+
+
+def test_references_are_searched_together(translator: Translator, x: Tensor) -> None:
+    found = translator.style_of(style=x, search=10)
+    together, apart = (best_code(translator.model, x, 10, one_style=one).style for one in (True, False))
+    assert together is not None and apart is not None
+    assert torch.allclose(found, together.mean(0), atol=1e-4)
+    assert not torch.allclose(found, apart.mean(0), atol=1e-2)
+
+
 def test_a_single_latent_is_searched_too(untrained: Callable[..., Path], x: Tensor) -> None:
     conv = Translator.from_pretrained(untrained("conv", "a"), device="cpu")
     assert (error(conv, x, 10) < error(conv, x, 0)).all()

@@ -1,0 +1,335 @@
+"""Styles on the command line: drawn at random, of a domain added by a few images, between two images; end to end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from refusals import refused
+from torch import Tensor
+
+from sivae_translate.evaluation.pictures import VISIBLE
+from sivae_translate.translator import Translator
+
+SCALE = VISIBLE // 16  # pixels of a strip to one of the model
+
+
+def digests(folder: Path) -> dict[str, str]:
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def pixels(path: Path | Image.Image) -> np.ndarray:
+    picture = path if isinstance(path, Image.Image) else Image.open(path)
+    return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def alike(a: Path | Image.Image, b: Path | Image.Image) -> bool:
+    """To the level that another batch may change a picture by."""
+    return bool(abs(pixels(a) - pixels(b)).max() <= 1)
+
+
+def manifest(out: Path) -> dict[str, list[tuple[str, str]]]:
+    """For every target: names of the inputs, and the outputs, of a manifest where all went well."""
+    rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    assert {row["status"] for row in rows} == {"ok"}
+    targets = dict.fromkeys(row["target"] for row in rows)
+    return {
+        target: [(Path(row["input"]).name, row["output"]) for row in rows if row["target"] == target]
+        for target in targets
+    }
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder to work in, with five frames of a film about one car, and three views of another, neither trained on."""
+
+    here: Path
+    model: Path
+    untrained: Callable[..., Path]
+    frames: Path
+    okapi: Path
+
+    @property
+    def view(self) -> Path:
+        return self.frames / "0.png"
+
+    @property
+    def other(self) -> Path:
+        return self.okapi / "1.png"
+
+    def run(self, *arguments: object, source: Path | None = None) -> list[object]:
+        return ["run", source or self.frames, "--model", self.model, *arguments]
+
+    def add(self, name: str, *arguments: object) -> list[object]:
+        return ["add-domain", name, self.okapi, "--model", self.model, "--out", "new", *arguments]
+
+    def strip(self, *arguments: object) -> list[object]:
+        return ["interpolate", self.view, self.other, "--model", self.model, *arguments]
+
+    def folder(self, name: str) -> Path:
+        (self.here / name).mkdir()
+        return self.here / name
+
+    def make(self, name: str, data: bytes = b"") -> Path:
+        path = self.here / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+
+@pytest.fixture
+def place(
+    cars: Path, trained: Path, untrained: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Place:
+    monkeypatch.chdir(tmp_path)
+    place = Place(tmp_path, trained, untrained, tmp_path / "frames", tmp_path / "okapi")
+    for folder, views in (
+        (place.frames, sorted((cars / "novel/car003").glob("*.png"))[:50:10]),
+        (place.okapi, sorted((cars / "novel/car004").glob("*.png"))[::32]),
+    ):
+        folder.mkdir()
+        for i, path in enumerate(views):
+            shutil.copy(path, folder / f"{i}.png")
+    return place
+
+
+# --- random styles --------------------------------------------------------------------------------------------------
+
+
+def test_each_style_of_each_domain_gets_a_folder(cli: Any, place: Place, translator: Translator) -> None:
+    result = cli(*place.run("--to", "car001", "--to", "car002", "--styles", "2", "--out", "out"))
+    assert result.exit_code == 0 and "20 translations" in result.stdout
+    targets = [f"{domain}/style-{i}" for domain in ("car001", "car002") for i in (1, 2)]
+    expected = {t: [(f"{n}.png", f"{t}/{n}.png") for n in range(5)] for t in targets}
+    assert manifest(place.here / "out") == expected
+    for i, style in enumerate(translator.random_styles("car002", 2), start=1):
+        assert alike(place.here / f"out/car002/style-{i}/0.png", translator(place.view, to=style))
+    assert not alike(place.here / "out/car002/style-1/0.png", place.here / "out/car002/style-2/0.png")
+    assert (
+        "20 done before" in cli(*place.run("--to", "car001", "--to", "car002", "--styles", "2", "--out", "out")).stdout
+    )
+
+
+def test_of_one_domain_the_styles_go_straight_in_even_a_single_one(cli: Any, place: Place) -> None:
+    for count in (1, 3):
+        out = place.here / f"out{count}"
+        assert cli(*place.run("--to", "car001", "--styles", count, "--seed", "4", "--out", out)).exit_code == 0
+        assert list(manifest(out)) == [f"car001/style-{i + 1}" for i in range(count)]
+        assert {path.name for path in out.iterdir() if path.is_dir()} == {f"style-{i + 1}" for i in range(count)}
+    assert (place.here / "out1/style-1/3.png").read_bytes() == (place.here / "out3/style-1/3.png").read_bytes()
+
+
+def test_the_seed_and_the_truncation_change_the_styles_and_neither_joins_another_s_folder(
+    cli: Any, place: Place, translator: Translator
+) -> None:
+    outputs = {}
+    for name, how in {"a": (), "b": ("--seed", "1"), "c": ("--truncation", "0.3"), "d": ("--truncation", "0")}.items():
+        arguments = place.run("--to", "car001", "--styles", "1", *how, source=place.view)
+        assert cli(*arguments, "--out", name).exit_code == 0
+        outputs[name] = (place.here / name / "style-1/0.png").read_bytes()
+    assert len(set(outputs.values())) == 4
+    assert alike(place.here / "d/style-1/0.png", translator(place.view, to="car001"))
+    again = place.run("--to", "car001", "--styles", "1", "--seed", "2", "--out", "a", source=place.view)
+    refused(cli(*again), 2, "another model, style or format", "--out")
+
+
+def test_all_frames_of_a_film_get_the_very_same_styles(
+    cli: Any, place: Place, translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(place.frames / "0.png", place.frames / "5.png")  # the film comes back to where it began
+    met: list[Tensor] = []
+    translate = Translator.translate
+
+    def spy(self: Translator, x: Tensor, style: Tensor) -> Tensor:
+        met.extend([style] * len(x))
+        return translate(self, x, style)
+
+    monkeypatch.setattr(Translator, "translate", spy)
+    arguments = place.run("--to", "car001", "--styles", "2", "--batch", "2", "--out", "out")
+    assert cli(*arguments).exit_code == 0
+    first, second = translator.random_styles("car001", 2)
+    assert [sum(torch.equal(style, expected) for style in met) for expected in (first, second)] == [6, 6]
+    assert len(met) == 12
+    for style in ("style-1", "style-2"):
+        assert alike(place.here / "out" / style / "0.png", place.here / "out" / style / "5.png")
+        assert not alike(place.here / "out" / style / "0.png", place.here / "out" / style / "3.png")
+
+
+def test_a_model_of_one_domain_has_styles_to_draw(cli: Any, place: Place) -> None:
+    model = place.untrained("style", "only")
+    result = cli("run", place.view, "--model", model, "--styles", "2", "--out", "out")
+    assert result.exit_code == 0, result.output
+    assert list(manifest(place.here / "out").values()) == [[("0.png", f"style-{i}/0.png")] for i in (1, 2)]
+
+
+def test_of_an_animation_the_first_frame_is_translated(cli: Any, place: Place, translator: Translator) -> None:
+    frames = [Image.open(path) for path in sorted(place.frames.iterdir())]
+    for name in ("clip.gif", "clip.webp"):
+        frames[0].save(name, save_all=True, append_images=frames[1:], duration=40)
+        assert cli(*place.run("--to", "car001", "--out", f"{name}-out", source=Path(name))).exit_code == 0
+        assert alike(Path(f"{name}-out/clip.png"), translator(Image.open(name), to="car001"))
+    first = translator(place.view, to="car001")
+    assert abs(pixels(Path("clip.webp-out/clip.png")) - pixels(first)).mean() < 8  # of 255: lossy
+
+
+# --- a domain added by a few images ---------------------------------------------------------------------------------
+
+
+def test_a_domain_is_added_by_a_few_images_and_is_a_domain_like_any_other(
+    cli: Any, place: Place, translator: Translator
+) -> None:
+    before = digests(place.model)
+    added = cli(*place.add("okapi"))
+    assert added.exit_code == 0 and "okapi from 3 images in new" in added.stdout
+    assert "sivae-translate run INPUT --to okapi --model new" in added.stdout
+    assert digests(place.model) == before
+
+    run = ("run", place.frames, "--model", "new", "--to", "okapi")
+    assert cli(*run, "--out", "out").exit_code == 0
+    for path in place.frames.iterdir():
+        assert alike(place.here / "out" / path.name, translator(path, style=sorted(place.okapi.iterdir())))
+    assert cli(*run, "--styles", "2", "--out", "random").exit_code == 0
+    assert list(manifest(place.here / "random")) == ["okapi/style-1", "okapi/style-2"]
+    assert cli("sample", "--model", "new", "--domain", "okapi", "--out", "okapi.png").exit_code == 0
+
+    assert cli("run", place.view, "--model", "new", "--out", "all").exit_code == 0
+    assert list(manifest(place.here / "all")) == ["car000", "car001", "car002", "okapi"]
+    assert cli("run", place.view, "--model", place.model, "--out", "old").exit_code == 0
+    for domain in translator.domains:  # as before, to the bit
+        assert (place.here / "all" / domain / "0.png").read_bytes() == (
+            place.here / "old" / domain / "0.png"
+        ).read_bytes()
+
+
+def test_a_search_makes_the_new_domain_another_and_a_second_one_may_follow(cli: Any, place: Place) -> None:
+    assert cli(*place.add("okapi")).exit_code == 0
+    found = cli("add-domain", "okapi2", place.other, "--model", "new", "--out", "newer", "--search", "3")
+    assert found.exit_code == 0 and "okapi2 from 1 images" in found.stdout
+    config = json.loads((place.here / "newer/config.json").read_text())
+    assert config["domains"] == ["car000", "car001", "car002", "okapi", "okapi2"]
+    styles = [Translator.from_pretrained("newer", device="cpu").style_of(to=name) for name in ("okapi", "okapi2")]
+    assert not torch.equal(*styles)
+
+
+def test_an_image_of_the_new_domain_that_cannot_be_read_is_left_out_and_named(
+    cli: Any, place: Place, translator: Translator
+) -> None:
+    good = sorted(place.okapi.iterdir())
+    bad = place.make("okapi/a bad one.png", b"text")
+    result = cli(*place.add("okapi"))
+    assert result.exit_code == 3 and f"left out {bad}: not an image (text)" in result.stderr
+    assert "from 3 images" in result.stdout
+    added = Translator.from_pretrained("new", device="cpu")
+    assert torch.equal(added.style_of(to="okapi"), translator.style_of(style=good))
+
+
+# --- between two styles, for a third image's content ----------------------------------------------------------------
+
+
+def test_a_strip_of_a_third_image_goes_from_one_style_to_the_other(
+    cli: Any, place: Place, translator: Translator
+) -> None:
+    content = place.frames / "3.png"
+    result = cli(*place.strip("--what", "style", "--content", content, "--steps", "4", "--out", "strip.png"))
+    assert result.exit_code == 0 and "4 pictures in strip.png" in result.stdout
+    strip = Image.fromarray(pixels(Path("strip.png")).astype(np.uint8)[::SCALE, ::SCALE])
+    assert strip.size == (4 * 16, 16)
+    ends = strip.crop((0, 0, 16, 16)), strip.crop((48, 0, 64, 16))
+    assert alike(ends[0], translator(content, style=place.view))
+    assert alike(ends[1], translator(content, style=place.other))
+
+
+# --- what they refuse -----------------------------------------------------------------------------------------------
+
+Case = tuple[str, Callable[[Place], list[object]], list[str]]
+
+CASES: list[Case] = [
+    ("no styles", lambda p: p.run("--styles", "0"), ["styles was 0", "1 or more"]),
+    ("fewer than none", lambda p: p.run("--styles", "-2"), ["styles was -2", "1 or more"]),
+    (
+        "random styles of a reference",
+        lambda p: p.run("--style", p.other, "--styles", "2"),
+        ["--styles and --style both given", "one of them"],
+    ),
+    ("a seed and nothing to draw", lambda p: p.run("--to", "car001", "--seed", "3"), ["--seed", "--styles N"]),
+    ("a truncation of nothing", lambda p: p.run("--truncation", "0.5"), ["--truncation", "--styles N"]),
+    ("a negative truncation", lambda p: p.run("--styles", "2", "--truncation", "-1"), ["-1.0", "0 or more"]),
+    ("a seed too long", lambda p: p.run("--styles", "2", "--seed", 10**30), [f"seed was {10**30}", "64 bits"]),
+    ("styles of no domain", lambda p: p.run("--to", "car01", "--styles", "2"), ["'car01'", "did you mean car001"]),
+    (
+        "styles of a single latent",
+        lambda p: ["run", p.view, "--model", p.untrained("conv", "a", "b"), "--styles", "2"],
+        ["a single latent", "--recipe style"],
+    ),
+    # add-domain
+    ("a domain known already", lambda p: p.add("car001"), ["'car001' already", "another name"]),
+    *(
+        (f"a domain called {name!r}", lambda p, name=name: p.add(name), [repr(name), "no folder", "another"])
+        for name in ("a/b", "/a", "a/", "", ".", "..")
+    ),
+    (
+        "a domain without images",
+        lambda p: ["add-domain", "okapi", p.folder("empty"), "--model", p.model, "--out", "new"],
+        ["empty holds no image"],
+    ),
+    (
+        "a domain of nowhere",
+        lambda p: ["add-domain", "okapi", "nowhere", "--model", p.model, "--out", "new"],
+        ["nowhere does not exist"],
+    ),
+    (
+        "a domain without readable images",
+        lambda p: ["add-domain", "okapi", p.make("bad/1.png", b"text").parent, "--model", p.model, "--out", "new"],
+        ["no image can be read", "1.png: not an image"],
+    ),
+    ("a model that is there", lambda p: p.add("okapi", "--out", p.folder("new")), ["new exists", "--out"]),
+    ("the old model as the new", lambda p: p.add("okapi", "--out", p.model / "model"), ["exists", "--out"]),
+    (
+        "a domain for a single latent",
+        lambda p: p.add("okapi", "--model", p.untrained("conv", "a", "b")),
+        ["a single latent", "--recipe style"],
+    ),
+    ("no model to add to", lambda p: p.add("okapi", "--model", "nowhere"), ["nowhere: no such directory"]),
+    # interpolate
+    ("a content where all changes", lambda p: p.strip("--content", p.view), ["'both'", "expected style"]),
+    (
+        "a content where content changes",
+        lambda p: p.strip("--content", p.view, "--what", "content"),
+        ["'content'", "expected style"],
+    ),
+    (
+        "a content that is nowhere",
+        lambda p: p.strip("--content", "nowhere.png", "--what", "style"),
+        ["cannot read nowhere.png", "no such file"],
+    ),
+    (
+        "the content as output",
+        lambda p: p.strip("--content", p.frames / "3.png", "--what", "style", "--out", p.frames / "3.png"),
+        ["among the inputs", "--out"],
+    ),
+    (
+        "styles between which a single latent has none",
+        lambda p: p.strip("--content", p.view, "--what", "style", "--model", p.untrained("conv", "a")),
+        ["a single latent", "content or both"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_bad_input_is_one_line_and_changes_nothing(
+    cli: Any, place: Place, arguments: Callable[[Place], list[object]], said: list[str]
+) -> None:
+    given = arguments(place)
+    before = [digests(folder) for folder in (place.here, place.model)]
+    refused(cli(*given), 2, *said)
+    assert [digests(folder) for folder in (place.here, place.model)] == before
