@@ -52,15 +52,15 @@ class Data:
     """[data]: how images become batches.
 
     Attributes:
-        size: side of the square images, a power of two in 16..512.
-        batch: rows in a batch, even: they come in pairs of one style.
+        size: side of the square images, a power of two in 16..512; 0: by the images and the machine.
+        batch: rows in a batch, even: they come in pairs of one style; 0: by the machine.
         fit: how an image becomes square.
         background: what lies behind transparency and padding: white, black, grey or "#rrggbb".
         flip: mirror images at random.
         crop: random crops keep at least 1 - crop of the side; 0..0.5.
         hue: chance that an image's hue is turned, which its style must then tell; 0..1.
-        warp: how far each axis of an image is bent at first, which its style must tell likewise; 0..0.5.
-        warp_until: share of the budget after which images are no longer bent; above 0, up to 1.
+        warp: how far each axis of an image is bent, at first, for the encoder to see; 0..0.5.
+        warp_until: share of the budget after which images are straight, bent less from its half on; above 0, up to 1.
         workers: processes that read images; None: as the machine allows.
     """
 
@@ -72,12 +72,15 @@ class Data:
     crop: float = 0.0
     hue: float = 0.0
     warp: float = 0.0
-    warp_until: float = 0.5
+    warp_until: float = 0.8
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        _require(self.size in SIZES, f"size: must be one of {', '.join(map(str, SIZES))}")
-        _require(self.batch >= 2 and self.batch % 2 == 0, "batch: must be even and >= 2 (rows come in pairs)")
+        sizes = ", ".join(map(str, SIZES))
+        _require(self.size in (0, *SIZES), f"size: must be one of {sizes}, or 0 (by the images)")
+        _require(
+            self.batch >= 0 and self.batch % 2 == 0, "batch: must be even (rows come in pairs), or 0 (by the machine)"
+        )
         _require(
             re.fullmatch("#[0-9a-fA-F]{6}", COLOURS.get(self.background, self.background)) is not None,
             f'background: must be {", ".join(COLOURS)} or "#rrggbb"',

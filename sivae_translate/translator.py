@@ -198,8 +198,9 @@ class Translator:
         labels = [i % len(self.domains) if domain is None else self._label(domain) for i in range(count)]
         prior = self.model.prior(torch.tensor(labels, device=self.device))
         generator = seeded(seed)
-        spread = prior.mean.map(lambda t: truncation * torch.randn(t.shape, generator=generator).to(self.device))
-        return self._pictures(prior.sample(spread))
+        return self._pictures(
+            prior.draw(lambda shape: truncation * torch.randn(shape, generator=generator).to(self.device))
+        )
 
     def interpolate(
         self, a: Picture, b: Picture, *, what: str = "both", steps: int = 8, content: Picture | None = None

@@ -23,8 +23,8 @@ class Batch:
     Attributes:
         images: x, float32 `[B, C, H, W]` in [0, 1], B even.
         domains: d, int64 `[B]` in 0..D-1, or -1 where an image belongs to no known domain.
-        restyled: the images in their partners' looks, like `images`, where an augmentation gave each row its own look;
-            None where it did not.
+        restyled: what the rows must be rebuilt to, like `images`, where an augmentation makes it differ from what the
+            encoder sees; None where it does not.
     """
 
     images: Tensor
@@ -86,6 +86,9 @@ class Code:
         return len(self.content)
 
 
+Randn = Callable[[torch.Size], Tensor]
+
+
 @dataclass(frozen=True)
 class Gaussian:
     """N(mean, diag exp(logvar)); both `[B, ...]`, float32."""
@@ -97,22 +100,69 @@ class Gaussian:
         """mean + sigma * noise, for noise ~ N(0, I) of the mean's shape."""
         return self.mean + torch.exp(0.5 * self.logvar) * noise
 
+    def draw(self, randn: Randn) -> Tensor:
+        """A sample; `randn` gives standard normal noise of a shape."""
+        return self.sample(randn(self.mean.shape))
+
     def map(self, f: Callable[[Tensor], Tensor]) -> Gaussian:
         return Gaussian(f(self.mean), f(self.logvar))
 
+    def detach(self) -> Gaussian:
+        return self.map(Tensor.detach)
+
 
 @dataclass(frozen=True)
-class Latents:
-    """A distribution over codes: the encoder's posterior q(c, s | x), or the prior p(c, s | d).
+class Mixture:
+    """At each place of a content, on its own, equal parts of N(m_k, I).
+
+    Attributes:
+        means: m, `[M, K]`.
+        shape: of the contents, `(B, K, g, g)`.
+    """
+
+    means: Tensor
+    shape: tuple[int, int, int, int]
+
+    def draw(self, randn: Randn) -> Tensor:
+        """A sample; see `Gaussian.draw`."""
+        rows, _, *grid = self.shape
+        # Of so many normal numbers each is as likely as the others to be the largest.
+        which = randn(torch.Size((rows, *grid, len(self.means)))).argmax(-1)
+        return self.means[which].movedim(-1, 1) + randn(torch.Size(self.shape))
+
+    def detach(self) -> Mixture:
+        return Mixture(self.means.detach(), self.shape)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A distribution over codes, such as the prior p(c, s | d).
 
     Attributes:
         content, style: see `Code`.
         noise: of the pixels, N(0, I) in the prior and, as no encoder infers it, in the posterior: its KL is 0.
     """
 
-    content: Gaussian
+    content: Gaussian | Mixture
     style: Gaussian | None = None
     noise: Gaussian | None = None
+
+    def draw(self, randn: Randn) -> Code:
+        """A code; `randn` gives standard normal noise of a shape, for content, style and noise in this order."""
+        content = self.content.draw(randn)
+        style, noise = (None if part is None else part.draw(randn) for part in (self.style, self.noise))
+        return Code(content, style, noise)
+
+    def detach(self) -> Distribution:
+        style, noise = (None if part is None else part.detach() for part in (self.style, self.noise))
+        return Distribution(self.content.detach(), style, noise)
+
+
+@dataclass(frozen=True)
+class Latents(Distribution):
+    """One of Gaussians alone, such as the encoder's posterior q(c, s | x)."""
+
+    content: Gaussian
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Latents:
         style, noise = (None if part is None else part.map(f) for part in (self.style, self.noise))

@@ -23,8 +23,8 @@ NAMES = [
     "train",
 ]
 TRANSLATOR = {
-    "__call__", "decode", "edit", "encode", "folder", "from_pretrained", "interpolate", "prepare", "reconstruct",
-    "sample", "save_pretrained", "score", "style_of", "to", "to_pictures", "translate",
+    "__call__", "add_domain", "decode", "edit", "encode", "folder", "from_pretrained", "interpolate", "prepare",
+    "random_styles", "reconstruct", "sample", "save_pretrained", "score", "style_of", "to", "to_pictures", "translate",
 }  # fmt: skip
 
 

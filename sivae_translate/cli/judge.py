@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,24 +24,78 @@ commands = typer.Typer()
 
 @commands.command(
     rich_help_panel=JUDGE,
-    epilog="Example: `sivae-translate evaluate runs/cars --pairs cars/pairs_novel.csv --root cars`",
+    epilog="Examples: `sivae-translate evaluate runs/cars --pairs cars/pairs_novel.csv --root cars`, "
+    "`sivae-translate evaluate runs/cars --domains cars/test --content-label 'az(\\d+)'`. AlexNet's weights are "
+    "published at https://download.pytorch.org/models/alexnet-owt-7be5be79.pth; for Inception's see `fidelity`.",
 )
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A run or model folder.")],
-    pairs: Annotated[Path, typer.Option("--pairs", help="CSV with columns content,style,target.")],
-    root: Annotated[Path, typer.Option("--root", help="Folder the CSV's paths start from.")],
+    pairs: Annotated[
+        Path | None, typer.Option("--pairs", help="Pairs of known truth: a CSV with columns content,style,target.")
+    ] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Folder the CSV's paths start from.")] = None,
+    domains: Annotated[
+        Path | None, typer.Option("--domains", help="Real images, such as held-out ones: a sub-folder per domain.")
+    ] = None,
+    content_label: Annotated[
+        str | None,
+        typer.Option(
+            "--content-label",
+            metavar="REGEX",
+            help="Its first group in the names of --domains' files says what an image shows [the whole name].",
+        ),
+    ] = None,
+    lpips: Annotated[
+        Path | None, typer.Option("--lpips", metavar="FILE", help="AlexNet's published weights, for LPIPS.")
+    ] = None,
+    inception: Annotated[
+        Path | None,
+        typer.Option(
+            "--inception", metavar="FILE", help="Inception's published weights, for what others call FID and KID."
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", help="At most so many images of --domains, evenly spread.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 0,
     search: Search = 0,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 64,
     out: Annotated[Path, typer.Option("--out", help="Folder for outputs and report.")] = Path("evaluation"),
     device: Device = "auto",
 ) -> None:
-    """Score translations against the truth: PSNR and SSIM, beside the floors of copying an input."""
-    with terminal() as screen:
-        from sivae_translate.evaluation.pairs import evaluate_pairs, read_pairs
+    """Judge translations, by pairs whose truth is known, by real images of several domains, or by both.
 
-        rows, translator = read_pairs(pairs, root), load_translator(model, device, screen)
-        report = evaluate_pairs(translator, rows, new_folder(out), search=search, progress=counts(screen, "pairs"))
-        say(scores_table(report))
-        say(f"outputs, report.json and pairs.png are in {out}")
+    With `--pairs`: PSNR, SSIM and a perceptual distance to the truth, beside the floors of copying an input; whether
+    the truth is the nearest of its kind; sharpness. With `--domains`: what leaks between content and style, how like
+    the target domain translations are, and how diverse. All of it in `index.html`, with pictures.
+
+    Much of it needs the extra `evaluation`. Exit code 3: some images of --domains could not be read.
+    """
+    with terminal() as screen:
+        from sivae_translate.evaluation.report import ask
+        from sivae_translate.evaluation.report import evaluate as answer
+        from sivae_translate.evaluation.tables import as_text, tables
+
+        question = ask(pairs, root, domains, content_label, count, new_folder(out))
+        translator, left_out = load_translator(model, device, screen), list[Any]()
+        report = answer(
+            translator,
+            question,
+            out,
+            left_out,
+            name=str(model),
+            lpips=lpips,
+            inception=inception,
+            seed=seed,
+            search=search,
+            batch=batch,
+            steps=partial(counts, screen),
+        )
+        note_left_out(left_out, screen)
+        say("\n\n".join(as_text(table) for table in tables(report)))
+        for note in report["notes"]:
+            screen.note(f"note: {note}")
+        say(f"index.html, report.json and pictures are in {out}")
+    if left_out:
+        raise typer.Exit(SOME_FAILED)
 
 
 @commands.command(

@@ -35,15 +35,18 @@ def train(
 ) -> None:
     """Train a translator on a folder of domains, or go on with a run that was stopped."""
     with terminal() as screen:
+        from sivae_translate.data.domains import find_domains
         from sivae_translate.recipe import dump_recipe, load_recipe
-        from sivae_translate.training.run import resolve
+        from sivae_translate.training.device import pick_device
+        from sivae_translate.training.run import resolve, settled
         from sivae_translate.training.run import train as train_run
 
         loaded = load_recipe(recipe, set_ or ())
-        if dry_run:
-            say(dump_recipe(resolve(loaded)))
-            return
         run = out or Path("runs") / (domains.resolve().name or "train")
+        if dry_run:
+            closed, picked = settled(loaded, find_domains(domains), pick_device(device), run)
+            say((f"# picked {picked}\n" if picked else "") + dump_recipe(resolve(closed)))
+            return
         model = train_run(domains, loaded, run, grow=grow, device=device, screen=screen)
         if os.environ.get("RANK", "0") == "0":  # of the processes that a launcher starts, one speaks
             translates = loaded.model["name"] == "style"

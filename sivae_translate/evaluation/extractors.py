@@ -30,6 +30,7 @@ INCEPTION_URL = (
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 LEVELS = (3, 8)  # in torchvision's VGG-16: the last ReLU before each of the first two poolings
+WIDTH = 192  # channels of both
 SEED = 4  # of 12 the one that tells slight blur best
 ALIKE = 1e-6  # a spread that rounding may give to equal images; cars and toys have 0.1
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels, as VGG-16 takes its images
@@ -42,11 +43,18 @@ class Extractor:
     Attributes:
         net: uint8 `[B, 3, H, W]` -> features `[B, F]`, float32; frozen, in eval mode.
         to_centre: whether `centred` is to follow.
+        compared: sets are compared in the first so many features (None: in all); classifiers read all of them.
     """
 
     name: str
     net: nn.Module
     to_centre: bool = False
+    compared: int | None = None
+
+    @property
+    def read_as(self) -> str:
+        """The name of all features, as classifiers read them."""
+        return self.name if self.compared is None else f"{self.name}, mean and deviation"
 
     @torch.no_grad()
     def __call__(self, pictures: Sequence[Image.Image], device: torch.device) -> Tensor:
@@ -57,19 +65,25 @@ class Extractor:
 
 
 class RandomVGG16(nn.Module):
-    """The first two levels of a VGG-16 that nobody trained, each channel averaged over the image.
+    """The first two levels of a VGG-16 that nobody trained, each channel pooled over the image.
 
     Tried on cars and toys of 64 pixels: centred, these levels put real images before blurred ones, by the strength of
     the blur, before the other set, with every seed tried; deeper levels and the fc2 layer find a blur of 2 pixels worse
     than the other set. They see texture, edges and colour, up to 14 pixels across; whether the parts belong together,
     hardly. The weights are the same in every process, whatever torch's random state, which they leave be.
+
+    Args:
+        deviations: whether each channel's standard deviation follows its mean. A linear classifier tells the emoji of
+            two makers better with them, 90 % for 87 % at 64 pixels and 84 % for 82 % at 32 (570 images, five folds);
+            deeper levels, maxima and quarters of the image serve it no better.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, seed: int = SEED) -> None:
+    def __init__(self, seed: int = SEED, *, deviations: bool = False) -> None:
         super().__init__()
+        self.deviations = deviations
         with torch.device("meta"):  # where the weights it would draw, most of them in the classifier, cost nothing
             self.layers = vgg16(weights=None, init_weights=False).features[: LEVELS[-1] + 1]
         self.layers.to_empty(device="cpu")
@@ -83,14 +97,22 @@ class RandomVGG16(nn.Module):
         self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None])
         self.eval().requires_grad_(False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """uint8 `[B, 3, H, W]` -> `[B, 192]`."""
-        x, features = (x / 255 - self.mean) / self.deviation, []
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """uint8 `[B, 3, H, W]` -> `[B, 64, H, W]` and `[B, 128, H / 2, W / 2]`."""
+        x, maps = (x / 255 - self.mean) / self.deviation, []
         for i, layer in enumerate(self.layers):
             x = layer(x)
             if i in LEVELS:
-                features.append(x.mean((2, 3)))
-        return torch.cat(features, 1)
+                maps.append(x)
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """uint8 `[B, 3, H, W]` -> means `[B, 192]`, or means and deviations `[B, 384]`."""
+        maps = self.maps(x)
+        pooled = [level.mean((2, 3)) for level in maps]
+        if self.deviations:
+            pooled += [level.std((2, 3), correction=0) for level in maps]
+        return torch.cat(pooled, 1)
 
 
 def centred(features: Tensor, real: Tensor) -> Tensor:
@@ -129,16 +151,28 @@ def load_extractor(inception: Path | None) -> Extractor:
     return Extractor("inception", net.eval())
 
 
+def load_reader(inception: Path | None) -> Extractor:
+    """As `load_extractor`, for sets and for classifiers; the random VGG-16 gives deviations too and needs no extra."""
+    if inception is None:
+        return Extractor("random-vgg16", RandomVGG16(deviations=True), to_centre=True, compared=WIDTH)
+    return load_extractor(inception)
+
+
 def read_inception(file: Path) -> dict[str, Tensor]:
     """The weights in the published file. Raises UsageError where it is missing or any other."""
-    expected = f"expected your copy of {INCEPTION_URL}"
+    return read_published(file, INCEPTION_SHA256, INCEPTION_URL)
+
+
+def read_published(file: Path, sha256: str, url: str) -> dict[str, Tensor]:
+    """The weights in a file whose SHA-256 begins so, on the CPU. Raises UsageError where it is missing or any other."""
+    expected = f"expected your copy of {url}"
     if not file.is_file():
         there = "is no regular file" if file.exists() else "does not exist"
         raise UsageError(f"{shown(file)} {there}: {expected}")
     with file.open("rb") as data:
         digest = hashlib.file_digest(data, "sha256").hexdigest()
-        if digest != INCEPTION_SHA256:
-            raise UsageError(f"{shown(file)} has sha256 {digest[:16]}..., not {INCEPTION_SHA256[:16]}...: {expected}")
+        if not digest.startswith(sha256):
+            raise UsageError(f"{shown(file)} has sha256 {digest[:16]}..., not {sha256[:16]}...: {expected}")
         data.seek(0)
         weights: dict[str, Tensor] = torch.load(data, map_location="cpu", weights_only=True)
     return weights

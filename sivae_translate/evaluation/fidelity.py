@@ -100,14 +100,13 @@ def evaluate_fidelity(
     sets = {"real": torch.cat(real), "samples": torch.cat(samples), "reconstructions": torch.cat(copies)}
     if extractor.to_centre:
         sets = {name: centred(features, sets["real"]) for name, features in sets.items()}
-    shuffled = sets["real"][np.random.default_rng(seed).permutation(n)]
     report: dict[str, Any] = {
         "size": translator.frame.size,
         "extractor": extractor.name,
         "seed": seed,
         "samples": distance(sets["samples"], sets["real"], extractor.name, seed),
         "reconstructions": distance(sets["reconstructions"], sets["real"], extractor.name, seed),
-        "floor": distance(shuffled[: n // 2], shuffled[n - n // 2 :], extractor.name, seed),
+        "floor": floor(sets["real"], extractor.name, seed),
         "left_out": {str(each.path): each.reason for each in bad},
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -121,7 +120,7 @@ def distance(a: Tensor, b: Tensor, extractor: str, seed: int = 0) -> dict[str, A
     """How far apart two sets of features `[n, F]` are, float64 on the CPU.
 
     Returns:
-        n, of either set; each of the extractor's measures; for KID, the mean over random subsets, also its standard
+        n, of the first set; each of the extractor's measures; for KID, the mean over random subsets, also its standard
         deviation over them, their number and their size.
     """
     figures: dict[str, Any] = {"n": len(a)}
@@ -129,11 +128,17 @@ def distance(a: Tensor, b: Tensor, extractor: str, seed: int = 0) -> dict[str, A
         if measure == "fid":
             figures[measure] = round(fid(a, b), 4)
         else:
-            subset_size = min(SUBSET_SIZE, len(a) // 2)
+            subset_size = min(SUBSET_SIZE, min(len(a), len(b)) // 2)
             mean, deviation = kid(a, b, subset_size=subset_size, seed=seed)
             figures |= {measure: round(mean, 6), f"{measure}_std": round(deviation, 6)}
             figures |= {"subsets": SUBSETS, "subset_size": subset_size}
     return figures
+
+
+def floor(real: Tensor, extractor: str, seed: int = 0) -> dict[str, Any]:
+    """The `distance` between two halves, drawn by the seed, of the features `[n, F]` of real images."""
+    shuffled, half = real[np.random.default_rng(seed).permutation(len(real))], len(real) // 2
+    return distance(shuffled[:half], shuffled[len(real) - half :], extractor, seed)
 
 
 def kid(a: Tensor, b: Tensor, *, subsets: int = SUBSETS, subset_size: int, seed: int = 0) -> tuple[float, float]:

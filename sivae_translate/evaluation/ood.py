@@ -1,6 +1,6 @@
 """How likely a model finds an image: bounds on log p(x), of which images unlike the training set fall short.
 
-The model of an image is p(x | z) = N(x; D(z), beta / 2 I) with z = (c, s), p(c) = N(0, I) and, as the domain of a new
+The model of an image is p(x | z) = N(x; D(z), beta / 2 I) with z = (c, s), p(c) and, as the domain of a new
 image is not known, p(s) = 1 / D sum_d p(s | d). An image is decoded in its own style. B batch, D domains, S style;
 nats per image.
 
@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sivae_translate.objectives.functional import kl_divergence, squared_error
-from sivae_translate.types import Code, Gaussian, Latents, Scores
+from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture, squared_error
+from sivae_translate.types import Code, Distribution, Gaussian, Latents, Mixture, Scores
 
 BETA = 0.01  # twice the squared error of a fair reconstruction, 23 dB; sigma is 18 of 255 levels
 
@@ -43,7 +43,7 @@ def score(model: Any, x: Tensor, *, samples: int, seed: int, beta: float) -> Sco
         ratios.append(log_prior(z, p).cpu().double() - log_posterior(z, q).cpu().double())
     constant = -0.5 * x[0].numel() * math.log(math.pi * beta)
     bound = importance_weighted_bound(constant - torch.stack(errors) / beta + torch.stack(ratios))
-    rec, kl = torch.stack(errors).mean(0), kl_to_mixture(q, p).cpu().double()
+    rec, kl = torch.stack(errors).mean(0), kl_to_any_domain(q, p).cpu().double()
     return Scores(bound, constant - rec / beta - kl, kl, rec)
 
 
@@ -80,19 +80,30 @@ def log_posterior(z: Code, q: Latents) -> Tensor:
     return density if z.style is None or q.style is None else density + log_normal(z.style, q.style)
 
 
-def log_prior(z: Code, p: Latents) -> Tensor:
+def log_prior(z: Code, p: Distribution) -> Tensor:
     """log p(c) + log 1/D sum_d p(s | d), `[B]`; `p` has a row per domain."""
-    density = log_normal(z.content.flatten(1), p.content.map(lambda t: t[:1].flatten(1)))
+    density = log_content_prior(z.content, p.content)
     if z.style is None or p.style is None:
         return density
     by_domain = log_normal(z.style[:, None], p.style)  # [B, D]
     return density + torch.logsumexp(by_domain, 1) - math.log(by_domain.shape[1])
 
 
-def kl_to_mixture(q: Latents, p: Latents) -> Tensor:
-    """KL(q(z | x) || p(z)), `[B]`; of style, where there are several domains, the least upper bound in closed form,
-    -log 1/D sum_d exp -KL(q || p_d) (the variational one of Hershey & Olsen, ICASSP 2007)."""
-    kl = kl_divergence(q.content, p.content.map(lambda t: t[:1]))
+def log_content_prior(content: Tensor, p: Gaussian | Mixture) -> Tensor:
+    """log p(c) of contents `[B, K, g, g]` -> `[B]`."""
+    if not isinstance(p, Mixture):
+        return log_normal(content.flatten(1), p.map(lambda t: t[:1].flatten(1)))
+    places = content.flatten(2).transpose(1, 2)  # [B, places, K]
+    parts = log_normal(places[:, :, None], Gaussian(p.means, torch.zeros_like(p.means)))  # [B, places, M]
+    return (torch.logsumexp(parts, -1) - math.log(len(p.means))).sum(1)
+
+
+def kl_to_any_domain(q: Latents, p: Distribution) -> Tensor:
+    """KL(q(z | x) || p(z)), `[B]`; of a mixture of contents or domains the upper bound of `kl_to_mixture`."""
+    if isinstance(p.content, Mixture):
+        kl = kl_to_mixture(q.content, p.content)
+    else:
+        kl = kl_divergence(q.content, p.content.map(lambda t: t[:1]))
     if q.style is None or p.style is None:
         return kl
     batch, domains = len(q.style.mean), len(p.style.mean)

@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor
 
 from sivae_translate.data.images import UnreadableImage, fit, read_image
 from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.evaluation.extractors import Extractor
+from sivae_translate.evaluation.perceptual import Perceptual, stack
 from sivae_translate.evaluation.pictures import sheet
+from sivae_translate.evaluation.sharpness import gradient
 from sivae_translate.latent.search import best_code
 from sivae_translate.translator import Translator, require_style
 
 COLUMNS = ("content", "style", "target")
 SHOWN = 12  # pairs in the picture
-Score = dict[str, float]
+Pair = dict[str, Path]
 
 
-def read_pairs(file: Path, root: Path) -> list[dict[str, Path]]:
+def read_pairs(file: Path, root: Path) -> list[Pair]:
     """The rows of a pairs file, as paths under `root`.
 
     Raises:
@@ -51,7 +58,44 @@ def read_pairs(file: Path, root: Path) -> list[dict[str, Path]]:
     return pairs
 
 
-def score(image: np.ndarray, truth: np.ndarray) -> Score:
+@dataclass(frozen=True)
+class Measured:
+    """Pairs translated into a folder, and what was measured of them; a row each.
+
+    Attributes:
+        scores: of output, copy_content and copy_style by PSNR, SSIM and perhaps a perceptual distance, float64 `[n]`.
+        gradients: of output and target, float64 `[n]`; see `sharpness.gradient`.
+        features: of output, target and content, float64 `[n, F]`; empty where there was no extractor.
+    """
+
+    pairs: list[Pair]
+    out: Path
+    scores: dict[str, dict[str, np.ndarray]]
+    gradients: dict[str, np.ndarray]
+    features: dict[str, Tensor]
+
+    def means(self) -> dict[str, float]:
+        """`output_psnr` and the like."""
+        return {
+            f"{name}_{metric}": round(float(values.mean()), 4)
+            for name, metrics in self.scores.items()
+            for metric, values in metrics.items()
+        }
+
+    def output(self, row: int) -> np.ndarray:
+        """A translation as it was written, uint8 `[size, size, 3]`."""
+        return np.asarray(Image.open(self.out / output_name(row)))
+
+    def picture(self, rows: Sequence[int], translator: Translator) -> Image.Image:
+        """Some pairs, a column each: content, style, output, truth."""
+        columns = []
+        for row in rows:
+            content, style, truth = (load(self.pairs[row][column], translator) for column in COLUMNS)
+            columns.append([content, style, self.output(row), truth])
+        return sheet(columns)
+
+
+def score(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """PSNR in dB and SSIM (7 x 7 windows, mean over channels) of uint8 images `[H, W, 3]`."""
     a, b = image / 255.0, truth / 255.0
     psnr = peak_signal_noise_ratio(b, a, data_range=1.0) if (a != b).any() else 100.0
@@ -60,7 +104,7 @@ def score(image: np.ndarray, truth: np.ndarray) -> Score:
 
 def evaluate_pairs(
     translator: Translator,
-    pairs: list[dict[str, Path]],
+    pairs: list[Pair],
     out: Path,
     *,
     search: int = 0,
@@ -74,44 +118,88 @@ def evaluate_pairs(
 
     Returns, and writes to `out/report.json`:
         n, size, search, and for output, copy_content and copy_style the mean PSNR (dB) and SSIM. `out/pairs.png` shows
-        the first pairs: content, style, output, truth.
+        the first pairs: content, style, output, truth. The command `evaluate` tells more, see `report.evaluate`.
 
     Raises:
         UsageError: a model with a single latent, or the images themselves are in `out`; nothing has been written.
         SivaeError: an image that cannot be read; a pair left out would change the figure.
     """
-    require_style(translator.model)
-    if out.resolve() in {path.resolve().parent for pair in pairs for path in pair.values()}:
-        raise UsageError(f"{out} is where the images are, and they are never overwritten: choose another with --out")
-    out.mkdir(parents=True, exist_ok=True)
-    scores: dict[str, list[Score]] = {"output": [], "copy_content": [], "copy_style": []}
-    shown: list[list[np.ndarray]] = []
-    for start in range(0, len(pairs), batch):
-        rows = pairs[start : start + batch]
-        content, style, truth = (
-            [load(row[column], translator) for row in rows] for column in ("content", "style", "target")
-        )
-        codes = best_code(translator.model, translator.prepare(list(style)), search).style
-        assert codes is not None
-        pictures = translator.to_pictures(translator.translate(translator.prepare(list(content)), codes))
-        for i, picture in enumerate(pictures):
-            picture.save(out / f"{start + i:06d}.png")
-            output = np.asarray(picture)
-            for name, image in {"output": output, "copy_content": content[i], "copy_style": style[i]}.items():
-                scores[name].append(score(image, truth[i]))
-            if len(shown) < SHOWN:
-                shown.append([content[i], style[i], output, truth[i]])
-        if progress:
-            progress(min(start + batch, len(pairs)), len(pairs))
-    sheet(shown).save(out / "pairs.png")
-    means = {
-        f"{name}_{metric}": round(float(np.mean([row[metric] for row in rows])), 4)
-        for name, rows in scores.items()
-        for metric in ("psnr", "ssim")
-    }
-    report: dict[str, object] = {"n": len(pairs), "size": translator.frame.size, "search": search, **means}
+    measured = measure_pairs(translator, pairs, out, search=search, batch=batch, progress=progress)
+    measured.picture(range(min(SHOWN, len(pairs))), translator).save(out / "pairs.png")
+    sizes = {"n": len(pairs), "size": translator.frame.size, "search": search}
+    report: dict[str, object] = {**sizes, **measured.means()}
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
+
+
+def measure_pairs(
+    translator: Translator,
+    pairs: list[Pair],
+    out: Path,
+    *,
+    perceptual: Perceptual | None = None,
+    extractor: Extractor | None = None,
+    search: int = 0,
+    batch: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> Measured:
+    """Translate every pair into `out/000000.png ...` and measure it, `batch` pairs at a time.
+
+    Raises:
+        UsageError, SivaeError: see `evaluate_pairs`.
+    """
+    require_style(translator.model)
+    refuse_among(pairs, out)
+    out.mkdir(parents=True, exist_ok=True)
+    scores: dict[str, list[dict[str, float]]] = {"output": [], "copy_content": [], "copy_style": []}
+    gradients: dict[str, list[float]] = {"output": [], "target": []}
+    features: dict[str, list[Tensor]] = {"output": [], "target": [], "content": []} if extractor else {}
+    for start in range(0, len(pairs), batch):
+        rows = pairs[start : start + batch]
+        content, style, truth = ([load(row[column], translator) for row in rows] for column in COLUMNS)
+        pictures = translate_batch(translator, content, style, search)
+        for i, picture in enumerate(pictures):
+            picture.save(out / output_name(start + i))
+        output = [np.asarray(picture) for picture in pictures]
+        for name, images in {"output": output, "copy_content": content, "copy_style": style}.items():
+            distances = perceptual(stack(images), stack(truth)).tolist() if perceptual else []
+            scored = [score(image, each) for image, each in zip(images, truth, strict=True)]
+            if perceptual:
+                scored = [s | {perceptual.measure: d} for s, d in zip(scored, distances, strict=True)]
+            scores[name] += scored
+        images_of = {"output": output, "target": truth, "content": content}
+        for name, found in gradients.items():
+            found += [gradient(image) for image in images_of[name]]
+        if extractor:
+            for name, kept in features.items():
+                kept.append(extractor([Image.fromarray(image) for image in images_of[name]], translator.device))
+        if progress:
+            progress(min(start + batch, len(pairs)), len(pairs))
+    return Measured(
+        pairs,
+        out,
+        {name: {key: np.array([row[key] for row in rows]) for key in rows[0]} for name, rows in scores.items()},
+        {name: np.array(found) for name, found in gradients.items()},
+        {name: torch.cat(kept) for name, kept in features.items()},
+    )
+
+
+def translate_batch(
+    translator: Translator, content: list[np.ndarray], style: list[np.ndarray], search: int
+) -> list[Image.Image]:
+    codes = best_code(translator.model, translator.prepare(list(style)), search).style
+    assert codes is not None
+    return translator.to_pictures(translator.translate(translator.prepare(list(content)), codes))
+
+
+def refuse_among(pairs: list[Pair], out: Path) -> None:
+    """Raise UsageError where `out` is a folder that holds images of these pairs."""
+    if out.resolve() in {path.resolve().parent for pair in pairs for path in pair.values()}:
+        raise UsageError(f"{out} is where the images are, and they are never overwritten: choose another with --out")
+
+
+def output_name(row: int) -> str:
+    return f"{row:06d}.png"
 
 
 def load(path: Path, translator: Translator) -> np.ndarray:

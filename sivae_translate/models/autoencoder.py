@@ -6,13 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sivae_translate.models.decoder import Decoder
-from sivae_translate.models.encoder import BASE, Encoder, GaussianHead, level_widths
-from sivae_translate.types import Code, Gaussian, Latents
+from sivae_translate.models.encoder import BASE, LOGVAR_MAX, LOGVAR_MIN, Encoder, GaussianHead, level_widths
+from sivae_translate.models.layers import no_norm
+from sivae_translate.types import Code, Distribution, Gaussian, Latents, Mixture
 
 SIZES = (16, 32, 64, 128, 256, 512)
+SPREAD = 2.0  # of the content prior's means at first, in deviations of a posterior
+HASTE = 8.0  # see `StylePrior`; a power of two, so that a mean put in comes out to the bit
 
 
 def check_network(size: int, patch: int, width: int, max_width: int) -> None:
@@ -64,7 +68,7 @@ class Autoencoder(nn.Module, ABC):
         """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped."""
 
     @abstractmethod
-    def prior(self, domains: Tensor) -> Latents:
+    def prior(self, domains: Tensor) -> Distribution:
         """p(code | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""
 
     def mixed(self, samples: Code, generator: torch.Generator) -> Code:
@@ -120,16 +124,21 @@ class ConvAutoencoder(Autoencoder):
 
 
 class StyleAutoencoder(Autoencoder):
-    """Content and style: q(c, s | x) = N(mu_c, I) N(mu_s, sigma_s^2), p(c) = N(0, I), p(s | d) = N(m_d, I).
+    """Content and style: q(c, s | x) = N(mu_c, I) N(mu_s, sigma_s^2), p(c) = 1/M sum_k N(m_k, I) at each place, and
+    p(s | d) = N(m_d, sigma^2).
 
-    Content has fixed unit variance: then KL = |mu_c|^2 / 2 is a budget in which the domain does not fit, whereas a
-    learned variance lets it through. The style prior's mean m_d is a learned code per domain (as in LORD, Gabbay &
-    Hoshen 2020, where it is the style itself); d = -1, no known domain, has the prior N(0, I).
+    Content has fixed unit variance: its KL then is a budget in which the domain does not fit, whereas a learned
+    variance lets it through. Its prior is learned, a mixture (Tomczak & Welling 2018, arXiv:1705.07120, whose means are
+    codes of learned images): codes that gather around M places shared by all domains are cheap wherever those are, and
+    only what sets a domain apart from the others costs. The style prior's mean m_d is a learned code per domain (as in
+    LORD, Gabbay & Hoshen 2020, where it is the style itself), its variance that of the styles within a domain; d = -1,
+    no known domain, has the prior N(0, I).
 
     Args:
         domains: names, in the order of their labels.
         size: pixels on a side, a power of two in 16..512.
         content: K, channels of the content.
+        components: M, of the content's prior.
         grid: g, content is `[K, g, g]`; 1 is a vector (objects in any pose), 4 or more keeps the layout (photos).
         style: S, dimensions of the style.
         patch: pixels on a side folded into channels before the first convolution.
@@ -141,7 +150,8 @@ class StyleAutoencoder(Autoencoder):
         *,
         domains: Sequence[str],
         size: int,
-        content: int = 32,
+        content: int = 8,
+        components: int = 128,
         grid: int = 1,
         style: int = 64,
         patch: int = 2,
@@ -151,12 +161,14 @@ class StyleAutoencoder(Autoencoder):
         super().__init__()
         check_network(size, patch, width, max_width)
         widths = level_widths(size, patch, width, max_width)
-        features = Encoder(size, patch, widths)
+        features = Encoder(size, patch, widths, channels=6, norm=no_norm)
         if grid not in (1, *features.resolutions):
             allowed = ", ".join(map(str, [1, *features.resolutions[::-1]]))
             raise ValueError(f"grid: must be one of {allowed} at size {size}, patch {patch}")
         if not 1 <= content <= 1024 or not 1 <= style <= 1024:
             raise ValueError("content: must be 1 to 1024, and so must style")
+        if not 1 <= components <= 4096:
+            raise ValueError("components: must be 1 to 4096")
         self.domains, self.size = tuple(domains), size
         self.content_shape = (content, grid, grid)
         self.style_size = style
@@ -171,14 +183,19 @@ class StyleAutoencoder(Autoencoder):
                 "style": GaussianHead(nn.Linear(coarse, 2 * style), learned_variance=True),
             }
         )
-        # The prior is half of the generative model, so its means are the decoder's to learn.
+        # The prior is half of the generative model, so it is the decoder's to learn.
         self.decoder = nn.ModuleDict(
-            {"image": Decoder(patch, widths, content, grid, style), "domains": nn.Embedding(len(self.domains), style)}
+            {
+                "image": Decoder(patch, widths, content, grid, style),
+                "prior": StylePrior(len(self.domains), style),
+                "components": nn.Embedding(components, content),
+            }
         )
+        nn.init.normal_(self.decoder["components"].weight, std=SPREAD)  # type: ignore[arg-type]
 
     def encode(self, x: Tensor) -> Latents:
         """Images `[B, 3, H, W]` in [0, 1] -> q(c, s | x): content `[B, K, g, g]`, style `[B, S]`."""
-        features = self.encoder["features"](x)
+        features = self.encoder["features"](with_detail(x))
         coarse, grid = features[BASE].flatten(1), self.content_shape[1]
         content = self.encoder["content"](features[grid] if grid > 1 else coarse)
         return Latents(content.map(lambda t: t.view(len(x), *self.content_shape)), self.encoder["style"](coarse))
@@ -188,9 +205,45 @@ class StyleAutoencoder(Autoencoder):
         images: Tensor = self.decoder["image"](code)
         return images
 
-    def prior(self, domains: Tensor) -> Latents:
+    def prior(self, domains: Tensor) -> Distribution:
         """p(c) p(s | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""
-        content = standard_normal(torch.zeros(len(domains), *self.content_shape, device=domains.device))
+        means: Tensor = self.decoder["components"].weight  # type: ignore[assignment]
+        style: Gaussian = self.decoder["prior"](domains)
+        return Distribution(Mixture(means, (len(domains), *self.content_shape)), style)
+
+    def add_domain(self, name: str, style: Tensor) -> None:
+        """Know one domain more, the last, with this style `[S]` as its prior's mean."""
+        self.decoder["prior"].add(style)  # type: ignore[operator]
+        self.domains = (*self.domains, name)
+
+
+class StylePrior(nn.Module):
+    """p(s | d) = N(m_d, sigma^2), sigma the same for all domains; N(0, I) for no known domain.
+
+    Weights are learned `HASTE` times as fast as others: a domain's mean is moved by its own rows alone, and in a run of
+    minutes there are few.
+    """
+
+    def __init__(self, domains: int, style: int) -> None:
+        super().__init__()
+        self.means = nn.Parameter(torch.zeros(domains, style))
+        self.logvar = nn.Parameter(torch.zeros(style))
+
+    def forward(self, domains: Tensor) -> Gaussian:
+        """Labels int64 `[B]`, -1 for no known domain -> p(s | d), `[B, S]`."""
         known = (domains >= 0)[:, None]
-        mean = self.decoder["domains"](domains.clamp(min=0)) * known
-        return Latents(content, Gaussian(mean, torch.zeros_like(mean)))
+        mean = HASTE * self.means[domains.clamp(min=0)] * known
+        return Gaussian(mean, (HASTE * self.logvar).clamp(LOGVAR_MIN, LOGVAR_MAX) * known)
+
+    def add(self, style: Tensor) -> None:
+        """One domain more, with this mean `[S]`."""
+        self.means = nn.Parameter(torch.cat([self.means.detach(), style[None].to(self.means) / HASTE]), False)
+
+
+def with_detail(x: Tensor) -> Tensor:
+    """Images `[B, C, H, W]` beside what is left of them without their mean over a quarter of the side each way, 2 C
+    channels around 0: silhouettes drown small parts less, and the first convolution starts from both signs."""
+    reach = x.shape[-1] // 8
+    across = F.avg_pool2d(F.pad(x, [reach] * 4, mode="replicate"), (1, 2 * reach + 1), 1)
+    around = F.avg_pool2d(across, (2 * reach + 1, 1), 1)
+    return torch.cat([x - 0.5, 2 * (x - around)], 1)

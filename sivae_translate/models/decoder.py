@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sivae_translate.models.encoder import BASE
-from sivae_translate.models.layers import ResidualBlock, activation
+from sivae_translate.models.layers import AdaIN, Norm, ResidualBlock, activation, group_norm
 from sivae_translate.types import Code
 
 
@@ -30,7 +30,8 @@ class Decoder(nn.Module):
             self.project = nn.Conv2d(content, coarse[0], 1)
         # Each block narrows to the next finer level's width before the upsampling, where that is cheapest.
         outs = [*coarse[1:], coarse[-1]]
-        self.blocks = nn.ModuleList(ResidualBlock(a, b, style) for a, b in zip(coarse, outs, strict=True))
+        norm: Norm = (lambda channels: AdaIN(channels, style)) if style else group_norm
+        self.blocks = nn.ModuleList(ResidualBlock(a, b, norm) for a, b in zip(coarse, outs, strict=True))
         kernel = 5 if patch == 1 else 3
         self.output = nn.Conv2d(outs[-1], 3 * patch**2, kernel, padding=kernel // 2)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sivae_translate.models.layers import ResidualBlock, activation
+from sivae_translate.models.layers import Norm, ResidualBlock, activation, group_norm
 from sivae_translate.types import Gaussian
 
 BASE = 4  # pixels on a side of the coarsest features
@@ -43,19 +43,19 @@ class Encoder(nn.Module):
     """Stem, then per level an average pool and a residual block, down to 4 x 4 (Daniel & Tamar 2021, appendix).
 
     `patch` > 1 folds patches of patch x patch pixels into channels first, so that no convolution runs at full
-    resolution: on a CPU that halves the time of a step.
+    resolution: on a CPU that halves the time of a step. Images have `channels` channels.
     """
 
-    def __init__(self, size: int, patch: int, widths: list[int]) -> None:
+    def __init__(self, size: int, patch: int, widths: list[int], *, channels: int = 3, norm: Norm = group_norm) -> None:
         super().__init__()
         self.patch = patch
         kernel = 5 if patch == 1 else 3
-        self.stem = nn.Conv2d(3 * patch**2, widths[0], kernel, padding=kernel // 2)
-        self.blocks = nn.ModuleList(ResidualBlock(a, b) for a, b in pairwise(widths))
+        self.stem = nn.Conv2d(channels * patch**2, widths[0], kernel, padding=kernel // 2)
+        self.blocks = nn.ModuleList(ResidualBlock(a, b, norm) for a, b in pairwise(widths))
         self.resolutions = [size // patch >> level for level in range(len(widths))]
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """`[B, 3, H, W]` -> features `[B, C, r, r]` by their resolution r, finest first."""
+        """`[B, channels, H, W]` -> features `[B, C, r, r]` by their resolution r, finest first."""
         h = activation(self.stem(F.pixel_unshuffle(x, self.patch)))
         features = {self.resolutions[0]: h}
         for resolution, block in zip(self.resolutions[1:], self.blocks, strict=True):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 GROUP = 16  # channels that one group of a group norm holds
+EPSILON = 1e-5  # of a variance; PyTorch's own
+
+Norm = Callable[[int], nn.Module]
+"""Makes the normalisation of so many channels."""
 
 
 def group_norm(channels: int, affine: bool = True) -> nn.GroupNorm:
@@ -14,8 +20,12 @@ def group_norm(channels: int, affine: bool = True) -> nn.GroupNorm:
     return nn.GroupNorm(max(1, channels // GROUP), channels, affine=affine)
 
 
-class StyledNorm(nn.Module):
-    """Group normalisation whose scale and shift are read from the style: AdaGN (Dhariwal & Nichol 2021, section 3)."""
+def no_norm(channels: int) -> nn.Module:
+    return nn.Identity()
+
+
+class AdaGN(nn.Module):
+    """Group normalisation whose scale and shift are read from the style (Dhariwal & Nichol 2021, section 3)."""
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
@@ -29,6 +39,22 @@ class StyledNorm(nn.Module):
         return torch.addcmul(shift.to(h.dtype), h, 1 + scale.to(h.dtype))
 
 
+class AdaIN(nn.Module):
+    """Each channel's mean and deviation over the image are the style's (Huang & Belongie 2017, eq. 8, where another
+    image gives them): content can say where, not how much."""
+
+    def __init__(self, channels: int, style: int) -> None:
+        super().__init__()
+        self.affine = nn.Linear(style, 2 * channels)
+
+    def forward(self, h: Tensor, style: Tensor) -> Tensor:
+        """`[B, C, H, W]`, `[B, S]` -> `[B, C, H, W]`."""
+        scale, shift = self.affine(style).float()[:, :, None, None].chunk(2, dim=1)
+        variance, mean = torch.var_mean(h.float(), (2, 3), keepdim=True, correction=0)
+        gain = (1 + scale) * torch.rsqrt(variance + EPSILON)
+        return torch.addcmul((shift - mean * gain).to(h.dtype), h, gain.to(h.dtype))
+
+
 def activation(h: Tensor) -> Tensor:
     return F.leaky_relu(h, 0.2)
 
@@ -36,15 +62,15 @@ def activation(h: Tensor) -> Tensor:
 class ResidualBlock(nn.Module):
     """conv, norm, activation, conv, norm, plus the input (through a 1x1 conv where widths differ), activation.
 
-    With `style` > 0 both norms are modulated by a style of that many dimensions.
+    `norm` makes both norms; one that is modulated takes what `forward` is given beside the features.
     """
 
-    def __init__(self, c_in: int, c_out: int, style: int = 0) -> None:
+    def __init__(self, c_in: int, c_out: int, norm: Norm = group_norm) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
-        self.norm1 = StyledNorm(c_out, style) if style else group_norm(c_out)
+        self.norm1 = norm(c_out)
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
-        self.norm2 = StyledNorm(c_out, style) if style else group_norm(c_out)
+        self.norm2 = norm(c_out)
         self.skip = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
 
     def forward(self, h: Tensor, *style: Tensor) -> Tensor:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sivae_translate import checkpoint
 from sivae_translate.errors import SivaeError, UsageError
@@ -107,8 +106,5 @@ def with_domain(model: Autoencoder, name: str, style: Tensor) -> Autoencoder:
     """A copy that knows one domain more, the last, with this style `[S]` as its prior's mean."""
     larger = copy.deepcopy(model)
     assert isinstance(larger, StyleAutoencoder)  # the one model of style in `MODELS`
-    means: Tensor = larger.decoder["domains"].weight  # type: ignore[assignment]
-    means = torch.cat([means, style[None].to(means)])
-    larger.decoder["domains"] = nn.Embedding(len(means), len(style), _weight=means)
-    larger.domains = (*model.domains, name)
+    larger.add_domain(name, style)
     return larger

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sivae_translate.models.autoencoder import Autoencoder, check_network, single_latent_encoder, standard_normal
 from sivae_translate.models.encoder import BASE, level_widths
-from sivae_translate.models.layers import ResidualBlock, StyledNorm, activation
+from sivae_translate.models.layers import AdaGN, ResidualBlock, activation
 from sivae_translate.types import Code, Gaussian, Latents
 
 
@@ -98,12 +98,12 @@ class NoisyBlock(ResidualBlock):
     al. 2019, section 3.2)."""
 
     def __init__(self, c_in: int, c_out: int, style: int) -> None:
-        super().__init__(c_in, c_out, style)
+        super().__init__(c_in, c_out, lambda channels: AdaGN(channels, style))
         self.strength = nn.Parameter(torch.zeros(c_out, 1, 1))
         # Modulated by nothing at first (Peebles & Xie 2023, adaLN-Zero): else every dimension of z shakes every level
         # from the start, and the encoder spends nats on holding it still.
         for norm in self.modules():
-            if isinstance(norm, StyledNorm):
+            if isinstance(norm, AdaGN):
                 nn.init.zeros_(norm.affine.weight)
                 nn.init.zeros_(norm.affine.bias)
 

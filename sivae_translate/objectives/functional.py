@@ -6,10 +6,12 @@ The objective of Daniel & Tamar, Soft-IntroVAE, CVPR 2021 (arXiv:2012.13253).
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from sivae_translate.types import Gaussian
+from sivae_translate.types import Gaussian, Mixture
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
@@ -25,6 +27,16 @@ def kl_divergence(q: Gaussian, p: Gaussian) -> Tensor:
     variances = torch.exp(q.logvar - p.logvar)
     distance = (q.mean - p.mean).square() * torch.exp(-p.logvar)
     return 0.5 * (variances + distance - 1 - q.logvar + p.logvar).flatten(1).sum(1)
+
+
+def kl_to_mixture(q: Gaussian, p: Mixture) -> Tensor:
+    """An upper bound of KL(q || p) for q `[B, K, g, g]` -> `[B]`, nats per image, summed over places:
+    -log 1/M sum_k exp -KL(q || N(m_k, I)), the variational one of Hershey & Olsen (ICASSP 2007)."""
+    mean, logvar = (t.flatten(2).transpose(1, 2) for t in (q.mean, q.logvar))  # [B, places, K]
+    distance = (mean[:, :, None] - p.means).square().sum(-1)  # [B, places, M]
+    width = (torch.exp(logvar) - 1 - logvar).sum(-1)
+    nearest = torch.logsumexp(-0.5 * distance, -1) - math.log(len(p.means))
+    return (0.5 * width - nearest).sum(1)
 
 
 def negative_elbo(error: Tensor, kl: Tensor, *, scale: float, beta_rec: float, beta_kl: float) -> Tensor:

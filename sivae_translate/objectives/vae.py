@@ -9,17 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sivae_translate.objectives.functional import kl_divergence, negative_elbo, squared_error
-from sivae_translate.types import Batch, Code, Latents, Round
+from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture, negative_elbo, squared_error
+from sivae_translate.types import Batch, Code, Distribution, Latents, Mixture, Randn, Round
 
 
-def draw(latents: Latents, generator: torch.Generator) -> Code:
+def draw(latents: Distribution, generator: torch.Generator) -> Code:
     """A sample of the distribution, by reparametrisation."""
+    return latents.draw(normal(generator))
 
-    def noise(mean: Tensor) -> Tensor:
-        return torch.randn(mean.shape, generator=generator, device=mean.device)
 
-    return latents.sample(latents.mean.map(noise))
+def normal(generator: torch.Generator) -> Randn:
+    """Standard normal noise of a shape, on the generator's device."""
+    return lambda shape: torch.randn(shape, generator=generator, device=generator.device)
 
 
 def partners(code: Code) -> Code:
@@ -35,9 +36,10 @@ def targets(batch: Batch, code: Code) -> Tensor:
     return batch.images if code.style is None else batch.targets
 
 
-def kl_to_prior(q: Latents, p: Latents, beta_style: float) -> Tensor:
-    """KL(q || p) in nats, `[B]`, content's plus beta_style times style's."""
-    kl = kl_divergence(q.content, p.content)
+def kl_to_prior(q: Latents, p: Distribution, beta_style: float) -> Tensor:
+    """KL(q || p) in nats, `[B]`, content's (of a mixture its upper bound) plus beta_style times style's."""
+    measure: Any = kl_to_mixture if isinstance(p.content, Mixture) else kl_divergence
+    kl: Tensor = measure(q.content, p.content)
     if q.style is not None and p.style is not None:
         kl = kl + beta_style * kl_divergence(q.style, p.style)
     return kl

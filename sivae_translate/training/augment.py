@@ -13,37 +13,42 @@ from sivae_translate.types import Batch
 def restyle(
     batch: Batch, progress: float, generator: torch.Generator, *, hue: float, warp: float, until: float
 ) -> Batch:
-    """Give every row a look of its own, which its content must not know and its style must tell.
+    """Show the encoder every row in a way of its own, which its content must not know.
 
-    The row's content is decoded under its partner's style, so what it must become is the same picture in its
-    *partner's* look: `Batch.restyled`. Both networks learn from new domains at no cost of theirs, and whatever a look
-    changes is driven out of the content. What is learnt of the content early stays, so warping can die away.
+    Hue: a row is seen turned, and as its content is decoded under its partner's style, what it must become is the same
+    picture in its *partner's* hue. Content learns to leave hue to style, and both learn from domains that are not there.
+
+    Warp: a row is seen bent, and must become the straight picture. Where two domains differ in their outlines, a view of
+    one may look most like quite another view of the other (a pickup from behind like a sedan from the front), and their
+    contents pair off wrongly, early on and for good: turned around they serve each domain as well. Bent outlines tell
+    nothing, so that smaller signs decide. These hold later, and the warp dies away.
 
     Args:
         batch: images `[B, 3, H, W]` in [0, 1], in pairs.
         progress: in [0, 1], of the budget.
         hue: chance that a row's hue is turned by any angle, 0..1; it is then of no known domain (-1). Grey stays grey.
-        warp: how far each axis is bent at the start, see `bend`.
-        until: progress at which the warp has fallen to nothing, in (0, 1].
+        warp: how far each axis is bent, see `bend`.
+        until: progress at which images are straight, in (0, 1]; from its half on they are bent less and less.
+
+    Returns:
+        What the encoder sees, with what it must become in `restyled`.
     """
-    warp *= max(0.0, 1 - progress / until)
+    warp *= max(0.0, min(1.0, 2 - 2 * progress / until))
     if hue == 0 and warp == 0:
         return batch
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator, device=batch.images.device)
 
-    rows = len(batch)
+    rows, images, restyled = len(batch), batch.images, batch.images
     turned = uniform(rows) < hue
     angle = torch.where(turned, (uniform(rows) * 2 - 1) * math.pi, 0)
     bent = (uniform(rows, 4) * 2 - 1) * warp
-    partner = torch.arange(rows, device=angle.device).view(-1, 2).flip(1).flatten()
-
-    def look(who: slice | Tensor) -> Tensor:
-        images = turn_hue(batch.images, angle[who]) if hue else batch.images
-        return bend(images, bent[who]) if warp else images
-
-    images, restyled = look(slice(None)), look(partner)
+    if hue:
+        partner = torch.arange(rows, device=angle.device).view(-1, 2).flip(1).flatten()
+        images, restyled = turn_hue(images, angle), turn_hue(images, angle[partner])
+    if warp:
+        images = bend(images, bent)
     return Batch(images, batch.domains.masked_fill(turned, -1), restyled)
 
 

@@ -55,5 +55,5 @@ class Grids:
             yield "translations", draw_grid(mixing_grid(model, x, x), n + 1)
         generator = torch.Generator(x.device).manual_seed(self.seed)
         prior = model.prior(self.domains.repeat(4))
-        noise = prior.mean.map(lambda t: torch.randn(t.shape, generator=generator, device=t.device))
-        yield "samples", draw_grid(model.decode(prior.sample(noise)), n)
+        samples = prior.draw(lambda shape: torch.randn(shape, generator=generator, device=x.device))
+        yield "samples", draw_grid(model.decode(samples), n)

@@ -30,6 +30,7 @@ from sivae_translate.training.log import LogFiles, Screen, Silent
 from sivae_translate.training.loop import NonFiniteLossError, Players, moving_average
 from sivae_translate.training.loop import train as play
 from sivae_translate.training.saved import load_state, save_state
+from sivae_translate.training.settle import as_begun, settle
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import Stop
 from sivae_translate.training.watch import Watch
@@ -42,6 +43,13 @@ class InterruptedRunError(SivaeError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+def settled(recipe: Recipe, domains: Domains, device: str, run: Path) -> tuple[Recipe, str]:
+    """The recipe with nothing left open, as the run was begun or as `settle` picks, and what that picked."""
+    if (run / "state").exists():
+        recipe = as_begun(recipe, load_recipe(run / "recipe.toml"))
+    return settle(recipe, domains, device)
 
 
 def resolve(recipe: Recipe) -> Recipe:
@@ -108,9 +116,10 @@ def train(
     """
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, set)
-    recipe, device = resolve(recipe), pick_device(device)
+    device, found = pick_device(device), find_domains(domains)
+    recipe, picked = settled(recipe, found, device, Path(out))
+    recipe = resolve(recipe)
     precision = pick_precision(recipe.training.precision, device)
-    found = find_domains(domains)
     smaller = None if grow is None else smaller_model(Path(grow), recipe)
     run = prepare_directory(Path(out), Path(domains))
     accelerator = new_accelerator(device, precision)
@@ -121,6 +130,8 @@ def train(
         except Timeout:
             raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
     try:
+        if picked and screen and accelerator.is_main_process:
+            screen.note(f"picked {picked}")
         return Run(run, recipe, found, smaller, accelerator, screen or Silent()).train()
     except OSError as error:  # of the recipe, the log or the pictures; the last checkpoint is whole
         raise SivaeError(f"cannot write to {run} ({error.strerror or error}): mend that and run it again") from None

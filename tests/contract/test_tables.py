@@ -48,8 +48,9 @@ def test_codes_and_images_have_the_stated_shapes(name: str, size: int) -> None:
     if code.style is not None:
         assert code.style.shape == (2, model.style_size)
     assert model.decode(code).shape == (2, 3, size, size)
-    prior = model.prior(torch.tensor([0, 2]))
-    assert prior.content.mean.shape == code.content.shape
+    drawn = model.prior(torch.tensor([0, 2])).draw(torch.randn)
+    assert drawn.content.shape == code.content.shape
+    assert model.decode(drawn).shape == (2, 3, size, size)
 
 
 @pytest.mark.parametrize("grid", [1, 4, 8])
@@ -79,9 +80,13 @@ def test_an_image_does_not_see_its_neighbours(name: str) -> None:
 
 
 def test_no_known_domain_has_the_standard_normal_prior() -> None:
-    prior = small("style").prior(torch.tensor([-1, 1])).style
-    assert prior.mean[0].abs().max() == 0
-    assert prior.mean[1].abs().max() > 0
+    model = small("style")
+    with torch.no_grad():
+        for parameter in model.decoder["prior"].parameters():
+            parameter.add_(0.1)
+    prior = model.prior(torch.tensor([-1, 1])).style
+    assert prior.mean[0].abs().max() == 0 and prior.logvar[0].abs().max() == 0
+    assert prior.mean[1].abs().min() > 0 and prior.logvar[1].abs().min() > 0
 
 
 def test_style_modulates_the_picture_and_content_too() -> None:

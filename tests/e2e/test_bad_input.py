@@ -94,7 +94,7 @@ CASES: list[Case] = [
     # train: recipes, settings, devices, places
     ("an unknown recipe", lambda p: ["train", "--domains", p.cars, "--recipe", "tinny"], 2, ["'tinny'", "mean tiny?"]),
     ("a missing recipe file", lambda p: ["train", "--domains", p.cars, "--recipe", "my.toml"], 2, ["my.toml: no such"]),
-    ("an unknown recipe to show", lambda p: ["recipes", "show", "styel"], 2, ["'styel'", "did you mean style?"]),
+    ("an unknown recipe to show", lambda p: ["recipes", "show", "styel"], 2, ["'styel'", "did you mean style"]),
     (
         "an unknown key",
         lambda p: ["train", "--domains", p.cars, "--set", "training.image=1"],
@@ -135,7 +135,7 @@ CASES: list[Case] = [
         "an unknown model",
         lambda p: ["train", "--domains", p.cars, "--set", "model.name=stile"],
         2,
-        ["'stile'", "did you mean style?"],
+        ["'stile'", "did you mean style"],
     ),
     (
         "no budget",

@@ -1,0 +1,89 @@
+"""Retrieval: is the truth of a translation the nearest of all images that it might have been?
+
+The candidates of a translation are the distinct truths that lie in the folder of its own, so that the domain is given
+and content is asked for. n translations, m truths, F features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sivae_translate.evaluation.extractors import Extractor
+
+TIE = 1e-9  # relative; images that are equal in two files are equally right
+NUMBERS = 2**24  # held of either side at a time, 128 MiB as float64
+
+Rows = Callable[[Sequence[int]], np.ndarray]
+"""Gives rows `[k, F]` of something by their indices."""
+
+
+def by_folder(targets: Sequence[Path]) -> list[tuple[list[int], list[int], list[int]]]:
+    """For each folder of truths: its translations, its distinct truths, and which of these is each translation's.
+
+    Translations and truths are rows of `targets`, a truth the first row that has it; answers index the truths.
+    """
+    folders: dict[Path, dict[Path, list[int]]] = {}
+    for row, path in enumerate(targets):
+        folders.setdefault(path.parent, {}).setdefault(path, []).append(row)
+    found = []
+    for truths in folders.values():
+        answers = [(row, answer) for answer, rows in enumerate(truths.values()) for row in rows]
+        found.append(([row for row, _ in answers], [rows[0] for rows in truths.values()], [a for _, a in answers]))
+    return found
+
+
+def top1(outputs: Rows, truths: Rows, targets: Sequence[Path], width: int) -> float:
+    """The share of translations to which no candidate is nearer than their truth, by Euclidean distance.
+
+    Args:
+        outputs, truths: rows `[k, F]` by their places in `targets`, read a part at a time.
+        width: F.
+    """
+    step, hits = max(1, NUMBERS // width), 0
+    for rows, candidates, answers in by_folder(targets):
+        for start in range(0, len(rows), step):
+            x = outputs(rows[start : start + step]).astype(np.float64)
+            parts = (truths(candidates[i : i + step]) for i in range(0, len(candidates), step))
+            distances = np.concatenate([squared_distances(x, part.astype(np.float64)) for part in parts], 1)
+            own = distances[np.arange(len(x)), answers[start : start + step]]
+            hits += int((own <= distances.min(1) + TIE * (1 + own)).sum())
+    return hits / len(targets)
+
+
+def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """`[n, F]` and `[m, F]` -> `[n, m]`."""
+    found: np.ndarray = (x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T
+    return found
+
+
+def chance(targets: Sequence[Path]) -> tuple[float, float]:
+    """The mean over translations of 1 / candidates, and of the candidates."""
+    counts = np.array([len(candidates) for rows, candidates, _ in by_folder(targets) for _ in rows])
+    return float((1 / counts).mean()), float(counts.mean())
+
+
+def retrieval(
+    targets: Sequence[Path], pixels: tuple[Rows, Rows], features: tuple[np.ndarray, np.ndarray], extractor: Extractor
+) -> dict[str, Any]:
+    """Top-1 by pixels and by features, with chance.
+
+    Args:
+        pixels: of outputs and truths, uint8 rows flattened.
+        features: of outputs and truths, `[n, F]` both.
+    """
+    outputs, truths = features
+    by_chance, candidates = chance(targets)
+    return {
+        "n": len(targets),
+        "candidates": round(candidates, 2),
+        "chance": round(by_chance, 4),
+        "pixels": round(top1(*pixels, targets, pixels[0]([0]).shape[1]), 4),
+        "features": round(
+            top1(lambda rows: outputs[list(rows)], lambda rows: truths[list(rows)], targets, outputs.shape[1]), 4
+        ),
+        "extractor": extractor.name,
+    }

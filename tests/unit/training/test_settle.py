@@ -1,0 +1,86 @@
+"""What a recipe leaves open is picked by the images and the machine, and what it says is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sivae_translate.data.domains import Domains, find_domains
+from sivae_translate.recipe import Recipe, dump_recipe, load_recipe
+from sivae_translate.training.run import settled
+from sivae_translate.training.settle import FEW, as_begun, settle
+
+
+def folder(root: Path, domains: int, side: int) -> Domains:
+    for domain in range(domains):
+        (root / f"{domain:02}").mkdir()
+        for image in range(2):
+            Image.new("RGB", (side + 40, side), "red").save(root / f"{domain:02}" / f"{image}.png")
+    return find_domains(root)
+
+
+def picked(recipe: Recipe) -> tuple[object, ...]:
+    weights = recipe.objective["beta_kl"], recipe.objective["beta_neg"]
+    return recipe.data.size, recipe.data.batch, recipe.model["grid"], *weights
+
+
+@pytest.mark.parametrize(
+    ("domains", "side", "device", "expected"),
+    [
+        (2, 300, "cpu", (64, 32, 8, 8.0, 6144.0)),
+        (2, 300, "cuda:1", (128, 64, 16, 32.0, 24576.0)),
+        (2, 100, "mps", (64, 64, 8, 8.0, 6144.0)),
+        (2, 20, "cpu", (32, 32, 4, 2.0, 1536.0)),
+        (FEW + 1, 64, "cpu", (64, 32, 1, 8.0, 6144.0)),
+    ],
+)
+def test_what_is_open_follows_the_images_and_the_machine(
+    tmp_path: Path, domains: int, side: int, device: str, expected: tuple[object, ...]
+) -> None:
+    recipe, said = settle(load_recipe("style"), folder(tmp_path, domains, side), device)
+    assert picked(recipe) == expected
+    for part in (f"size {expected[0]} (images of {side} px", f"batch {expected[1]}", f"grid {expected[2]} ("):
+        assert part in said
+    assert f"beta_kl {expected[3]:g}, beta_neg {expected[4]:g}" in said
+
+
+def test_what_the_recipe_says_stays_and_nothing_is_said(tmp_path: Path) -> None:
+    domains = folder(tmp_path, 2, 300)
+    overrides = ["data.size=32", "data.batch=8", "model.grid=1", "objective.beta_kl=7", "objective.beta_neg=9"]
+    recipe, said = settle(load_recipe("style", overrides), domains, "cpu")
+    assert picked(recipe) == (32, 8, 1, 7, 9) and said == ""
+    conv = load_recipe("conv")
+    assert settle(conv, domains, "cpu") == (conv, "")
+
+
+def test_the_weights_follow_a_size_that_was_chosen(tmp_path: Path) -> None:
+    recipe, said = settle(load_recipe("style", ["data.size=128"]), folder(tmp_path, 2, 300), "cpu")
+    assert picked(recipe) == (128, 32, 16, 32.0, 24576.0)
+    assert "size" not in said
+
+
+def test_an_objective_is_given_only_what_it_takes(tmp_path: Path) -> None:
+    vae = load_recipe("style", ["objective.name=vae"])
+    recipe, said = settle(vae, folder(tmp_path, 2, 64), "cpu")
+    assert "beta_neg" not in recipe.objective and recipe.objective["beta_kl"] == 8 and "beta_neg" not in said
+
+
+def test_a_run_goes_on_with_what_was_picked_when_it_was_begun(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    domains, run = folder(tmp_path / "images", 2, 300), tmp_path / "run"
+    begun, _ = settle(load_recipe("style"), domains, "cpu")
+    (run / "state").mkdir(parents=True)
+    (run / "recipe.toml").write_text(dump_recipe(begun))
+    on_a_gpu, said = settled(load_recipe("style"), domains, "cuda", run)
+    assert picked(on_a_gpu) == picked(begun) and said == ""
+    conv = load_recipe("conv")
+    assert as_begun(conv, begun) == conv
+
+
+def test_images_that_cannot_be_read_leave_the_smallest_size(tmp_path: Path) -> None:
+    domains = folder(tmp_path, 1, 300)
+    for source in domains.sources:
+        source.path.write_bytes(b"no image")
+    assert settle(load_recipe("style"), domains, "cpu")[0].data.size == 32
