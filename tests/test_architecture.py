@@ -53,7 +53,7 @@ ALLOWED = {
     "evaluation.extractors": {"data", "extras"},
     "evaluation.perceptual": {"data", "extras"},
     "evaluation.probes": {"extras"},
-    "evaluation.report": {"data", "extras", "translator"},
+    "evaluation.report": {"data", "extras", "translator", "types"},
     "evaluation.fidelity": {"data", "extras", "latent.files", "translator"},
     "latent": {"types"},
     "latent.search": {"types", "objectives.functional"},

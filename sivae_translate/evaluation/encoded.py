@@ -18,7 +18,7 @@ from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor
 from sivae_translate.translator import Translator
-from sivae_translate.types import Code, Gaussian, Latents
+from sivae_translate.types import Gaussian, Latents
 
 FEWEST = 5  # images of a domain, of which one is tested on
 
@@ -32,7 +32,7 @@ class Encoded:
         sources: where each image is from.
         labels: the domain of each, an index into `names`, int64 `[n]`.
         content: q(c | x), `[n, K, g, g]`.
-        style: the mean of q(s | x), `[n, S]`.
+        style: q(s | x), `[n, S]`.
         features: float64 `[n, F]`.
     """
 
@@ -40,7 +40,7 @@ class Encoded:
     sources: tuple[Source, ...]
     labels: np.ndarray
     content: Gaussian
-    style: Tensor
+    style: Gaussian
     features: Tensor
 
     def rows(self, domain: int) -> np.ndarray:
@@ -64,7 +64,7 @@ class Encoded:
             sources=tuple(self.sources[row] for row in rows),
             labels=np.array([place[label] for label in self.labels[rows]], dtype=np.int64),
             content=self.content.map(lambda t: t[rows]),
-            style=self.style[rows],
+            style=self.style.map(lambda t: t[rows]),
             features=self.features[rows],
         )
 
@@ -114,16 +114,18 @@ def encode_domains(
     if not kept:
         raise UsageError(f"no image can be read, such as {shown(bad[-1].path)}: {bad[-1].reason}")
     present = sorted({domains.labels[row] for row in kept})
-    means = Code.cat([posterior.mean for posterior in posteriors])
-    assert means.style is not None
     return Encoded(
         tuple(domains.names[label] for label in present),
         tuple(domains.sources[row] for row in kept),
         np.array([present.index(domains.labels[row]) for row in kept]),
-        Gaussian(means.content, torch.cat([posterior.content.logvar for posterior in posteriors])),
-        means.style,
+        joined([posterior.content for posterior in posteriors]),
+        joined([posterior.style for posterior in posteriors if posterior.style is not None]),
         torch.cat(features),
     )
+
+
+def joined(parts: list[Gaussian]) -> Gaussian:
+    return Gaussian(torch.cat([part.mean for part in parts]), torch.cat([part.logvar for part in parts]))
 
 
 def read(

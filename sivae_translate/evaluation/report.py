@@ -36,6 +36,7 @@ from sivae_translate.evaluation.probes import (
 from sivae_translate.evaluation.retrieval import retrieval
 from sivae_translate.extras import require
 from sivae_translate.translator import Translator, require_style
+from sivae_translate.types import Gaussian
 
 EXTREMES = 6  # pairs in each of the pictures of the best, the median and the worst
 NEEDED = ("sklearn", "torchmetrics")  # of the extra `evaluation`
@@ -268,9 +269,12 @@ def of_several(
 
 def domain_probes(real: Encoded, seed: int) -> dict[str, Any]:
     """Domain from content: from its mean, and as the decoder sees it in training, with the posterior's noise."""
-    noise = torch.randn(real.content.mean.shape, generator=torch.Generator().manual_seed(seed))
-    codes = {"domain_from_content": real.content.mean, "domain_from_sampled_content": real.content.sample(noise)}
+    codes = {"domain_from_content": real.content.mean, "domain_from_sampled_content": sampled(real.content, seed)}
     return {name: probe(code.flatten(1).numpy(), real.labels, seed) for name, code in codes.items()}
+
+
+def sampled(q: Gaussian, seed: int) -> torch.Tensor:
+    return q.sample(torch.randn(q.mean.shape, generator=torch.Generator().manual_seed(seed)))
 
 
 def label_probes(real: Encoded, pattern: re.Pattern[str] | None, seed: int, notes: list[str]) -> dict[str, Any]:
@@ -282,7 +286,11 @@ def label_probes(real: Encoded, pattern: re.Pattern[str] | None, seed: int, note
         return {}
     if found.note:
         notes.append(found.note)
-    codes = {"label_from_style": real.style, "label_from_content": real.content.mean}
+    codes = {
+        "label_from_style": real.style.mean,
+        "label_from_sampled_style": sampled(real.style, seed),
+        "label_from_content": real.content.mean,
+    }
     return {
         name: probe(code.flatten(1).numpy()[found.rows], found.labels, seed, circle=found.numbers)
         for name, code in codes.items()

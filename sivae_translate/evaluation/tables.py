@@ -15,6 +15,7 @@ PROBES = {
     "domain_from_content": "domain from content",
     "domain_from_sampled_content": "domain from sampled content",
     "label_from_style": "content label from style",
+    "label_from_sampled_style": "content label from sampled style",
     "label_from_content": "content label from content",
 }
 

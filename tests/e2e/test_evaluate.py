@@ -126,7 +126,8 @@ def test_pairs_and_domains_make_one_report(cli: Any, place: Place) -> None:
     assert n == place.count() and sum(figures["domains"]["counts"].values()) == n
     probes = figures["probes"]
     assert list(probes) == [
-        "domain_from_content", "domain_from_sampled_content", "label_from_style", "label_from_content",
+        "domain_from_content", "domain_from_sampled_content",
+        "label_from_style", "label_from_sampled_style", "label_from_content",
     ]  # fmt: skip
     for name, found in probes.items():
         assert n - 4 < found["n_train"] + found["n_test"] <= n and found["seed"] == 0  # some labels do not recur
@@ -472,7 +473,7 @@ def test_codes_and_features_are_those_of_the_images(place: Place, translator: Tr
     code = translator.encode(x)
     assert code.style is not None
     np.testing.assert_allclose(real.content.mean[[17, 40]], code.content, atol=1e-5)
-    np.testing.assert_allclose(real.style[[17, 40]], code.style, atol=1e-5)
+    np.testing.assert_allclose(real.style.mean[[17, 40]], code.style, atol=1e-5)
     features = extractor(translator.to_pictures(x), translator.device)
     np.testing.assert_allclose(real.features[[17, 40]], features, rtol=1e-4, atol=1e-5)
 
