@@ -50,7 +50,9 @@ class AdaIN(nn.Module):
     def forward(self, h: Tensor, style: Tensor) -> Tensor:
         """`[B, C, H, W]`, `[B, S]` -> `[B, C, H, W]`."""
         scale, shift = self.affine(style).float()[:, :, None, None].chunk(2, dim=1)
-        variance, mean = torch.var_mean(h.float(), (2, 3), keepdim=True, correction=0)
+        x = h.float()
+        mean = x.mean((2, 3), keepdim=True)
+        variance = (x - mean).square().mean((2, 3), keepdim=True)  # twice as fast on a CPU as torch.var_mean
         gain = (1 + scale) * torch.rsqrt(variance + EPSILON)
         return torch.addcmul((shift - mean * gain).to(h.dtype), h, gain.to(h.dtype))
 

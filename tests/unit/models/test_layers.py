@@ -1,0 +1,35 @@
+"""The norms, against what they say."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from sivae_translate.models.autoencoder import with_detail
+from sivae_translate.models.layers import AdaIN
+
+
+def test_adain_gives_each_channel_the_mean_and_deviation_of_the_style() -> None:
+    torch.manual_seed(0)
+    norm, h, style = AdaIN(6, 4), 3 * torch.randn(2, 6, 5, 5) + 7, torch.randn(2, 4)
+    scale, shift = norm.affine(style).chunk(2, 1)
+    y = norm(h, style)
+    torch.testing.assert_close(y.mean((2, 3)), shift, atol=1e-5, rtol=0)
+    torch.testing.assert_close(y.std((2, 3), correction=0), (1 + scale).abs(), atol=1e-4, rtol=0)
+    expected = (1 + scale)[:, :, None, None] * F.instance_norm(h) + shift[:, :, None, None]
+    torch.testing.assert_close(y, expected, atol=1e-5, rtol=0)
+
+
+def test_adain_of_a_flat_channel_is_finite_in_half_precision() -> None:
+    norm = AdaIN(4, 3)
+    y = norm(torch.full((1, 4, 4, 4), 9.0, dtype=torch.bfloat16), torch.zeros(1, 3))
+    assert y.dtype == torch.bfloat16 and y.isfinite().all()
+
+
+def test_detail_is_what_is_left_without_the_mean_around() -> None:
+    x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    seen = with_detail(x)
+    torch.testing.assert_close(seen[:, :3], x - 0.5)
+    torch.testing.assert_close(seen[0, 3, 8, 5], 2 * (x[0, 0, 8, 5] - x[0, 0, 6:11, 3:8].mean()))
+    flat = with_detail(torch.full((1, 3, 16, 16), 0.8))
+    torch.testing.assert_close(flat[:, 3:], torch.zeros(1, 3, 16, 16), atol=1e-6, rtol=0)
