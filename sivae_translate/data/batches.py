@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sivae_translate.data.domains import Bad, Domains, Source, read_source
+from sivae_translate.data.grouping import by_colours
 from sivae_translate.data.images import Colour, UnreadableImage, fit
 from sivae_translate.data.transforms import Augment
 from sivae_translate.types import Batch
@@ -78,32 +79,37 @@ class Images(Dataset[tuple[np.ndarray, int]]):
         image = read_source(self.domains.sources[index], background=self.background, min_side=self.size)
         return fit(image, self.size, self.how, self.background)
 
+    def group(self, seed: int) -> None:
+        """Sort the images of a folder without sub-folders into pseudo-domains; see `grouping`."""
+        rows = range(len(self))
+        self.domains = by_colours(self.domains, (self._pixels(row) for row in rows), seed)
+
     def __len__(self) -> int:
         return len(self.domains.sources)
 
     def __getitem__(self, key: Key) -> tuple[np.ndarray, int]:
         index, seed = key
-        image = self._decode(index) if self.pixels is None else self.pixels[index]
-        return self.augment(image, seed), self.domains.labels[index]
+        return self.augment(self._pixels(index), seed), self.domains.labels[index]
+
+    def _pixels(self, index: int) -> np.ndarray:
+        pixels: np.ndarray = self._decode(index) if self.pixels is None else self.pixels[index]
+        return pixels
 
 
 class PairSampler:
     """Endless batches of pairs: two images of one domain, domains balanced whatever their sizes.
 
-    Without labels a pair is two views of one image. In each batch no domain comes a second time before all have come
-    once, up to the batch's size.
+    In each batch no domain comes a second time before all have come once, up to the batch's size. A domain of one image
+    pairs it with itself.
 
     Args:
         labels: the domain of each image.
-        labelled: whether the domains are the user's, or all images lie in one bag.
         batch: images in a batch, even.
         start: the index t of the first batch.
     """
 
-    def __init__(
-        self, labels: Sequence[int], *, labelled: bool, batch: int, seed: int, rank: int = 0, start: int = 0
-    ) -> None:
-        self.labelled, self.batch, self.seed, self.rank, self.start = labelled, batch, seed, rank, start
+    def __init__(self, labels: Sequence[int], *, batch: int, seed: int, rank: int = 0, start: int = 0) -> None:
+        self.batch, self.seed, self.rank, self.start = batch, seed, rank, start
         order = np.argsort(np.asarray(labels), kind="stable")
         counts = np.bincount(np.asarray(labels))
         self.members = np.split(order, np.cumsum(counts)[:-1])
@@ -123,7 +129,7 @@ class PairSampler:
         keys: list[Key] = []
         for domain in domains:
             members = self.members[domain]
-            if self.labelled and len(members) > 1:
+            if len(members) > 1:
                 pair = random.choice(members, 2, replace=False)
             else:
                 pair = np.repeat(random.choice(members), 2)

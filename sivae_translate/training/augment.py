@@ -16,12 +16,13 @@ def restyle(
     """Show the encoder every row in a way of its own, which its content must not know.
 
     Hue: a row is seen turned, and as its content is decoded under its partner's style, what it must become is the same
-    picture in its *partner's* hue. Content learns to leave hue to style, and both learn from domains that are not there.
+    picture in its *partner's* hue. Content learns to leave hue to style, and both learn from domains that are not
+    there.
 
-    Warp: a row is seen bent, and must become the straight picture. Where two domains differ in their outlines, a view of
-    one may look most like quite another view of the other (a pickup from behind like a sedan from the front), and their
-    contents pair off wrongly, early on and for good: turned around they serve each domain as well. Bent outlines tell
-    nothing, so that smaller signs decide. These hold later, and the warp dies away.
+    Warp: a row is seen bent, and must become the straight picture. Where two domains differ in their outlines, a view
+    of one may look most like quite another view of the other (a pickup from behind like a sedan from the front), and
+    their contents pair off wrongly, early on and for good: turned around they serve each domain as well. Bent outlines
+    tell nothing, so that smaller signs decide. What was decided holds, and the warp dies away.
 
     Args:
         batch: images `[B, 3, H, W]` in [0, 1], in pairs.

@@ -209,11 +209,10 @@ class Run:
             self.screen.note(f"left out {shown(bad.path)}: {bad.reason}")
         names = images.domains.names
         self.screen.note(f"{len(images):,} images in {len(names):,} domain{'s' if len(names) > 1 else ''}")
-        if not images.domains.labelled and not (data.flip or data.crop):
-            self.screen.note(
-                "no sub-folders: style is learned from two views of each image, which are the same one; "
-                "--set data.flip=true --set data.crop=0.2 make them differ"
-            )
+        if not images.domains.labelled and self.recipe.model["name"] == "style":
+            images.group(self.recipe.training.seed)
+            groups = len(images.domains.names)
+            self.screen.note(f"no sub-folders: sorted by their colours into {groups:,} groups, which serve as domains")
         return images
 
     def grow(self, smaller: Autoencoder) -> None:
@@ -269,7 +268,6 @@ class Run:
     def sampler(self) -> PairSampler:
         return PairSampler(
             self.images.domains.labels,
-            labelled=self.images.domains.labelled,
             batch=self.recipe.data.batch,
             seed=self.recipe.training.seed,
             rank=self.accelerator.process_index,
@@ -293,8 +291,7 @@ class Run:
 
     def grids(self) -> Grids:
         """Pictures of a fixed batch: the first of an unshuffled stream of pairs."""
-        labels, labelled = self.images.domains.labels, self.images.domains.labelled
-        keys = PairSampler(labels, labelled=labelled, batch=2 * COLUMNS, seed=0).keys(0)
+        keys = PairSampler(self.images.domains.labels, batch=2 * COLUMNS, seed=0).keys(0)
         pixels, domains = collate([self.images[key] for key in keys])
         device = self.accelerator.device
         batch = Batch(pixels.to(device).float() / 255, domains.to(device))

@@ -16,7 +16,7 @@ LARGEST = {"cpu": 64, "gpu": 128}  # pixels on a side that train in an hour or s
 BATCH = {"cpu": 32, "gpu": 64}
 FEW = 8  # domains; so few are kinds of pictures, more are kinds of objects
 REFERENCE = 32  # pixels on a side at which the weights below were measured
-WEIGHTS = {"beta_kl": 2.0, "beta_neg": 1536.0}
+WEIGHTS = {"beta_kl": 1.0, "beta_neg": 1536.0}
 
 
 def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:

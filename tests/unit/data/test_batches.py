@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_batches_are_float_images_in_0_to_1_with_their_labels(folder: Path) -> None:
     images = Images(find_domains(folder), 16, "crop", WHITE, PLAIN)
-    sampler = PairSampler(images.domains.labels, labelled=True, batch=8, seed=0)
+    sampler = PairSampler(images.domains.labels, batch=8, seed=0)
     batch = next(batches(images, sampler, workers=None, device=torch.device("cpu")))
     assert batch.images.shape == (8, 3, 16, 16)
     assert batch.images.dtype == torch.float32
@@ -48,35 +48,28 @@ def test_batches_are_float_images_in_0_to_1_with_their_labels(folder: Path) -> N
 
 def test_domains_are_balanced_whatever_their_sizes(folder: Path) -> None:
     images = Images(find_domains(folder), 16, "crop", WHITE, PLAIN)
-    sampler = PairSampler(images.domains.labels, labelled=True, batch=8, seed=0)
+    sampler = PairSampler(images.domains.labels, batch=8, seed=0)
     counts = Counter(images.domains.labels[i] for t in range(50) for i, _ in sampler.keys(t))
     assert counts[0] == counts[1] == 200
 
 
 def test_rows_of_a_pair_are_different_images_of_one_domain() -> None:
     labels = [0] * 5 + [1] * 5 + [2]
-    sampler = PairSampler(labels, labelled=True, batch=12, seed=3)
+    sampler = PairSampler(labels, batch=12, seed=3)
     for t in range(20):
         for (a, _), (b, _) in zip(sampler.keys(t)[::2], sampler.keys(t)[1::2], strict=True):
             assert labels[a] == labels[b]
             assert (a == b) == (labels[a] == 2)  # a domain of one image pairs it with itself
 
 
-def test_without_labels_a_pair_is_two_views_of_one_image() -> None:
-    keys = PairSampler([0] * 9, labelled=False, batch=8, seed=3).keys(0)
-    for (a, seed_a), (b, seed_b) in zip(keys[::2], keys[1::2], strict=True):
-        assert a == b
-        assert seed_a != seed_b
-
-
 def test_no_domain_comes_twice_before_all_have_come_once() -> None:
-    sampler = PairSampler(list(range(10)), labelled=True, batch=20, seed=0)
+    sampler = PairSampler(list(range(10)), batch=20, seed=0)
     assert sorted({i for i, _ in sampler.keys(4)}) == list(range(10))
 
 
 def test_the_stream_is_a_function_of_seed_step_and_rank() -> None:
     def stream(seed: int = 1, rank: int = 0, start: int = 0) -> list[list[tuple[int, int]]]:
-        sampler = PairSampler([0, 0, 0, 1, 1, 1], labelled=True, batch=4, seed=seed, rank=rank, start=start)
+        sampler = PairSampler([0, 0, 0, 1, 1, 1], batch=4, seed=seed, rank=rank, start=start)
         return list(islice(sampler, 6))
 
     assert stream() == stream()
@@ -90,7 +83,7 @@ def test_workers_and_memory_give_the_same_batches(folder: Path, monkeypatch: pyt
 
     def first(workers: int) -> torch.Tensor:
         images = Images(find_domains(folder), 16, "crop", WHITE, augment)
-        sampler = PairSampler(images.domains.labels, labelled=True, batch=8, seed=5)
+        sampler = PairSampler(images.domains.labels, batch=8, seed=5)
         return next(batches(images, sampler, workers=workers, device=torch.device("cpu"))).images
 
     in_memory = first(0)

@@ -29,11 +29,11 @@ def picked(recipe: Recipe) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     ("domains", "side", "device", "expected"),
     [
-        (2, 300, "cpu", (64, 32, 8, 8.0, 6144.0)),
-        (2, 300, "cuda:1", (128, 64, 16, 32.0, 24576.0)),
-        (2, 100, "mps", (64, 64, 8, 8.0, 6144.0)),
-        (2, 20, "cpu", (32, 32, 4, 2.0, 1536.0)),
-        (FEW + 1, 64, "cpu", (64, 32, 1, 8.0, 6144.0)),
+        (2, 300, "cpu", (64, 32, 8, 4.0, 6144.0)),
+        (2, 300, "cuda:1", (128, 64, 16, 16.0, 24576.0)),
+        (2, 100, "mps", (64, 64, 8, 4.0, 6144.0)),
+        (2, 20, "cpu", (32, 32, 4, 1.0, 1536.0)),
+        (FEW + 1, 64, "cpu", (64, 32, 1, 4.0, 6144.0)),
     ],
 )
 def test_what_is_open_follows_the_images_and_the_machine(
@@ -57,14 +57,14 @@ def test_what_the_recipe_says_stays_and_nothing_is_said(tmp_path: Path) -> None:
 
 def test_the_weights_follow_a_size_that_was_chosen(tmp_path: Path) -> None:
     recipe, said = settle(load_recipe("style", ["data.size=128"]), folder(tmp_path, 2, 300), "cpu")
-    assert picked(recipe) == (128, 32, 16, 32.0, 24576.0)
+    assert picked(recipe) == (128, 32, 16, 16.0, 24576.0)
     assert "size" not in said
 
 
 def test_an_objective_is_given_only_what_it_takes(tmp_path: Path) -> None:
     vae = load_recipe("style", ["objective.name=vae"])
     recipe, said = settle(vae, folder(tmp_path, 2, 64), "cpu")
-    assert "beta_neg" not in recipe.objective and recipe.objective["beta_kl"] == 8 and "beta_neg" not in said
+    assert "beta_neg" not in recipe.objective and recipe.objective["beta_kl"] == 4 and "beta_neg" not in said
 
 
 def test_a_run_goes_on_with_what_was_picked_when_it_was_begun(tmp_path: Path) -> None:
