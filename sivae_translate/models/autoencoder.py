@@ -201,8 +201,8 @@ class StyleAutoencoder(Autoencoder):
         return Latents(content.map(lambda t: t.view(len(x), *self.content_shape)), self.encoder["style"](coarse))
 
     def decode(self, code: Code) -> Tensor:
-        """Code -> images `[B, 3, H, W]` in (0, 1), by a sigmoid: a flat white ground comes out flat."""
-        return torch.sigmoid(self.decoder["image"](code).float())
+        """Code -> images `[B, 3, H, W]` in (0, 1), by a sigmoid of slope 1: a flat white ground comes out flat."""
+        return torch.sigmoid(4 * self.decoder["image"](code).float())
 
     def prior(self, domains: Tensor) -> Distribution:
         """p(c) p(s | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""

@@ -122,7 +122,7 @@ def test_outputs_depend_neither_on_the_batch_nor_on_the_neighbours(translator: T
     assert (together - alone).abs().max() < 1e-5
     assert (together - reversed_).abs().max() < 1e-5
     assert (together[:1] - among_others).abs().max() < 1e-5
-    assert (together[0] - together[1]).abs().max() > 1e-4  # there is something to mix up
+    assert (together[0] - together[1]).abs().max() > 1e-3  # there is something to mix up
 
 
 def test_training_mode_and_eval_mode_agree(translator: Translator, paths: list[Path]) -> None:
