@@ -42,10 +42,11 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
         picked.append(f"batch {data.batch}")
     if model.get("name") == "style":
         if "grid" not in model:
-            few = len(domains.names) <= FEW
+            count = len(domains.names)
+            few = count <= FEW
             model["grid"] = data.size // 8 if few else 1
             kept = "pictures, whose layout stays" if few else "objects in any pose"
-            picked.append(f"grid {model['grid']} ({len(domains.names):,} domains: {kept})")
+            picked.append(f"grid {model['grid']} ({count:,} domain{'s' if count > 1 else ''}: {kept})")
         for name, weight in WEIGHTS.items():
             if name not in objective and name in settings_of(objective.get("name")):
                 objective[name] = weight * (data.size / REFERENCE) ** 2
