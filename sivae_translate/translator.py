@@ -188,8 +188,9 @@ class Translator:
         """New images from the prior, of one domain or of domains in turn; the same seed draws the same.
 
         Args:
-            truncation: how far the codes spread around the prior's mean; 1 is the prior, below it pictures are better
-                and less varied, at 0 all of a domain are one (the truncation trick, Brock et al. 2019, by scaling).
+            truncation: how far the codes spread around the means of the prior; 1 is the prior, below it pictures are
+                better and less varied, at 0 all of a domain are one (the truncation trick, Brock et al. 2019, by
+                scaling).
 
         Raises:
             UsageError: no such domain, or a negative truncation.
