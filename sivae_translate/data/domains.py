@@ -16,12 +16,12 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median_low
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -43,6 +43,9 @@ GREY = {"1": "1-bit", "L": "grey", "LA": "grey", "I;16": "16-bit grey", "I": "32
 UNUSUAL = {**GREY, "CMYK": "CMYK", "LAB": "LAB"}
 
 Size = tuple[int, int]
+
+
+T = TypeVar("T")
 
 
 class Source(NamedTuple):
@@ -163,10 +166,10 @@ def list_images(root: Path) -> list[Path]:
     return [root]
 
 
-def evenly_spread(paths: list[Path], count: int) -> list[Path]:
-    """At most `count` of these paths, at even distances; all of them where there are no more."""
-    count = min(count, len(paths))
-    return [paths[i * len(paths) // count] for i in range(count)]
+def evenly_spread(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` of these, at even distances; all of them where there are no more."""
+    count = min(count, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
 
 
 def check(domains: Domains, progress: Callable[[int, int], None] | None = None) -> Check:

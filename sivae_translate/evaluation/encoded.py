@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sivae_translate.data.domains import Bad, Domains, Source, find_domains, read_source, shown
+from sivae_translate.data.domains import Bad, Domains, Source, evenly_spread, find_domains, read_source, shown
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor
@@ -83,8 +83,7 @@ def choose_sources(folder: Path, count: int, out: Path) -> Domains:
         raise UsageError(f"{shown(folder)} holds a single domain: {expected}")
     if folder.resolve() in (out.resolve(), *out.resolve().parents):
         raise UsageError(f"{out} is among the images of {shown(folder)}: choose another with --out")
-    n = len(found.sources)
-    rows = [i * n // min(count, n) for i in range(min(count, n))]
+    rows = evenly_spread(range(len(found.sources)), count)
     return replace(
         found, sources=tuple(found.sources[row] for row in rows), labels=tuple(found.labels[row] for row in rows)
     )
