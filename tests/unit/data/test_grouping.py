@@ -88,6 +88,6 @@ def test_what_all_images_show_counts_for_nothing() -> None:
 
 
 def test_a_lone_image_joins_the_nearest_group() -> None:
-    features = np.array([[0.0], [0.1], [5.0], [5.1], [4.0]])
-    assert several(features, np.array([3, 3, 1, 1, 0])).tolist() == [1, 1, 0, 0, 0]
+    features = np.array([[0.0], [0.1], [5.0], [5.1], [0.4]])
+    assert several(features, np.array([3, 3, 1, 1, 0])).tolist() == [1, 1, 0, 0, 1]
     assert several(features, np.arange(5)).tolist() == [0] * 5
