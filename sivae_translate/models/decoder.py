@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sivae_translate.models.encoder import BASE
-from sivae_translate.models.layers import AdaIN, Norm, ResidualBlock, activation, group_norm
+from sivae_translate.models.layers import AdaGN, AdaIN, Norm, ResidualBlock, activation, group_norm
 from sivae_translate.types import Code
 
 
@@ -30,7 +30,10 @@ class Decoder(nn.Module):
             self.project = nn.Conv2d(content, coarse[0], 1)
         # Each block narrows to the next finer level's width before the upsampling, where that is cheapest.
         outs = [*coarse[1:], coarse[-1]]
-        norm: Norm = (lambda channels: AdaIN(channels, style)) if style else group_norm
+        # A vector of content says the pose, and all colours are the style's; a layout has colours of its own, which an
+        # instance norm washes out where they fill the picture.
+        modulated = AdaIN if grid == 1 else AdaGN
+        norm: Norm = (lambda channels: modulated(channels, style)) if style else group_norm
         self.blocks = nn.ModuleList(ResidualBlock(a, b, norm) for a, b in zip(coarse, outs, strict=True))
         kernel = 5 if patch == 1 else 3
         self.output = nn.Conv2d(outs[-1], 3 * patch**2, kernel, padding=kernel // 2)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 
 from sivae_translate.models.autoencoder import with_detail
-from sivae_translate.models.layers import AdaIN
+from sivae_translate.models.decoder import Decoder
+from sivae_translate.models.layers import AdaGN, AdaIN
 
 
 def test_adain_gives_each_channel_the_mean_and_deviation_of_the_style() -> None:
@@ -33,3 +35,9 @@ def test_detail_is_what_is_left_without_the_mean_around() -> None:
     torch.testing.assert_close(seen[0, 3, 8, 5], 2 * (x[0, 0, 8, 5] - x[0, 0, 6:11, 3:8].mean()))
     flat = with_detail(torch.full((1, 3, 16, 16), 0.8))
     torch.testing.assert_close(flat[:, 3:], torch.zeros(1, 3, 16, 16), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("grid", "norm"), [(1, AdaIN), (4, AdaGN), (16, AdaGN)])
+def test_only_a_vector_of_content_leaves_each_channels_deviation_to_the_style(grid: int, norm: type) -> None:
+    decoder = Decoder(2, [16, 16, 16], 4, grid, style=3)
+    assert all(type(layer) is norm for block in decoder.blocks for layer in (block.norm1, block.norm2))
