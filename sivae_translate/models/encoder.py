@@ -36,7 +36,13 @@ class GaussianHead(nn.Module):
         if not self.learned_variance:
             return Gaussian(y, torch.zeros_like(y))
         mean, logvar = y.chunk(2, dim=1)
-        return Gaussian(mean, logvar.clamp(LOGVAR_MIN, LOGVAR_MAX))
+        return Gaussian(mean, within_bounds(logvar))
+
+
+def within_bounds(logvar: Tensor) -> Tensor:
+    """The values clamped, with a gradient as if they were not: a posterior that a bad step threw out of bounds comes
+    back."""
+    return logvar.clamp(LOGVAR_MIN, LOGVAR_MAX).detach() + (logvar - logvar.detach())
 
 
 class Encoder(nn.Module):

@@ -6,9 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sivae_translate.models.autoencoder import with_detail
+from sivae_translate.models.autoencoder import standard_normal, with_detail
 from sivae_translate.models.decoder import Decoder
+from sivae_translate.models.encoder import within_bounds
 from sivae_translate.models.layers import AdaGN, AdaIN
+from sivae_translate.objectives.functional import kl_divergence
+from sivae_translate.types import Gaussian
 
 
 def test_adain_gives_each_channel_the_mean_and_deviation_of_the_style() -> None:
@@ -41,3 +44,12 @@ def test_detail_is_what_is_left_without_the_mean_around() -> None:
 def test_only_a_vector_of_content_leaves_each_channels_deviation_to_the_style(grid: int, norm: type) -> None:
     decoder = Decoder(2, [16, 16, 16], 4, grid, style=3)
     assert all(type(layer) is norm for block in decoder.blocks for layer in (block.norm1, block.norm2))
+
+
+def test_a_variance_thrown_out_of_bounds_is_held_there_and_drawn_back() -> None:
+    raw = torch.tensor([-1e9, -11.0, 0.5, 11.0, 1e30], requires_grad=True)
+    q = Gaussian(torch.zeros(1, 5), within_bounds(raw)[None])
+    assert torch.equal(q.logvar[0], torch.tensor([-10, -10, 0.5, 10, 10]))
+    kl_divergence(q, standard_normal(q.mean)).sum().backward()
+    assert raw.grad is not None
+    assert (raw.grad[:2] < 0).all() and (raw.grad[2:] > 0).all()  # a step against it leads inwards
