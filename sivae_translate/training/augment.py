@@ -9,59 +9,66 @@ from torch import Tensor
 
 from sivae_translate.types import Batch
 
+PROPORTIONS = 0.12  # a side of a variant is exp(-.12) to exp(.12) times as long
 
-def restyle(
-    batch: Batch, progress: float, generator: torch.Generator, *, hue: float, warp: float, until: float
+
+def augment(
+    batch: Batch, progress: float, generator: torch.Generator, *, variants: float, warp: float, until: float
 ) -> Batch:
-    """Show the encoder every row in a way of its own, which its content must not know.
-
-    Hue: a row is seen turned, and as its content is decoded under its partner's style, what it must become is the same
-    picture in its *partner's* hue. Content learns to leave hue to style, and both learn from domains that are not
-    there.
-
-    Warp: a row is seen bent, and must become the straight picture. Where two domains differ in their outlines, a view
-    of one may look most like quite another view of the other (a pickup from behind like a sedan from the front), and
-    their contents pair off wrongly, early on and for good: turned around they serve each domain as well. Bent outlines
-    tell nothing, so that smaller signs decide. What was decided holds, and the warp dies away.
+    """A batch with some pairs of domains that are not there (see `vary`), and bent at first (see `warp_for_encoder`).
 
     Args:
         batch: images `[B, 3, H, W]` in [0, 1], in pairs.
         progress: in [0, 1], of the budget.
-        hue: chance that a row's hue is turned by any angle, 0..1; it is then of no known domain (-1). Grey stays grey.
+        variants: chance of a pair to be varied, 0..1.
         warp: how far each axis is bent, see `bend`.
         until: progress at which images are straight, in (0, 1]; from its half on they are bent less and less.
-
-    Returns:
-        What the encoder sees, with what it must become in `restyled`.
     """
+    batch = vary(batch, generator, variants) if variants else batch
     warp *= max(0.0, min(1.0, 2 - 2 * progress / until))
-    if hue == 0 and warp == 0:
-        return batch
+    return warp_for_encoder(batch, generator, warp) if warp else batch
 
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=batch.images.device)
 
-    rows, images, restyled = len(batch), batch.images, batch.images
-    turned = uniform(rows) < hue
-    angle = torch.where(turned, (uniform(rows) * 2 - 1) * math.pi, 0)
-    bent = (uniform(rows, 4) * 2 - 1) * warp
-    if hue:
-        partner = torch.arange(rows, device=angle.device).view(-1, 2).flip(1).flatten()
-        images, restyled = turn_hue(images, angle), turn_hue(images, angle[partner])
-    if warp:
-        images = bend(images, bent)
-    return Batch(images, batch.domains.masked_fill(turned, -1), restyled)
+def vary(batch: Batch, generator: torch.Generator, share: float) -> Batch:
+    """Show a share of the pairs as if they were of other domains: in another hue and in other proportions, both images
+    alike.
+
+    The styles of a hundred domains lie far apart, and what lies between them the decoder has never drawn: a domain that
+    is new comes out as one that it knows. Variants fill the gaps. They are of no known domain (-1).
+    """
+    pairs = len(batch) // 2
+
+    def both(values: Tensor) -> Tensor:
+        return (values * varied.view(-1, *[1] * (values.dim() - 1))).repeat_interleave(2, 0)
+
+    varied = uniform(batch, generator, pairs) < share
+    angle = both((uniform(batch, generator, pairs) * 2 - 1) * math.pi)
+    sides = both((uniform(batch, generator, pairs, 2) * 2 - 1) * PROPORTIONS)
+    chosen, images = both(varied), batch.images.clone()
+    if bool(chosen.any()):
+        scaled = bend(images[chosen], torch.cat([3 * sides, torch.zeros_like(sides)], 1)[chosen])
+        images[chosen] = turn_hue(scaled, angle[chosen])
+    return Batch(images, batch.domains.masked_fill(chosen, -1))
+
+
+def warp_for_encoder(batch: Batch, generator: torch.Generator, warp: float) -> Batch:
+    """Show every row bent in a way of its own to the encoder, which must find the code of the straight picture.
+
+    Where two domains differ in their outlines, a view of one may look most like quite another view of the other (a
+    pickup from behind like a sedan from the front), and their contents pair off wrongly, early on and for good: turned
+    around they serve each domain as well. Bent outlines tell nothing, so that smaller signs decide. What was decided
+    holds when the images are straight again.
+    """
+    bent = (uniform(batch, generator, len(batch), 4) * 2 - 1) * warp
+    return Batch(bend(batch.images, bent), batch.domains, batch.images)
 
 
 def turn_hue(images: Tensor, angle: Tensor) -> Tensor:
-    """Images `[B, 3, H, W]` with the hue turned by `angle` `[B]`, in radians."""
+    """Images `[B, 3, H, W]` with the hue turned by `angle` `[B]`, in radians. Grey stays grey."""
     from kornia.enhance import adjust_hue
 
-    turned = angle != 0
-    if bool(turned.any()):
-        images = images.clone()
-        images[turned] = adjust_hue(images[turned], angle[turned])
-    return images
+    turned: Tensor = adjust_hue(images, angle)
+    return turned
 
 
 def bend(images: Tensor, bent: Tensor) -> Tensor:
@@ -79,3 +86,8 @@ def bend(images: Tensor, bent: Tensor) -> Tensor:
     grids = x[:, None, :].expand(-1, side, side), y[:, :, None].expand(-1, side, side)
     warped: Tensor = remap(images, *grids, padding_mode="reflection", align_corners=False, normalized_coordinates=True)
     return warped.contiguous(memory_format=torch.channels_last)
+
+
+def uniform(batch: Batch, generator: torch.Generator, *shape: int) -> Tensor:
+    """In [0, 1), on the batch's device."""
+    return torch.rand(shape, generator=generator, device=batch.images.device)

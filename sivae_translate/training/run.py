@@ -23,7 +23,7 @@ from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import Frame, build_model, load_model, model_directory, save_model
 from sivae_translate.objectives import OBJECTIVES, VAE
 from sivae_translate.recipe import Recipe, bind, build, difference, dump_recipe, load_recipe
-from sivae_translate.training.augment import restyle
+from sivae_translate.training.augment import augment
 from sivae_translate.training.device import new_accelerator, pick_device, pick_precision
 from sivae_translate.training.grids import COLUMNS, Grids
 from sivae_translate.training.log import LogFiles, Screen, Silent
@@ -253,7 +253,7 @@ class Run:
                     budget=budget,
                     schedule=Schedule(settings.lr, settings.warmup_images),
                     state=state,
-                    augment=partial(restyle, hue=data.hue, warp=data.warp, until=data.warp_until),
+                    augment=partial(augment, variants=data.variants, warp=data.warp, until=data.warp_until),
                     watch=self.watch(budget),
                     seed=settings.seed,
                 )

@@ -157,8 +157,8 @@ def test_an_override_sets_one_value(built_in: Path, override: str, section: str,
 
 
 def test_the_last_override_wins_and_the_others_stay(built_in: Path) -> None:
-    recipe = load_recipe("faces", ["data.size=16", "data.hue=0.5", "data.size=64"])
-    assert (recipe.data, recipe.training.images) == (Data(size=64, hue=0.5), 5)
+    recipe = load_recipe("faces", ["data.size=16", "data.variants=0.5", "data.size=64"])
+    assert (recipe.data, recipe.training.images) == (Data(size=64, variants=0.5), 5)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_the_last_override_wins_and_the_others_stay(built_in: Path) -> None:
         ("data.flip=True", "data.flip = 'True': expected true or false"),
         ("data.crop=0.51", "data.crop = 0.51: must be in 0..0.5"),
         ("data.crop=-0.1", "data.crop = -0.1: must be in 0..0.5"),
-        ("data.hue=1.5", "data.hue = 1.5: must be in 0..1"),
+        ("data.variants=1.5", "data.variants = 1.5: must be in 0..1"),
         ("data.workers=-1", "data.workers = -1: must be >= 0"),
         ("data.workers=1.5", "data.workers = 1.5: expected an integer"),
         ("training.images=-1", "training.images = -1: must be >= 0 (0: no limit)"),
@@ -208,7 +208,8 @@ def test_the_last_override_wins_and_the_others_stay(built_in: Path) -> None:
         ("training.lrr=1", "unknown key training.lrr: did you mean lr?"),
         (
             "data.name=x",
-            "unknown key data.name: known: background, batch, crop, fit, flip, hue, size, warp, warp_until, workers",
+            "unknown key data.name: known: "
+            "background, batch, crop, fit, flip, size, variants, warp, warp_until, workers",
         ),
         ("modle.x=1", "unknown section 'modle': did you mean model?"),
         ("name.x=1", "unknown section 'name': known: data, model, objective, training"),
@@ -307,7 +308,7 @@ HOSTILE = ['"', "\\", "#", "\t\r\n", "\x00\x1f\x7f", "é\u2028😀", "'''", "", 
 )
 def test_a_dumped_recipe_loads_as_itself(tmp_path: Path, values: dict[str, Any]) -> None:
     model = {"name": "conv", **values}
-    recipe = Recipe("mine", Data(hue=1 / 3), model, {"name": "split"}, Training(lr=1e-7, betas=(0.0, 1 / 3)))
+    recipe = Recipe("mine", Data(variants=1 / 3), model, {"name": "split"}, Training(lr=1e-7, betas=(0.0, 1 / 3)))
     text = dump_recipe(recipe)
     tables = tomllib.loads(text)
     assert repr(tables["model"]) == repr(model)  # by repr, for -0.0 and 1.0
@@ -361,7 +362,14 @@ def test_json_is_checked_as_strictly_as_a_file(built_in: Path, change: dict[str,
 
 def test_differences_are_listed_as_they_would_be_typed(built_in: Path) -> None:
     cars = load_recipe("cars")
-    changes = ["training.lr=0.5", "data.fit=pad", "model.widths=[1]", "model.depth=2", "data.workers=2", "data.hue=0"]
+    changes = [
+        "training.lr=0.5",
+        "data.fit=pad",
+        "model.widths=[1]",
+        "model.depth=2",
+        "data.workers=2",
+        "data.variants=0",
+    ]
     assert difference(cars, load_recipe("cars", changes)) == [
         'data.fit: "crop" -> "pad"',
         "data.workers: unset -> 2",

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from sivae_translate.training.augment import bend, restyle
+from sivae_translate.training.augment import augment, bend
 from sivae_translate.training.device import new_accelerator
 from sivae_translate.training.log import LogFiles, Means
 from sivae_translate.training.loop import NonFiniteLossError, Players, moving_average
@@ -46,8 +46,8 @@ def coloured_batch() -> Batch:
     return Batch(images, torch.arange(4).repeat_interleave(2))
 
 
-def restyled(batch: Batch, hue: float, warp: float, progress: float = 0.0) -> Batch:
-    return restyle(batch, progress, torch.Generator().manual_seed(1), hue=hue, warp=warp, until=0.5)
+def augmented(batch: Batch, variants: float, warp: float, progress: float = 0.0) -> Batch:
+    return augment(batch, progress, torch.Generator().manual_seed(1), variants=variants, warp=warp, until=0.5)
 
 
 def bar() -> Batch:
@@ -56,43 +56,43 @@ def bar() -> Batch:
     return Batch(images, torch.arange(4).repeat_interleave(2))
 
 
-def test_restyled_images_are_the_same_in_their_partners_hue() -> None:
+def test_both_images_of_a_varied_pair_have_the_same_hue_and_proportions() -> None:
     batch = coloured_batch()
     same = Batch(batch.images[::2].repeat_interleave(2, 0), batch.domains)  # pairs of one image
-    both = restyled(same, 1.0, 0.0)
-    torch.testing.assert_close(both.targets[0::2], both.images[1::2])
-    torch.testing.assert_close(both.targets[1::2], both.images[0::2])
-    assert (both.images[0::2] - both.images[1::2]).abs().amax((1, 2, 3)).min() > 0.01
+    varied = augmented(same, 1.0, 0.0)
+    torch.testing.assert_close(varied.images[0::2], varied.images[1::2])
+    assert (varied.images - same.images).abs().amax((1, 2, 3)).min() > 0.01
+    assert varied.domains.tolist() == [-1] * 8
+    assert varied.targets is varied.images
 
 
-def test_a_turned_hue_spares_white_and_is_of_no_known_domain() -> None:
+def test_variants_spare_white_and_differ_from_each_other_in_size() -> None:
+    varied = augmented(bar(), 1.0, 0.0)
+    torch.testing.assert_close(varied.images[:, :, 0], bar().images[:, :, 0])  # the ground stays white
+    widths = (1 - varied.images[::2, 0, 16]).sum(1)  # of a bar 16 pixels wide
+    assert widths.std() > 0.3 and 16 * math.exp(-0.13) < widths.min() and widths.max() < 16 * math.exp(0.13)
+
+
+def test_pairs_that_are_not_varied_are_left_alone() -> None:
     batch = coloured_batch()
-    turned = restyled(batch, 1.0, 0.0)
-    assert (turned.images[:, :, 1:] - batch.images[:, :, 1:]).abs().amax((1, 2, 3)).min() > 0.01
-    torch.testing.assert_close(turned.images[:, :, 0], batch.images[:, :, 0])
-    assert turned.domains.tolist() == [-1] * 8
+    varied = augmented(batch, 0.5, 0.0)
+    kept = varied.domains >= 0
+    assert 0 < kept.sum() < 8 and torch.equal(kept[::2], kept[1::2])
+    assert torch.equal(varied.images[kept], batch.images[kept])
+    assert torch.equal(varied.domains[kept], batch.domains[kept])
 
 
-def test_rows_whose_hue_is_not_turned_are_left_alone() -> None:
+def test_a_bent_variant_must_become_straight() -> None:
     batch = coloured_batch()
-    turned = restyled(batch, 0.5, 0.0)
-    kept = turned.domains >= 0
-    assert 0 < kept.sum() < 8
-    assert torch.equal(turned.images[kept], batch.images[kept])
-    assert torch.equal(turned.domains[kept], batch.domains[kept])
-
-
-def test_a_bent_image_must_become_straight_in_its_partners_hue() -> None:
-    batch = coloured_batch()
-    bent, turned = restyled(batch, 0.0, 0.5), restyled(batch, 1.0, 0.5)
+    bent, both = augmented(batch, 0.0, 0.5), augmented(batch, 1.0, 0.5)
     assert (bent.images - batch.images).abs().amax((1, 2, 3)).min() > 0.01
     assert torch.equal(bent.targets, batch.images)
-    assert torch.equal(turned.targets, restyled(batch, 1.0, 0.0).targets)
+    assert torch.equal(both.targets, augmented(batch, 1.0, 0.0).images)
 
 
 def test_warping_moves_the_object_within_its_frame_and_keeps_its_domain() -> None:
     batch = bar()
-    warped = restyled(batch, 0.0, 0.4)
+    warped = augmented(batch, 0.0, 0.4)
     assert torch.equal(warped.domains, batch.domains)
     torch.testing.assert_close(warped.images[:, :, 0], batch.images[:, :, 0])  # the ground stays white
     columns = torch.arange(32) + 0.5
@@ -113,14 +113,14 @@ def test_bending_by_hand() -> None:
 
 def test_warping_dies_away_and_is_gone_when_it_should_be() -> None:
     batch = bar()
-    first, half, late = ((restyled(batch, 0.0, 0.4, at).images - batch.images).abs().sum() for at in (0, 0.25, 0.4))
+    first, half, late = ((augmented(batch, 0.0, 0.4, at).images - batch.images).abs().sum() for at in (0, 0.25, 0.4))
     assert first == half > late > 0
-    assert restyled(batch, 0.0, 0.4, 0.5) is batch
+    assert augmented(batch, 0.0, 0.4, 0.5) is batch
 
 
 def test_without_augmentation_targets_are_the_images() -> None:
     batch = coloured_batch()
-    assert restyled(batch, 0.0, 0.0) is batch
+    assert augmented(batch, 0.0, 0.0) is batch
     assert batch.targets is batch.images
 
 
