@@ -182,8 +182,9 @@ def plan(source: Path, out: Path, format: str) -> list[tuple[Path, Path]]:
 
 
 def fingerprint(translator: Translator, targets: list[Target], format: str, reject: Threshold | None) -> str:
-    """What besides the input decides an output: weights, styles, format and threshold, as a short hash."""
+    """What besides the input decides an output: weights, styles, feedback, format and threshold, as a short hash."""
     digest = hashlib.sha256(format.encode() + (repr(reject).encode() if reject else b""))
+    digest.update(str(translator.feedback).encode() if translator.feedback else b"")
     for tensor in [*translator.model.state_dict().values(), *(target.style for target in targets)]:
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -17,6 +17,7 @@ from sivae_translate.data.domains import list_images
 from sivae_translate.data.images import UnreadableImage, fit, read_image, to_rgb
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.evaluation.ood import BETA, score
+from sivae_translate.latent.feedback import ROUNDS, answered
 from sivae_translate.latent.paths import along, between
 from sivae_translate.latent.search import best_code
 from sivae_translate.models import Autoencoder
@@ -46,12 +47,15 @@ class Translator:
         domains: names of the domains the model knows.
         frame: size and fit of every image that goes in or comes out.
         device: where it computes, in float32.
+        feedback: rounds in which the encoder looks at a translation and its style is moved by what is missing, see
+            `latent.feedback`. By default 4 where content has a layout and 0 where it is a vector.
     """
 
     def __init__(self, model: Autoencoder, settings: dict[str, Any], frame: Frame) -> None:
         self.model = model.eval().requires_grad_(False)
         self.settings, self.frame, self.domains = settings, frame, model.domains
         self.device = torch.device("cpu")
+        self.feedback = ROUNDS if model.style_size and model.content_shape[-1] > 1 else 0
 
     @classmethod
     def from_pretrained(cls, path: str | Path, device: str = "auto") -> Translator:
@@ -163,13 +167,20 @@ class Translator:
         require_style(self.model)
         require_new_name(name, self.domains)
         model = with_domain(self.model, name, self.style_of(style=images, search=search))
-        return Translator(model, self.settings, self.frame).to(str(self.device))
+        translator = Translator(model, self.settings, self.frame).to(str(self.device))
+        translator.feedback = self.feedback
+        return translator
 
     @torch.no_grad()
     def translate(self, x: Tensor, style: Tensor) -> Tensor:
         """Images `[B, 3, H, W]` in [0, 1] under a style `[S]` (or `[B, S]`) -> the same shape, clamped."""
-        content = self.model.encode(x).mean.content
-        return self.decode(Code(content, style.expand(len(x), -1)))
+        return self.restyle(self.model.encode(x).mean.content, style)
+
+    def restyle(self, content: Tensor, style: Tensor) -> Tensor:
+        """Contents `[B, K, g, g]` under a style `[S]` (or `[B, S]`) -> images `[B, 3, H, W]` in [0, 1], with
+        `feedback`."""
+        style = style.expand(len(content), -1)
+        return self.decode(Code(content, answered(self.model, content, style, self.feedback)))
 
     @torch.no_grad()
     def encode(self, images: Picture | Sequence[Picture]) -> Code:

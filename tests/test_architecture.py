@@ -39,6 +39,7 @@ ALLOWED = {
         "folder",
         "training.device",
         "evaluation.ood",
+        "latent.feedback",
         "latent.paths",
         "latent.search",
     },

@@ -15,7 +15,7 @@ from sivae_translate.cli.common import (
     new_folder,
     note_left_out,
 )
-from sivae_translate.cli.options import JUDGE, Device, Search
+from sivae_translate.cli.options import JUDGE, Device, Feedback, Search
 from sivae_translate.errors import UsageError
 from sivae_translate.terminal import say, terminal
 
@@ -57,6 +57,7 @@ def evaluate(
     count: Annotated[int, typer.Option("--count", help="At most so many images of --domains, evenly spread.")] = 2000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 0,
     search: Search = 0,
+    feedback: Feedback = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 64,
     out: Annotated[Path, typer.Option("--out", help="Folder for outputs and report.")] = Path("evaluation"),
     device: Device = "auto",
@@ -76,6 +77,7 @@ def evaluate(
 
         question = ask(pairs, root, domains, content_label, count, new_folder(out))
         translator, left_out = load_translator(model, device, screen), list[Any]()
+        translator.feedback = translator.feedback if feedback is None else feedback
         report = answer(
             translator,
             question,

@@ -16,6 +16,15 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 o
 Search = Annotated[
     int, typer.Option("--search", min=0, help="Steps that look for a reference's style from the encoder's guess on.")
 ]
+Feedback = Annotated[
+    int | None,
+    typer.Option(
+        "--feedback",
+        metavar="N",
+        min=0,
+        help="Times that the encoder looks at a translation, for its style to be strengthened [4 for layouts, else 0].",
+    ),
+]
 Model = Annotated[Path | None, typer.Option("--model", help="A run or model folder [newest under runs/].")]
 What = Annotated[str, typer.Option("--what", help="What changes: content, style or both.")]
 Strip = Annotated[Path, typer.Option("--out", help="A strip (.png, .jpg), or a loop there and back (.gif, .webp).")]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model, new_file, note_left_out
-from sivae_translate.cli.options import PICTURES, WORK, Device, Domains, Model, Search, Set
+from sivae_translate.cli.options import PICTURES, WORK, Device, Domains, Feedback, Model, Search, Set
 from sivae_translate.errors import UsageError
 from sivae_translate.terminal import say, terminal
 
@@ -68,6 +68,7 @@ def run(
     to: Annotated[list[str] | None, typer.Option("--to", help="Domain; may be repeated [every domain].")] = None,
     style: Annotated[Path | None, typer.Option("--style", help="Reference image, or a folder of them.")] = None,
     search: Search = 0,
+    feedback: Feedback = None,
     styles: Annotated[
         int | None, typer.Option("--styles", metavar="N", help="So many random styles of each domain [its mean style].")
     ] = None,
@@ -93,6 +94,7 @@ def run(
 
         model = named_model(model, screen)
         translator = load_translator(model, device, screen)
+        translator.feedback = translator.feedback if feedback is None else feedback
         reject = load_threshold(model) if reject_ood else None
         summary = translate_folder(
             translator,

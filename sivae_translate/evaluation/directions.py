@@ -20,7 +20,6 @@ from sivae_translate.evaluation.perceptual import Perceptual
 from sivae_translate.evaluation.pictures import sheet
 from sivae_translate.evaluation.probes import Classifier
 from sivae_translate.translator import Translator
-from sivae_translate.types import Code
 
 DIRECTIONS = 12  # at most
 SHOWN = 4  # directions in the picture,
@@ -124,7 +123,7 @@ def diversity(
         styles = translator.random_styles(real.names[target], STYLES * len(contents), seed=seed)
         for row, drawn in zip(contents, styles.view(-1, STYLES, styles.shape[1]), strict=True):
             content = real.content.mean[[row]].to(translator.device).expand(STYLES, -1, -1, -1)
-            found.append(perceptual.pairwise(eight_bit(translator.decode(Code(content, drawn)))))
+            found.append(perceptual.pairwise(eight_bit(translator.restyle(content, drawn))))
         images = read_rows(translator, real, spread(real.rows(target), STYLES))
         scale = round(perceptual.pairwise(eight_bit(images)), 4)
         row = {"to": real.names[target], "n": len(found), "translations": round(float(np.mean(found)), 4)}
@@ -167,7 +166,7 @@ def translate(
 
 def decode(translator: Translator, real: Encoded, rows: np.ndarray, style: Tensor) -> list[Image.Image]:
     content = real.content.mean[rows].to(translator.device)
-    return translator.to_pictures(translator.decode(Code(content, style.expand(len(rows), -1))))
+    return translator.to_pictures(translator.restyle(content, style))
 
 
 def read_rows(translator: Translator, real: Encoded, rows: np.ndarray) -> Tensor:

@@ -48,6 +48,8 @@ def page(report: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     facts = [f"{report['size']} px", f"features: {report['extractor']}", report["perceptual"], f"seed {report['seed']}"]
     if "n" in report:
         facts.insert(0, f"{report['n']:,} pairs, {report['search']} steps of search")
+    if report["feedback"]:
+        facts.append(f"{report['feedback']} rounds of feedback")
     if "domains" in report:
         facts.insert(0, f"{report['domains']['n']:,} real images of {len(report['domains']['counts']):,} domains")
     parts = [table_html(table) for table in tables(dict(report))]

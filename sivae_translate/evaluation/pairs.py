@@ -117,8 +117,9 @@ def evaluate_pairs(
         search: steps of Adam on each style image's code, see `Translator.__call__`.
 
     Returns, and writes to `out/report.json`:
-        n, size, search, and for output, copy_content and copy_style the mean PSNR (dB) and SSIM. `out/pairs.png` shows
-        the first pairs: content, style, output, truth. The command `evaluate` tells more, see `report.evaluate`.
+        n, size, search, feedback, and for output, copy_content and copy_style the mean PSNR (dB) and SSIM.
+        `out/pairs.png` shows the first pairs: content, style, output, truth. The command `evaluate` tells more, see
+        `report.evaluate`.
 
     Raises:
         UsageError: a model with a single latent, or the images themselves are in `out`; nothing has been written.
@@ -126,7 +127,7 @@ def evaluate_pairs(
     """
     measured = measure_pairs(translator, pairs, out, search=search, batch=batch, progress=progress)
     measured.picture(range(min(SHOWN, len(pairs))), translator).save(out / "pairs.png")
-    sizes = {"n": len(pairs), "size": translator.frame.size, "search": search}
+    sizes = {"n": len(pairs), "size": translator.frame.size, "search": search, "feedback": translator.feedback}
     report: dict[str, object] = {**sizes, **measured.means()}
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report

@@ -123,9 +123,9 @@ def evaluate(
         search: steps that look for the pairs' styles; see `Translator.__call__`.
 
     Returns, and writes to `out/report.json` and `out/index.html`:
-        model, size in pixels, seed, search, extractor and perceptual distance; of pairs, what `evaluate_pairs` tells
-        with the perceptual distance, `retrieval` and `sharpness`; of domains, n of each, `probes`, `classifier`,
-        `directions` and `diversity`; the files left out, and notes on what else was.
+        model, size in pixels, seed, search, feedback, extractor and perceptual distance; of pairs, what
+        `evaluate_pairs` tells with the perceptual distance, `retrieval` and `sharpness`; of domains, n of each,
+        `probes`, `classifier`, `directions` and `diversity`; the files left out, and notes on what else was.
 
     Raises:
         UsageError: a model with a single latent, weights that are not the published ones, or no readable image.
@@ -135,7 +135,7 @@ def evaluate(
     perceptual = load_perceptual(lpips, translator.frame.size, translator.device)
     tools = Tools(perceptual, load_reader(inception), seed, search, batch, steps)
     report: dict[str, Any] = {
-        "model": name, "size": translator.frame.size, "seed": seed, "search": search,
+        "model": name, "size": translator.frame.size, "seed": seed, "search": search, "feedback": translator.feedback,
         "extractor": tools.extractor.name, "perceptual": perceptual.name,
     }  # fmt: skip
     notes, pictures, measured = list[str](), dict[str, str](), None

@@ -110,7 +110,7 @@ def test_pairs_and_domains_make_one_report(cli: Any, place: Place) -> None:
     assert {path.name for path in out.iterdir()} == {
         *(f"{i:06d}.png" for i in range(60)), *pictures, "report.json", "index.html",
     }  # fmt: skip
-    facts = {"size": 16, "seed": 0, "search": 0, "n": 60, "extractor": "random-vgg16", "left_out": {}}
+    facts = {"size": 16, "seed": 0, "search": 0, "feedback": 0, "n": 60, "extractor": "random-vgg16", "left_out": {}}
     assert facts.items() <= figures.items() and figures["perceptual"] == "perceptual (random VGG-16)"
 
     for name in ("output", "copy_content", "copy_style"):

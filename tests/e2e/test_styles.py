@@ -103,6 +103,20 @@ def place(
     return place
 
 
+# --- feedback -------------------------------------------------------------------------------------------------------
+
+
+def test_feedback_is_given_as_often_as_is_said(cli: Any, place: Place, translator: Translator) -> None:
+    eager = Translator(translator.model, translator.settings, translator.frame)
+    eager.feedback = 2
+    for out, options, expected in (("plain", (), translator), ("twice", ("--feedback", "2"), eager)):
+        assert cli(*place.run("--to", "car001", "--out", out, *options)).exit_code == 0
+        assert alike(place.here / out / "0.png", expected(place.view, to="car001"))
+    assert not alike(place.here / "plain/0.png", place.here / "twice/0.png")
+    result = cli(*place.run("--to", "car001", "--out", "plain", "--feedback", "1"))
+    refused(result, 2, "another model, style or format")
+
+
 # --- random styles --------------------------------------------------------------------------------------------------
 
 

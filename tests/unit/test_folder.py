@@ -122,6 +122,10 @@ def test_another_job_in_the_same_folder_is_refused(translator: Translator, tmp_p
     for options in ({"to": ["car002"]}, {"to": ["car001"], "format": "jpg"}, {"style": source / "a.png"}, {}):
         with pytest.raises(UsageError, match="another model, style or format"):
             translate_folder(translator, source, out, **options)
+    looked_again = Translator(translator.model, translator.settings, translator.frame)
+    looked_again.feedback = 1
+    with pytest.raises(UsageError, match="another model, style or format"):
+        translate_folder(looked_again, source, out, to=["car001"])
     assert (out / MANIFEST).read_bytes() == before
     assert sorted(path.name for path in out.iterdir() if path.name[0] != ".") == ["a.png", MANIFEST]
 

@@ -18,6 +18,7 @@ from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models.pretrained import Frame, build_model
 from sivae_translate.translator import Translator
+from sivae_translate.types import Code
 
 SIZE = 16
 
@@ -368,3 +369,27 @@ def test_a_single_latent_encodes_and_samples_but_does_not_translate(
 def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SivaeError, match=r"model\.safetensors"):
         Translator.from_pretrained(tmp_path)
+
+
+# --- feedback -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("settings", "rounds"), [({"grid": 1}, 0), ({"grid": 4}, 4)])
+def test_feedback_is_for_contents_with_a_layout(settings: dict[str, Any], rounds: int) -> None:
+    settings = {"name": "style", "width": 16, "max_width": 32, **settings}
+    model = build_model(settings, ("a", "b"), SIZE)
+    assert Translator(model, settings, Frame(SIZE, "crop", (255, 255, 255))).feedback == rounds
+
+
+def test_feedback_reaches_every_translation(translator: Translator, paths: list[Path]) -> None:
+    eager = Translator(translator.model, translator.settings, translator.frame)
+    eager.feedback = 1
+    asked, content = eager.style_of(to="car001"), eager.encode(paths).content
+    first = translator.model.encode(translator.restyle(content, asked)).style
+    assert first is not None
+    by_hand = translator.decode(Code(content, 2 * asked - first.mean))
+    translated = eager.translate(eager.prepare(paths), asked)
+    torch.testing.assert_close(translated, by_hand, atol=1e-5, rtol=0)
+    assert (translated - translator.restyle(content, asked)).abs().max() > 0.01
+    assert (array(eager(paths[0], to="car001")) == array(eager.to_pictures(translated)[0])).all()
+    assert eager.add_domain("new", paths[0]).feedback == 1
