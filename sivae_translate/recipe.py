@@ -59,7 +59,8 @@ class Data:
         flip: mirror images at random.
         crop: random crops keep at least 1 - crop of the side; 0..0.5.
         variants: share of the pairs shown as a domain that is not there, of another hue and other proportions; 0..1.
-        warp: how far each axis of an image is bent, at first, for the encoder to see; 0..0.5.
+            None: by the model.
+        warp: how far each axis of an image is bent, at first, for the encoder to see; 0..0.5. None: by the model.
         warp_until: share of the budget after which images are straight, bent less from its half on; above 0, up to 1.
         workers: processes that read images; None: as the machine allows.
     """
@@ -70,9 +71,9 @@ class Data:
     background: str = "white"
     flip: bool = False
     crop: float = 0.0
-    variants: float = 0.0
-    warp: float = 0.0
-    warp_until: float = 0.8
+    variants: float | None = None
+    warp: float | None = None
+    warp_until: float = 0.6
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -86,8 +87,8 @@ class Data:
             f'background: must be {", ".join(COLOURS)} or "#rrggbb"',
         )
         _require(0 <= self.crop <= 0.5, "crop: must be in 0..0.5")
-        _require(0 <= self.variants <= 1, "variants: must be in 0..1")
-        _require(0 <= self.warp <= 0.5, "warp: must be in 0..0.5")
+        _require(self.variants is None or 0 <= self.variants <= 1, "variants: must be in 0..1")
+        _require(self.warp is None or 0 <= self.warp <= 0.5, "warp: must be in 0..0.5")
         _require(0 < self.warp_until <= 1, "warp_until: must be above 0 and at most 1, a share of the budget")
         _require(self.workers is None or self.workers >= 0, "workers: must be >= 0")
 

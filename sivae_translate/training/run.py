@@ -253,7 +253,9 @@ class Run:
                     budget=budget,
                     schedule=Schedule(settings.lr, settings.warmup_images),
                     state=state,
-                    augment=partial(augment, variants=data.variants, warp=data.warp, until=data.warp_until),
+                    augment=partial(
+                        augment, variants=data.variants or 0.0, warp=data.warp or 0.0, until=data.warp_until
+                    ),
                     watch=self.watch(budget),
                     seed=settings.seed,
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from contextlib import suppress
 from dataclasses import fields, replace
+from typing import Any
 
 from sivae_translate.data.domains import Domains, read_source
 from sivae_translate.data.images import UnreadableImage
@@ -16,15 +17,19 @@ LARGEST = {"cpu": 64, "gpu": 128}  # pixels on a side that train in an hour or s
 BATCH = {"cpu": 32, "gpu": 64}
 FEW = 8  # domains; so few are kinds of pictures, more are kinds of objects
 REFERENCE = 32  # pixels on a side at which the weights below were measured
-WEIGHTS = {"beta_kl": 1.0, "beta_neg": 1536.0}
+BY_PIXELS = ("beta_kl", "beta_neg")  # they stand against an error that is summed over the pixels
+AUGMENTATION = ("variants", "warp")
+OBJECTS = {"variants": 0.5, "warp": 0.5, "beta_kl": 1.0, "beta_style": 0.02, "beta_neg": 1536.0}
+PICTURES = {"variants": 0.0, "warp": 0.0, "beta_kl": 0.1, "beta_style": 0.2, "beta_neg": 40.0}
+WEIGHTS = tuple(name for name in OBJECTS if name not in AUGMENTATION)
 
 
 def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
     """The recipe with nothing left open, and what was picked, in a line; empty where nothing was open.
 
-    Open are `data.size` and `data.batch` where they are 0, and of a model `style` the `model.grid` and the objective's
-    `beta_kl` and `beta_neg` where they are not there. The weights of KL terms stand against a squared error that is
-    summed over the pixels, so they grow with their number.
+    Open are `data.size` and `data.batch` where they are 0, `data.variants` and `data.warp` where they are None, and of
+    a model `style` the `model.grid` and the objective's weights where they are not there. Objects in any pose have a
+    content without a layout, which holds a few nats; pictures have a layout, and all that they show is in it.
 
     Args:
         device: where it will be trained, such as "cpu" or "cuda:1".
@@ -40,26 +45,39 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
     if not data.batch:
         data = replace(data, batch=BATCH[machine])
         picked.append(f"batch {data.batch}")
+    kind = dict[str, float]()
     if model.get("name") == "style":
         if "grid" not in model:
-            count = len(domains.names)
-            few = count <= FEW
-            model["grid"] = data.size // 8 if few else 1
-            kept = "pictures, whose layout stays" if few else "objects in any pose"
-            picked.append(f"grid {model['grid']} ({count:,} domain{'s' if count > 1 else ''}: {kept})")
-        for name, weight in WEIGHTS.items():
-            if name not in objective and name in settings_of(objective.get("name")):
-                objective[name] = weight * (data.size / REFERENCE) ** 2
-                picked.append(f"{name} {objective[name]:g}")
+            model["grid"], why = pick_grid(domains, data.size)
+            picked.append(f"grid {model['grid']} ({why})")
+        kind = OBJECTS if model["grid"] == 1 else PICTURES
+    opened: dict[str, Any] = {name: kind.get(name, 0.0) for name in AUGMENTATION if getattr(data, name) is None}
+    data = replace(data, **opened)
+    picked += [f"{name} {value:g}" for name, value in opened.items() if kind]
+    for name in WEIGHTS:
+        if name in kind and name not in objective and name in settings_of(objective.get("name")):
+            objective[name] = kind[name] * ((data.size / REFERENCE) ** 2 if name in BY_PIXELS else 1)
+            picked.append(f"{name} {objective[name]:g}")
     return replace(recipe, data=data, model=model, objective=objective), ", ".join(picked)
+
+
+def pick_grid(domains: Domains, size: int) -> tuple[int, str]:
+    """Places on a side of the content, and why."""
+    count = len(domains.names)
+    if not domains.labelled:
+        return 1, "no sub-folders: objects in any pose"
+    if count > FEW:
+        return 1, f"{count:,} domains: objects in any pose"
+    return size // 8, f"{count} domain{'s' if count > 1 else ''}: pictures, whose layout stays"
 
 
 def as_begun(recipe: Recipe, begun: Recipe) -> Recipe:
     """The recipe with what it leaves open as it was picked when the run was begun, be it on another machine."""
     data = recipe.data
     data = replace(data, size=data.size or begun.data.size, batch=data.batch or begun.data.batch)
+    data = replace(data, **{name: getattr(begun.data, name) for name in AUGMENTATION if getattr(data, name) is None})
     model, objective = dict(recipe.model), dict(recipe.objective)
-    for settings, before, names in ((model, begun.model, ("grid",)), (objective, begun.objective, tuple(WEIGHTS))):
+    for settings, before, names in ((model, begun.model, ("grid",)), (objective, begun.objective, WEIGHTS)):
         if settings.get("name") == before.get("name"):
             settings |= {name: before[name] for name in names if name in before and name not in settings}
     return replace(recipe, data=data, model=model, objective=objective)

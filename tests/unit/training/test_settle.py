@@ -14,57 +14,76 @@ from sivae_translate.training.settle import FEW, as_begun, settle
 
 
 def folder(root: Path, domains: int, side: int) -> Domains:
-    for domain in range(domains):
-        (root / f"{domain:02}").mkdir()
+    """Two images in each domain; of no domain, two bare images."""
+    for domain in [f"{i:02}" for i in range(domains)] or [""]:
+        (root / domain).mkdir(exist_ok=True)
         for image in range(2):
-            Image.new("RGB", (side + 40, side), "red").save(root / f"{domain:02}" / f"{image}.png")
+            Image.new("RGB", (side + 40, side), "red").save(root / domain / f"{image}.png")
     return find_domains(root)
 
 
 def picked(recipe: Recipe) -> tuple[object, ...]:
-    weights = recipe.objective["beta_kl"], recipe.objective["beta_neg"]
-    return recipe.data.size, recipe.data.batch, recipe.model["grid"], *weights
+    data, objective = recipe.data, recipe.objective
+    weights = (objective[name] for name in ("beta_kl", "beta_style", "beta_neg"))
+    return data.size, data.batch, recipe.model["grid"], data.variants, data.warp, *weights
 
 
 @pytest.mark.parametrize(
     ("domains", "side", "device", "expected"),
     [
-        (2, 300, "cpu", (64, 32, 8, 4.0, 6144.0)),
-        (2, 300, "cuda:1", (128, 64, 16, 16.0, 24576.0)),
-        (2, 100, "mps", (64, 64, 8, 4.0, 6144.0)),
-        (2, 20, "cpu", (32, 32, 4, 1.0, 1536.0)),
-        (FEW + 1, 64, "cpu", (64, 32, 1, 4.0, 6144.0)),
+        (2, 300, "cpu", (64, 32, 8, 0.0, 0.0, 0.4, 0.2, 160.0)),
+        (2, 300, "cuda:1", (128, 64, 16, 0.0, 0.0, 1.6, 0.2, 640.0)),
+        (2, 100, "mps", (64, 64, 8, 0.0, 0.0, 0.4, 0.2, 160.0)),
+        (2, 20, "cpu", (32, 32, 4, 0.0, 0.0, 0.1, 0.2, 40.0)),
+        (FEW + 1, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0)),
+        (0, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0)),
     ],
 )
 def test_what_is_open_follows_the_images_and_the_machine(
-    tmp_path: Path, domains: int, side: int, device: str, expected: tuple[object, ...]
+    tmp_path: Path, domains: int, side: int, device: str, expected: tuple[float, ...]
 ) -> None:
     recipe, said = settle(load_recipe("style"), folder(tmp_path, domains, side), device)
     assert picked(recipe) == expected
-    for part in (f"size {expected[0]} (images of {side} px", f"batch {expected[1]}", f"grid {expected[2]} ("):
+    size, batch, grid, *rest = expected
+    for part in (f"size {size} (images of {side} px", f"batch {batch}", f"grid {grid} ("):
         assert part in said
-    assert f"beta_kl {expected[3]:g}, beta_neg {expected[4]:g}" in said
+    names = ("variants", "warp", "beta_kl", "beta_style", "beta_neg")
+    assert said.endswith(", ".join(f"{name} {value:g}" for name, value in zip(names, rest, strict=True)))
 
 
 def test_what_the_recipe_says_stays_and_nothing_is_said(tmp_path: Path) -> None:
     domains = folder(tmp_path, 2, 300)
-    overrides = ["data.size=32", "data.batch=8", "model.grid=1", "objective.beta_kl=7", "objective.beta_neg=9"]
+    overrides = ["data.size=32", "data.batch=8", "data.variants=0.1", "data.warp=0.2", "model.grid=1"]
+    overrides += ["objective.beta_kl=7", "objective.beta_style=8", "objective.beta_neg=9"]
     recipe, said = settle(load_recipe("style", overrides), domains, "cpu")
-    assert picked(recipe) == (32, 8, 1, 7, 9) and said == ""
-    conv = load_recipe("conv")
-    assert settle(conv, domains, "cpu") == (conv, "")
+    assert picked(recipe) == (32, 8, 1, 0.1, 0.2, 7, 8, 9) and said == ""
+
+
+def test_a_model_without_style_is_not_augmented_and_nothing_is_said(tmp_path: Path) -> None:
+    conv, domains = load_recipe("conv"), folder(tmp_path, 2, 300)
+    recipe, said = settle(conv, domains, "cpu")
+    assert (recipe.data.variants, recipe.data.warp, said) == (0.0, 0.0, "")
+    assert (recipe.model, recipe.objective) == (conv.model, conv.objective)
+
+
+def test_the_content_that_was_chosen_decides_the_rest(tmp_path: Path) -> None:
+    domains = folder(tmp_path, 2, 300)
+    recipe, _ = settle(load_recipe("style", ["model.grid=1"]), domains, "cpu")
+    assert (recipe.data.warp, recipe.objective["beta_kl"]) == (0.5, 4)
+    recipe, _ = settle(load_recipe("style", ["model.grid=16"]), domains, "cpu")
+    assert (recipe.data.warp, recipe.objective["beta_kl"]) == (0, 0.4)
 
 
 def test_the_weights_follow_a_size_that_was_chosen(tmp_path: Path) -> None:
     recipe, said = settle(load_recipe("style", ["data.size=128"]), folder(tmp_path, 2, 300), "cpu")
-    assert picked(recipe) == (128, 32, 16, 16.0, 24576.0)
+    assert picked(recipe) == (128, 32, 16, 0.0, 0.0, 1.6, 0.2, 640.0)
     assert "size" not in said
 
 
 def test_an_objective_is_given_only_what_it_takes(tmp_path: Path) -> None:
     vae = load_recipe("style", ["objective.name=vae"])
     recipe, said = settle(vae, folder(tmp_path, 2, 64), "cpu")
-    assert "beta_neg" not in recipe.objective and recipe.objective["beta_kl"] == 4 and "beta_neg" not in said
+    assert "beta_neg" not in recipe.objective and recipe.objective["beta_kl"] == 0.4 and "beta_neg" not in said
 
 
 def test_a_run_goes_on_with_what_was_picked_when_it_was_begun(tmp_path: Path) -> None:
@@ -76,7 +95,7 @@ def test_a_run_goes_on_with_what_was_picked_when_it_was_begun(tmp_path: Path) ->
     on_a_gpu, said = settled(load_recipe("style"), domains, "cuda", run)
     assert picked(on_a_gpu) == picked(begun) and said == ""
     conv = load_recipe("conv")
-    assert as_begun(conv, begun) == conv
+    assert as_begun(conv, begun).model == conv.model
 
 
 def test_images_that_cannot_be_read_leave_the_smallest_size(tmp_path: Path) -> None:
