@@ -15,13 +15,14 @@ from sivae_translate.recipe import SIZES, Recipe
 LOOKED_AT = 64  # images, evenly spread
 LARGEST = {"cpu": 64, "gpu": 128}  # pixels on a side that train in an hour or so
 BATCH = {"cpu": 32, "gpu": 64}
+GRIDS = tuple(2**i for i in range(9))
 FEW = 8  # domains; so few are kinds of pictures, more are kinds of objects
 REFERENCE = 32  # pixels on a side at which the weights below were measured
-BY_PIXELS = ("beta_kl", "beta_neg")  # they stand against an error that is summed over the pixels
 AUGMENTATION = ("variants", "warp")
-OBJECTS = {"variants": 0.5, "warp": 0.5, "beta_kl": 1.0, "beta_style": 0.02, "beta_neg": 1536.0}
-PICTURES = {"variants": 0.0, "warp": 0.0, "beta_kl": 0.1, "beta_style": 0.2, "beta_neg": 40.0}
-WEIGHTS = tuple(name for name in OBJECTS if name not in AUGMENTATION)
+WEIGHTS = ("beta_kl", "beta_style", "beta_neg")
+# beta_neg is for each pixel of a place of the content, where the game balances at 7 and 4 nats a place.
+OBJECTS = {"variants": 0.5, "warp": 0.5, "beta_kl": 1.0, "beta_style": 0.02, "beta_neg": 1.5}
+PICTURES = {"variants": 0.0, "warp": 0.0, "beta_kl": 0.1, "beta_style": 0.2, "beta_neg": 2.5}
 
 
 def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
@@ -45,18 +46,21 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
     if not data.batch:
         data = replace(data, batch=BATCH[machine])
         picked.append(f"batch {data.batch}")
-    kind = dict[str, float]()
+    kind, scale = dict[str, float](), dict[str, float]()
     if model.get("name") == "style":
         if "grid" not in model:
             model["grid"], why = pick_grid(domains, data.size)
             picked.append(f"grid {model['grid']} ({why})")
-        kind = OBJECTS if model["grid"] == 1 else PICTURES
+        grid = model["grid"] if model["grid"] in GRIDS else 1  # what is no grid is refused when the model is built
+        kind = OBJECTS if grid == 1 else PICTURES
+        # They stand against an error that is summed over the pixels.
+        scale = {"beta_kl": (data.size / REFERENCE) ** 2, "beta_neg": (data.size / grid) ** 2}
     opened: dict[str, Any] = {name: kind.get(name, 0.0) for name in AUGMENTATION if getattr(data, name) is None}
     data = replace(data, **opened)
     picked += [f"{name} {value:g}" for name, value in opened.items() if kind]
     for name in WEIGHTS:
         if name in kind and name not in objective and name in settings_of(objective.get("name")):
-            objective[name] = kind[name] * ((data.size / REFERENCE) ** 2 if name in BY_PIXELS else 1)
+            objective[name] = kind[name] * scale.get(name, 1)
             picked.append(f"{name} {objective[name]:g}")
     return replace(recipe, data=data, model=model, objective=objective), ", ".join(picked)
 

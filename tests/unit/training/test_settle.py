@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from sivae_translate.data.domains import Domains, find_domains
+from sivae_translate.errors import UsageError
 from sivae_translate.recipe import Recipe, dump_recipe, load_recipe
-from sivae_translate.training.run import settled
+from sivae_translate.training.run import resolve, settled
 from sivae_translate.training.settle import FEW, as_begun, settle
 
 
@@ -32,9 +33,9 @@ def picked(recipe: Recipe) -> tuple[object, ...]:
     ("domains", "side", "device", "expected"),
     [
         (2, 300, "cpu", (64, 32, 8, 0.0, 0.0, 0.4, 0.2, 160.0)),
-        (2, 300, "cuda:1", (128, 64, 16, 0.0, 0.0, 1.6, 0.2, 640.0)),
+        (2, 300, "cuda:1", (128, 64, 16, 0.0, 0.0, 1.6, 0.2, 160.0)),
         (2, 100, "mps", (64, 64, 8, 0.0, 0.0, 0.4, 0.2, 160.0)),
-        (2, 20, "cpu", (32, 32, 4, 0.0, 0.0, 0.1, 0.2, 40.0)),
+        (2, 20, "cpu", (32, 32, 4, 0.0, 0.0, 0.1, 0.2, 160.0)),
         (FEW + 1, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0)),
         (0, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0)),
     ],
@@ -76,7 +77,7 @@ def test_the_content_that_was_chosen_decides_the_rest(tmp_path: Path) -> None:
 
 def test_the_weights_follow_a_size_that_was_chosen(tmp_path: Path) -> None:
     recipe, said = settle(load_recipe("style", ["data.size=128"]), folder(tmp_path, 2, 300), "cpu")
-    assert picked(recipe) == (128, 32, 16, 0.0, 0.0, 1.6, 0.2, 640.0)
+    assert picked(recipe) == (128, 32, 16, 0.0, 0.0, 1.6, 0.2, 160.0)
     assert "size" not in said
 
 
@@ -103,3 +104,10 @@ def test_images_that_cannot_be_read_leave_the_smallest_size(tmp_path: Path) -> N
     for source in domains.sources:
         source.path.write_bytes(b"no image")
     assert settle(load_recipe("style"), domains, "cpu")[0].data.size == 32
+
+
+@pytest.mark.parametrize("grid", ["0", "-4", "'x'", "3.5", "true", "[1]"])
+def test_an_impossible_grid_is_left_to_the_model_to_refuse(tmp_path: Path, grid: str) -> None:
+    recipe, _ = settle(load_recipe("style", [f"model.grid={grid}"]), folder(tmp_path, 2, 300), "cpu")
+    with pytest.raises(UsageError, match="grid"):
+        resolve(recipe)
