@@ -20,8 +20,8 @@ def test_adain_gives_each_channel_the_mean_and_deviation_of_the_style() -> None:
     scale, shift = norm.affine(style).chunk(2, 1)
     y = norm(h, style)
     torch.testing.assert_close(y.mean((2, 3)), shift, atol=1e-5, rtol=0)
-    torch.testing.assert_close(y.std((2, 3), correction=0), (1 + scale).abs(), atol=1e-4, rtol=0)
-    expected = (1 + scale)[:, :, None, None] * F.instance_norm(h) + shift[:, :, None, None]
+    torch.testing.assert_close(y.std((2, 3), correction=0), (1 + scale).abs(), atol=0, rtol=2e-3)
+    expected = (1 + scale)[:, :, None, None] * F.instance_norm(h, eps=1e-2) + shift[:, :, None, None]
     torch.testing.assert_close(y, expected, atol=1e-5, rtol=0)
 
 
