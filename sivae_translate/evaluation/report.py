@@ -33,7 +33,7 @@ from sivae_translate.evaluation.probes import (
     probe,
     train_classifier,
 )
-from sivae_translate.evaluation.retrieval import retrieval
+from sivae_translate.evaluation.retrieval import Rows, retrieval
 from sivae_translate.extras import require
 from sivae_translate.translator import Translator, require_style
 from sivae_translate.types import Gaussian
@@ -166,15 +166,13 @@ def of_pairs(translator: Translator, measured: Measured, tools: Tools, notes: li
     targets = [pair["target"].resolve() for pair in measured.pairs]
     extractor, (outputs, truths) = tools.extractor, (measured.features[name] for name in ("output", "target"))
 
-    def pixels(read: Callable[[int], np.ndarray]) -> Callable[[Sequence[int]], np.ndarray]:
+    def pixels(read: Callable[[int], np.ndarray]) -> Rows:
         return lambda rows: np.stack([read(row).ravel() for row in rows])
 
-    found = retrieval(
-        targets,
-        (pixels(measured.output), pixels(lambda row: load(targets[row], translator))),
-        (outputs[:, : extractor.compared].numpy(), truths[:, : extractor.compared].numpy()),
-        extractor,
-    )
+    def of(column: str) -> Rows:
+        return pixels(lambda row: load(measured.pairs[row][column], translator))
+
+    found = retrieval(targets, pixels(measured.output), of("content"), of("target"))
     made, true = (float(measured.gradients[name].mean()) for name in ("output", "target"))
     sharp: dict[str, Any] = {"n": len(targets), "gradient": round(made / true, 4) if true else None}
     try:

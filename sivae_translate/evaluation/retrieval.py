@@ -1,7 +1,7 @@
 """Retrieval: is the truth of a translation the nearest of all images that it might have been?
 
 The candidates of a translation are the distinct truths that lie in the folder of its own, so that the domain is given
-and content is asked for. n translations, m truths, F features.
+and content is asked for. n translations, m truths, F numbers of each.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from sivae_translate.evaluation.extractors import Extractor
 
 TIE = 1e-9  # relative; images that are equal in two files are equally right
 NUMBERS = 2**24  # held of either side at a time, 128 MiB as float64
@@ -66,24 +64,26 @@ def chance(targets: Sequence[Path]) -> tuple[float, float]:
     return float((1 / counts).mean()), float(counts.mean())
 
 
-def retrieval(
-    targets: Sequence[Path], pixels: tuple[Rows, Rows], features: tuple[np.ndarray, np.ndarray], extractor: Extractor
-) -> dict[str, Any]:
-    """Top-1 by pixels and by features, with chance.
+def standardised(x: np.ndarray) -> np.ndarray:
+    """Rows `[k, F]` without their means and of length 1, so that Euclidean distances rank as correlations do."""
+    x = x - x.mean(1, keepdims=True)
+    found: np.ndarray = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), TIE)
+    return found
+
+
+def retrieval(targets: Sequence[Path], outputs: Rows, contents: Rows, truths: Rows) -> dict[str, Any]:
+    """Top-1 by pixels and by their correlation, of translations and of the copied content images, and chance.
 
     Args:
-        pixels: of outputs and truths, uint8 rows flattened.
-        features: of outputs and truths, `[n, F]` both.
+        outputs, contents, truths: of the pairs, uint8 rows flattened.
     """
-    outputs, truths = features
     by_chance, candidates = chance(targets)
-    return {
-        "n": len(targets),
-        "candidates": round(candidates, 2),
-        "chance": round(by_chance, 4),
-        "pixels": round(top1(*pixels, targets, pixels[0]([0]).shape[1]), 4),
-        "features": round(
-            top1(lambda rows: outputs[list(rows)], lambda rows: truths[list(rows)], targets, outputs.shape[1]), 4
-        ),
-        "extractor": extractor.name,
-    }
+    found: dict[str, Any] = {"n": len(targets), "candidates": round(candidates, 2), "chance": round(by_chance, 4)}
+    width = outputs([0]).shape[1]
+    for name, images in {"output": outputs, "copy_content": contents}.items():
+        found[f"{name}_pixels"] = round(top1(images, truths, targets, width), 4)
+        found[f"{name}_correlation"] = round(
+            top1(lambda rows, x=images: standardised(x(rows)), lambda rows: standardised(truths(rows)), targets, width),  # type: ignore[misc]
+            4,
+        )
+    return found

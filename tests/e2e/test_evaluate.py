@@ -115,7 +115,7 @@ def test_pairs_and_domains_make_one_report(cli: Any, place: Place) -> None:
 
     for name in ("output", "copy_content", "copy_style"):
         assert {f"{name}_{m}" for m in ("psnr", "ssim", "perceptual_random_vgg16")} <= set(figures)
-    assert figures["retrieval"]["n"] == 60 and 0 <= figures["retrieval"]["pixels"] <= 1
+    assert figures["retrieval"]["n"] == 60 and 0 <= figures["retrieval"]["output_correlation"] <= 1
     assert figures["retrieval"]["chance"] == pytest.approx((48 / 48 + 12 / 12) / 60, abs=1e-4)
     sharp = figures["sharpness"]
     assert (sharp["n"], sharp["n_real"], sharp["floor"]["n"]) == (60, 60, 30) and 0.3 < sharp["gradient"] < 4
@@ -193,7 +193,7 @@ def test_perfect_translations_are_found_and_not_told_apart(
     assert cli(*place.on_pairs).exit_code == 0
     figures = read()
     assert figures["output_psnr"] == 100 and figures["output_perceptual_random_vgg16"] == 0
-    assert figures["retrieval"]["pixels"] == figures["retrieval"]["features"] == 1
+    assert figures["retrieval"]["output_pixels"] == figures["retrieval"]["output_correlation"] == 1
     sharp = figures["sharpness"]
     assert sharp["gradient"] == 1 and sharp["real_or_translated"]["balanced_accuracy"] == pytest.approx(0.5, abs=0.02)
     assert sharp["kid_random_vgg16"] < abs(sharp["floor"]["kid_random_vgg16"]) + 3 * sharp["kid_random_vgg16_std"]
@@ -445,7 +445,7 @@ def test_pairs_are_scored_without_the_extra(cli: Any, place: Place, plain_instal
     fix = "pip install 'sivae-translate[evaluation]'"
     assert fix in result.stderr and fix in Page(Path("evaluation/index.html")).text
     figures = read()
-    assert figures["output_perceptual_random_vgg16"] > 0 and "pixels" in figures["retrieval"]
+    assert figures["output_perceptual_random_vgg16"] > 0 and "output_pixels" in figures["retrieval"]
     assert list(figures["sharpness"]) == ["n", "gradient"] and fix in figures["notes"][0]
 
 

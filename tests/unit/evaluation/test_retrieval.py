@@ -13,6 +13,7 @@ from sivae_translate.evaluation import retrieval
 from sivae_translate.evaluation.extractors import Extractor, centred
 from sivae_translate.evaluation.fidelity import distance
 from sivae_translate.evaluation.retrieval import Rows, by_folder, chance, top1
+from sivae_translate.evaluation.retrieval import retrieval as retrieve
 from sivae_translate.evaluation.sharpness import gradient, sets
 
 A1, A2, A3, B1 = (Path(name) for name in ("a/1", "a/2", "a/3", "b/1"))
@@ -44,6 +45,18 @@ def test_equal_truths_are_equally_right_and_chance_is_chance() -> None:
     targets = [Path(f"a/{i}") for i in range(300)]
     blind = top1(rows(random.normal(size=(300, 4))), rows(random.normal(size=(300, 4))), targets, 4)
     assert blind < 0.03 and chance(targets)[0] == pytest.approx(1 / 300)
+
+
+def test_correlation_ignores_brightness_and_contrast_and_copies_are_scored_beside() -> None:
+    generator = np.random.default_rng(0)
+    targets = [Path(f"a/{i}") for i in range(20)]
+    truths = generator.integers(100, 156, (20, 48), np.uint8)
+    dim = (truths // 2).astype(np.uint8)  # darker than any truth
+    found = retrieve(targets, rows(dim.tolist()), rows(truths[::-1].tolist()), rows(truths.tolist()))
+    assert found["output_correlation"] == 1 and found["copy_content_correlation"] == found["copy_content_pixels"] == 0
+    assert found["output_pixels"] < 0.5 and found["chance"] == 0.05 and found["n"] == 20
+    flat = retrieve(targets, rows([[7] * 48] * 20), rows(truths.tolist()), rows(truths.tolist()))
+    assert 0 <= flat["output_correlation"] <= 1  # of no contrast: nothing breaks
 
 
 def test_gradients_by_hand() -> None:
