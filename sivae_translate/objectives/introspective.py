@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sivae_translate.objectives.functional import kl_divergence, negative_elbo, squared_error
-from sivae_translate.objectives.vae import VAE, draw, kl_to_prior, partners, targets
+from sivae_translate.objectives.functional import kl_divergence
+from sivae_translate.objectives.vae import VAE, Rebuilt, draw, in_pairs, kl_to_prior, partners, targets
 from sivae_translate.types import Batch, Code, Latents, Round
 
 HEALTHY_GAP = -1.0  # nats; Daniel & Tamar's advice for KL(generated) - KL(real)
@@ -55,7 +55,7 @@ class Introspective(VAE, ABC):
     once and serves both rounds: the encoder's update does not change it.
 
     Attributes:
-        beta_rec, beta_kl, beta_style: as in `VAE`.
+        beta_rec, beta_kl, beta_style, back: as in `VAE`.
         warmup: share of the budget trained as a plain VAE first.
         share: share of the batch drawn for each kind of generated image in a step.
     """
@@ -99,7 +99,7 @@ class Introspective(VAE, ABC):
             yield from super().play(model, batch, progress, generator, average)
             return
         x, scale = batch.images, 1 / batch.images[0].numel()
-        n = max(2, round(self.share * len(batch) / 2) * 2)  # of each kind, in whole pairs
+        n = in_pairs(self.share, len(batch))  # of each kind
 
         q = model.encode(x)
         z = partners(draw(q, generator))
@@ -111,25 +111,25 @@ class Introspective(VAE, ABC):
         target = model.prior(domains).detach()  # generated images move to the prior, never the prior to them
 
         # Encoder: real images down, generated images up.
-        error, kl = squared_error(y, rec), kl_to_prior(q, prior.detach(), self.beta_style)
-        elbo = negative_elbo(error, kl, scale=scale, beta_rec=self.beta_rec, beta_kl=self.beta_kl)
+        real = Rebuilt(y, rec, kl_to_prior(q, prior.detach(), self.beta_style))
+        rows = self.with_back(real, model, batch, z, generator)
         q_fake = model.encode(fakes.detach())
         seen = Generated(fakes, q_fake, kl_to_prior(q_fake, target, self.beta_style), n, scale)
         repelled = self.repelled(seen, model, average, generator)
-        terms = {"rec": error.mean(), "kl_real": kl.mean(), "repelled": repelled}
-        yield Round(("encoder",), elbo.mean() + repelled, terms, shares_graph=True)
+        terms = {"rec": real.error.mean(), "kl_real": real.kl.mean(), "repelled": repelled}
+        yield Round(("encoder",), self.elbo(rows) + repelled, terms, shares_graph=True)
 
         # Decoder: the updated encoder must take its images for real.
         q_fake = model.encode(fakes)
         seen = Generated(fakes, q_fake, kl_to_prior(q_fake, target, self.beta_style), n, scale)
-        loss = scale * (self.beta_rec * squared_error(y, rec).mean() + self.beta_kl * seen.kl.mean())
+        loss = scale * (self.beta_rec * rows.error.mean() + self.beta_kl * seen.kl.mean())
         if q.style is not None and prior.style is not None:
             kl_style = kl_divergence(q.detach().style, prior.style)
             loss = loss + scale * self.beta_kl * self.beta_style * kl_style.mean()
         loss = loss + self.regularised(seen, model, average, generator)
         names = ("kl_rec", "kl_fake", "kl_swap")
         terms = {name: part.mean() for name, part in zip(names, seen.kl_by_kind(), strict=False)}
-        yield Round(("decoder",), loss, terms | {"gap": seen.kl.mean() - kl.mean()})
+        yield Round(("decoder",), loss, terms | {"gap": seen.kl.mean() - real.kl.mean()})
 
     def generated_codes(
         self, model: Any, batch: Batch, z: Code, n: int, generator: torch.Generator

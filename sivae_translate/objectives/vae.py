@@ -12,6 +12,8 @@ from torch import Tensor
 from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture, negative_elbo, squared_error
 from sivae_translate.types import Batch, Code, Distribution, Latents, Mixture, Randn, Round
 
+BEYOND = 2.0  # times the way from style to style
+
 
 def draw(latents: Distribution, generator: torch.Generator) -> Code:
     """A sample of the distribution, by reparametrisation."""
@@ -45,6 +47,57 @@ def kl_to_prior(q: Latents, p: Distribution, beta_style: float) -> Tensor:
     return kl
 
 
+def in_pairs(share: float, rows: int) -> int:
+    """A share of the rows, in whole pairs, one at least."""
+    return max(2, round(share * rows / 2) * 2)
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """Rows with what the decoder made of them. n images.
+
+    Attributes:
+        wanted, made: `[n, C, H, W]`.
+        kl: to the prior, `[n]`, in nats.
+    """
+
+    wanted: Tensor
+    made: Tensor
+    kl: Tensor
+
+    @property
+    def error(self) -> Tensor:
+        """L_r, `[n]`."""
+        return squared_error(self.wanted, self.made)
+
+    def __add__(self, other: Rebuilt) -> Rebuilt:
+        return Rebuilt(
+            torch.cat([self.wanted, other.wanted]), torch.cat([self.made, other.made]), torch.cat([self.kl, other.kl])
+        )
+
+
+def back_translations(model: Any, batch: Batch, z: Code, n: int, generator: torch.Generator) -> Rebuilt:
+    """The first n rows rebuilt from their translations: what the encoder reads from a row under the next pair's style
+    must, under its own style, become the row again.
+
+    Back-translation (Sennrich et al. 2016, arXiv:1511.06709; without any pairs, Lample et al. 2018, arXiv:1711.00043),
+    for images a cycle (Zhu et al. 2017) of which only the way back is learned. The decoder otherwise sees no content
+    but of the style's own domain, and relies on the trace that content keeps of it. Translations go beyond the style
+    asked for, by up to `BEYOND` times the way there, so that their traces are of the other domain.
+
+    Args:
+        z: a sample of each row's content with the style of its partner, which is its own.
+    """
+    assert z.style is not None
+    own, asked = z.style[:n], z.style.roll(2, 0)[:n]
+    with torch.no_grad():
+        beyond = BEYOND * torch.rand((n, 1), generator=generator, device=own.device)
+        translated = model.decode(Code(z.content[:n], asked + beyond * (asked - own))).clamp(0, 1)
+    q = Latents(model.encode(translated).content)
+    made = model.decode(Code(draw(q, generator).content, own))
+    return Rebuilt(batch.targets[:n], made, kl_to_prior(q, model.prior(batch.domains[:n]), 0.0))
+
+
 def require_positive(**settings: float) -> None:
     for name, value in settings.items():
         if not value > 0:
@@ -62,14 +115,19 @@ class VAE:
         beta_rec: weight of the squared error.
         beta_kl: weight of the KL divergence to the prior. Higher: less domain in the content, softer pictures.
         beta_style: weight of the style's share of that KL, relative to the content's.
+        back: share of the batch that is rebuilt from its translations too, see `back_translations`; 0..1. It makes a
+            step dearer by twice that share.
     """
 
     beta_rec: float = 1.0
     beta_kl: float = 1.0
     beta_style: float = 0.02
+    back: float = 0.0
 
     def __post_init__(self) -> None:
         require_positive(beta_rec=self.beta_rec, beta_kl=self.beta_kl, beta_style=self.beta_style)
+        if not 0 <= self.back <= 1:
+            raise ValueError("back: must be 0 to 1, a share of the batch")
 
     def play(
         self, model: Any, batch: Batch, progress: float, generator: torch.Generator, average: Any
@@ -82,12 +140,23 @@ class VAE:
             generator: the only source of randomness, on the batch's device.
             average: the moving average of the model, trained by none; what a bootstrap takes its targets from.
         """
-        x, q = batch.images, model.encode(batch.images)
+        q = model.encode(batch.images)
+        z = partners(draw(q, generator))
         kl = kl_to_prior(q, model.prior(batch.domains), self.beta_style)
-        z = draw(q, generator)
-        error = squared_error(targets(batch, z), model.decode(partners(z)))
-        loss = negative_elbo(error, kl, scale=1 / x[0].numel(), beta_rec=self.beta_rec, beta_kl=self.beta_kl)
-        yield Round(("encoder", "decoder"), loss.mean(), {"rec": error.mean(), "kl_real": kl.mean()})
+        rows = Rebuilt(targets(batch, z), model.decode(z), kl)
+        terms = {"rec": rows.error.mean(), "kl_real": kl.mean()}
+        yield Round(("encoder", "decoder"), self.elbo(self.with_back(rows, model, batch, z, generator)), terms)
+
+    def with_back(self, rows: Rebuilt, model: Any, batch: Batch, z: Code, generator: torch.Generator) -> Rebuilt:
+        """The rows and, where there is a style, those rebuilt from their translations."""
+        if not self.back or z.style is None:
+            return rows
+        return rows + back_translations(model, batch, z, in_pairs(self.back, len(batch)), generator)
+
+    def elbo(self, rows: Rebuilt) -> Tensor:
+        """Negative, the mean over the rows, a scalar."""
+        scale = 1 / rows.wanted[0].numel()
+        return negative_elbo(rows.error, rows.kl, scale=scale, beta_rec=self.beta_rec, beta_kl=self.beta_kl).mean()
 
     def health(self, terms: dict[str, float]) -> str | None:
         """What to change, by the means of the terms that were logged; None where all is well, as ever here."""

@@ -19,10 +19,10 @@ GRIDS = tuple(2**i for i in range(9))
 FEW = 8  # domains; so few are kinds of pictures, more are kinds of objects
 REFERENCE = 32  # pixels on a side at which the weights below were measured
 AUGMENTATION = ("variants", "warp")
-WEIGHTS = ("beta_kl", "beta_style", "beta_neg")
+WEIGHTS = ("beta_kl", "beta_style", "beta_neg", "back")
 # beta_neg is for each pixel of a place of the content, where the game balances at 7 and 4 nats a place.
 OBJECTS = {"variants": 0.5, "warp": 0.5, "beta_kl": 1.0, "beta_style": 0.02, "beta_neg": 1.5}
-PICTURES = {"variants": 0.0, "warp": 0.0, "beta_kl": 0.1, "beta_style": 0.2, "beta_neg": 2.5}
+PICTURES = {"variants": 0.0, "warp": 0.0, "beta_kl": 0.1, "beta_style": 0.2, "beta_neg": 2.5, "back": 0.5}
 
 
 def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:

@@ -63,6 +63,15 @@ class Step:
         style = s + np.exp(logvar / 2) * self.noise["style"]
         return c + self.noise["content"], pairwise_swap(style)
 
+    def back(self, w: Arrays, frozen: Arrays, beyond: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Error and KL of the first rows rebuilt from their translations, which are of the frozen weights."""
+        n, (c, s) = len(beyond), self.codes(frozen)
+        asked = np.roll(s, 2, 0)[:n]
+        translated = np.clip(decode(frozen, c[:n], asked + beyond * (asked - s[:n])), 0, 1)
+        content = encode(w, translated)[0]
+        rebuilt = decode(w, content + noise, self.codes(w)[1][:n])
+        return squared_error(self.x[:n], rebuilt), 0.5 * (content**2).sum(1)
+
     def generated(self, w: Arrays) -> np.ndarray:
         """rec, samples, translations: [3 B, N]; the samples' prior means are of these weights."""
         c, s = self.codes(w)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from sivae_translate.models import Autoencoder
-from sivae_translate.objectives import OBJECTIVES, VAE, Bootstrap, IntroVAE, SoftIntroVAE
+from sivae_translate.objectives import OBJECTIVES, VAE, Bootstrap, IntroVAE, SoftIntroVAE, vae
+from sivae_translate.objectives.vae import BEYOND, Rebuilt
 from sivae_translate.types import Batch, Code, Gaussian, Latents, Round
 
 
@@ -174,6 +175,48 @@ def test_the_warm_up_is_the_plain_elbo(world: World, game: str) -> None:
     (turn,) = objective.play(world.model, world.batch, 0.4, world.generator, world.average)
     assert turn.learns == ("encoder", "decoder")
     assert_close(turn.loss, expected)
+
+
+def test_rows_are_rebuilt_from_their_translations_too(world: World, game: str) -> None:
+    model, w, step, rows = world.model, world.w, world.step, 2
+    objective = replace(GAMES[game], warmup=0.5, back=0.5)
+    replay = torch.Generator()
+    replay.set_state(world.generator.get_state())
+    torch.randn(B, K, 1, 1, generator=replay), torch.randn(B, S, generator=replay)
+    beyond = BEYOND * torch.rand(rows, 1, generator=replay).double().numpy()
+    noise = torch.randn(rows, K, 1, 1, generator=replay).flatten(1).double().numpy()
+
+    def loss(moved: dict[str, np.ndarray]) -> float:
+        error = reference.squared_error(step.x, reference.decode(moved, *step.codes(moved)))
+        kl = reference.kl(moved, reference.encode(moved, step.x), moved["prior"][step.domains], BETA["style"])
+        back_error, back_kl = step.back(moved, w, beyond, noise)
+        errors, kls = np.concatenate([error, back_error]), np.concatenate([kl, back_kl])
+        return float(step.scale * (BETA["rec"] * errors + BETA["kl"] * kls).mean())
+
+    (turn,) = objective.play(model, world.batch, 0.4, world.generator, world.average)
+    assert_close(turn.loss, loss(w))
+    gradients = torch.autograd.grad(turn.loss, list(model.w.values()))
+    for name, ours in zip(model.w, gradients, strict=True):  # none through the translations themselves
+        assert_close(ours, reference.gradient(loss, w, name))
+
+
+def test_both_rounds_of_the_game_count_the_rebuilt_rows(
+    world: World, game: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ones = torch.ones(2, 3, SIDE, SIDE, dtype=torch.float64)
+    extra = Rebuilt(ones, ones + 1, torch.full((2,), 5.0, dtype=torch.float64))
+    monkeypatch.setattr(vae, "back_translations", lambda *_: extra)
+    state, losses = world.generator.get_state(), {}
+    for back in (0.0, 0.5):
+        world.generator.set_state(state)
+        losses[back] = [turn for turn in world.play(replace(GAMES[game], back=back))]
+    rec, kl = losses[0.0][0].terms["rec"], losses[0.0][0].terms["kl_real"]
+    more_rec, more_kl = ((B * plain + 2 * given) / (B + 2) - plain for plain, given in ((rec, N), (kl, 5)))
+    more = world.step.scale * (BETA["rec"] * more_rec + BETA["kl"] * more_kl)
+    torch.testing.assert_close(losses[0.5][0].loss, losses[0.0][0].loss + more)
+    more = world.step.scale * BETA["rec"] * more_rec
+    torch.testing.assert_close(losses[0.5][1].loss, losses[0.0][1].loss + more)
+    assert losses[0.5][0].terms["rec"] == rec  # of the images alone, as it was
 
 
 @pytest.mark.parametrize("progress", [0.0, 1.0])
