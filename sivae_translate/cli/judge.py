@@ -77,7 +77,8 @@ def evaluate(
 
         question = ask(pairs, root, domains, content_label, count, new_folder(out))
         translator, left_out = load_translator(model, device, screen), list[Any]()
-        translator.feedback = translator.feedback if feedback is None else feedback
+        if feedback is not None:
+            translator.feedback = feedback
         report = answer(
             translator,
             question,

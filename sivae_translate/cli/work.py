@@ -94,7 +94,8 @@ def run(
 
         model = named_model(model, screen)
         translator = load_translator(model, device, screen)
-        translator.feedback = translator.feedback if feedback is None else feedback
+        if feedback is not None:
+            translator.feedback = feedback
         reject = load_threshold(model) if reject_ood else None
         summary = translate_folder(
             translator,

@@ -115,8 +115,8 @@ class VAE:
         beta_rec: weight of the squared error.
         beta_kl: weight of the KL divergence to the prior. Higher: less domain in the content, softer pictures.
         beta_style: weight of the style's share of that KL, relative to the content's.
-        back: share of the batch that is rebuilt from its translations too, see `back_translations`; 0..1. It makes a
-            step dearer by twice that share.
+        back: share of the batch that is rebuilt from its translations too, see `back_translations`; 0..1. Half of it
+            makes a step two thirds dearer.
     """
 
     beta_rec: float = 1.0
