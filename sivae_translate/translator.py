@@ -48,7 +48,7 @@ class Translator:
         frame: size and fit of every image that goes in or comes out.
         device: where it computes, in float32.
         feedback: rounds in which the encoder looks at a translation and its style is moved by what is missing, see
-            `latent.feedback`. By default 4 where content has a layout and 0 where it is a vector.
+            `latent.feedback`. By default 2 where content has a layout and 0 where it is a vector.
     """
 
     def __init__(self, model: Autoencoder, settings: dict[str, Any], frame: Frame) -> None:

@@ -22,7 +22,7 @@ Feedback = Annotated[
         "--feedback",
         metavar="N",
         min=0,
-        help="Times that the encoder looks at a translation, for its style to be strengthened [4 for layouts, else 0].",
+        help="Times that the encoder looks at a translation, for its style to be strengthened [2 for layouts, else 0].",
     ),
 ]
 Model = Annotated[Path | None, typer.Option("--model", help="A run or model folder [newest under runs/].")]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sivae_translate.types import Code
 
-ROUNDS = 4  # where content has a layout; after these a picture changes little
+ROUNDS = 2  # where content has a layout; more gain little
 
 
 @torch.no_grad()
