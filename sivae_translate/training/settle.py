@@ -15,6 +15,7 @@ from sivae_translate.recipe import SIZES, Recipe
 LOOKED_AT = 64  # images, evenly spread
 LARGEST = {"cpu": 64, "gpu": 128}  # pixels on a side that train in an hour or so
 BATCH = {"cpu": 32, "gpu": 64}
+COARSE = 64  # pixels on a side from which a CPU folds patches of 4 x 4: an image costs a third, and a run gets further
 GRIDS = tuple(2**i for i in range(9))
 FEW = 8  # domains; so few are kinds of pictures, more are kinds of objects
 REFERENCE = 32  # pixels on a side at which the weights below were measured
@@ -29,8 +30,9 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
     """The recipe with nothing left open, and what was picked, in a line; empty where nothing was open.
 
     Open are `data.size` and `data.batch` where they are 0, `data.variants` and `data.warp` where they are None, and of
-    a model `style` the `model.grid` and the objective's weights where they are not there. Objects in any pose have a
-    content without a layout, which holds a few nats; pictures have a layout, and all that they show is in it.
+    a model `style` the `model.patch`, the `model.grid` and the objective's weights where they are not there. Objects
+    in any pose have a content without a layout, which holds a few nats; pictures have a layout, and all that they show
+    is in it.
 
     Args:
         device: where it will be trained, such as "cpu" or "cuda:1".
@@ -48,6 +50,9 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
         picked.append(f"batch {data.batch}")
     kind, scale = dict[str, float](), dict[str, float]()
     if model.get("name") == "style":
+        if "patch" not in model and machine == "cpu" and data.size >= COARSE:
+            model["patch"] = 4
+            picked.append("patch 4 (on a CPU)")
         if "grid" not in model:
             model["grid"], why = pick_grid(domains, data.size)
             picked.append(f"grid {model['grid']} ({why})")
@@ -81,7 +86,7 @@ def as_begun(recipe: Recipe, begun: Recipe) -> Recipe:
     data = replace(data, size=data.size or begun.data.size, batch=data.batch or begun.data.batch)
     data = replace(data, **{name: getattr(begun.data, name) for name in AUGMENTATION if getattr(data, name) is None})
     model, objective = dict(recipe.model), dict(recipe.objective)
-    for settings, before, names in ((model, begun.model, ("grid",)), (objective, begun.objective, WEIGHTS)):
+    for settings, before, names in ((model, begun.model, ("patch", "grid")), (objective, begun.objective, WEIGHTS)):
         if settings.get("name") == before.get("name"):
             settings |= {name: before[name] for name in names if name in before and name not in settings}
     return replace(recipe, data=data, model=model, objective=objective)

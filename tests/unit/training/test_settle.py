@@ -52,6 +52,17 @@ def test_what_is_open_follows_the_images_and_the_machine(
     assert said.endswith(", ".join(f"{name} {value:g}" for name, value in zip(names, rest, strict=False)))
 
 
+def test_a_cpu_folds_larger_patches_from_64_px_on(tmp_path: Path) -> None:
+    domains = folder(tmp_path, 2, 300)
+    for device, overrides, patch in (
+        ("cpu", [], 4), ("cuda", [], None), ("cpu", ["data.size=32"], None), ("cpu", ["model.patch=2"], 2),
+    ):  # fmt: skip
+        recipe, said = settle(load_recipe("style", overrides), domains, device)
+        assert recipe.model.get("patch") == patch and ("patch 4 (on a CPU)" in said) == (patch == 4)
+    begun, _ = settle(load_recipe("style"), domains, "cpu")
+    assert settle(as_begun(load_recipe("style"), begun), domains, "cuda")[0].model == begun.model
+
+
 def test_what_the_recipe_says_stays_and_nothing_is_said(tmp_path: Path) -> None:
     domains = folder(tmp_path, 2, 300)
     overrides = ["data.size=32", "data.batch=8", "data.variants=0.1", "data.warp=0.2", "model.grid=1"]
