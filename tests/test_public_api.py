@@ -24,7 +24,8 @@ NAMES = [
 ]
 TRANSLATOR = {
     "__call__", "add_domain", "decode", "edit", "encode", "folder", "from_pretrained", "interpolate", "prepare",
-    "random_styles", "restyle", "reconstruct", "sample", "save_pretrained", "score", "style_of", "to", "to_pictures", "translate",
+    "random_styles", "reconstruct", "restyle", "sample", "save_pretrained", "score", "style_of", "to", "to_pictures",
+    "translate",
 }  # fmt: skip
 
 

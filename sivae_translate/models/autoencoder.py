@@ -195,9 +195,12 @@ class StyleAutoencoder(Autoencoder):
 
     def encode(self, x: Tensor) -> Latents:
         """Images `[B, 3, H, W]` in [0, 1] -> q(c, s | x): content `[B, K, g, g]`, style `[B, S]`."""
-        features = self.encoder["features"](with_detail(x))
-        coarse, grid = features[BASE].flatten(1), self.content_shape[1]
-        content = self.encoder["content"](features[grid] if grid > 1 else coarse)
+        features, grid = self.encoder["features"](with_detail(x)), self.content_shape[1]
+        coarse = features[BASE].flatten(1)
+        if grid == 1:
+            content = self.encoder["content"](coarse)
+        else:  # a layout of hundreds of nats has far to fall: features of any scale threw it off at rates of 2e-3
+            content, coarse = self.encoder["content"](unit_scale(features[grid])), unit_scale(coarse)
         return Latents(content.map(lambda t: t.view(len(x), *self.content_shape)), self.encoder["style"](coarse))
 
     def decode(self, code: Code) -> Tensor:
@@ -237,6 +240,12 @@ class StylePrior(nn.Module):
     def add(self, style: Tensor) -> None:
         """One domain more, with this mean `[S]`."""
         self.means = nn.Parameter(torch.cat([self.means.detach(), style[None].to(self.means) / HASTE]), False)
+
+
+def unit_scale(h: Tensor) -> Tensor:
+    """Features `[B, ...]` with a root mean square of 1 in each image."""
+    square = h.float().square().mean(tuple(range(1, h.dim())), keepdim=True)
+    return h * torch.rsqrt(square + 1e-4).to(h.dtype)
 
 
 def with_detail(x: Tensor) -> Tensor:

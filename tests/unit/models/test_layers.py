@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sivae_translate.models.autoencoder import standard_normal, with_detail
+from sivae_translate.models.autoencoder import StyleAutoencoder, standard_normal, unit_scale, with_detail
 from sivae_translate.models.decoder import Decoder
 from sivae_translate.models.encoder import within_bounds
 from sivae_translate.models.layers import AdaGN, AdaIN
@@ -53,3 +53,21 @@ def test_a_variance_thrown_out_of_bounds_is_held_there_and_drawn_back() -> None:
     kl_divergence(q, standard_normal(q.mean)).sum().backward()
     assert raw.grad is not None
     assert (raw.grad[:2] < 0).all() and (raw.grad[2:] > 0).all()  # a step against it leads inwards
+
+
+def test_unit_scale_is_each_images_own_and_harmless_to_blank_ones() -> None:
+    h = torch.stack([torch.full((2, 3, 3), 40.0), torch.full((2, 3, 3), -0.5), torch.zeros(2, 3, 3)])
+    torch.testing.assert_close(unit_scale(h)[:, 0, 0, 0], torch.tensor([1.0, -1.0, 0.0]), rtol=1e-3, atol=0)
+    torch.testing.assert_close(unit_scale(h)[:1], unit_scale(h[:1]))
+
+
+@pytest.mark.parametrize(("grid", "moves"), [(1, True), (4, False)])
+def test_only_a_vector_of_content_follows_the_scale_of_the_features(grid: int, moves: bool) -> None:
+    torch.manual_seed(0)
+    model = StyleAutoencoder(domains=("a", "b"), size=16, grid=grid, width=16, max_width=16)
+    x = torch.rand(2, 3, 16, 16)
+    before = model.encode(x).mean.content
+    features = model.encoder["features"]
+    inside = features.forward
+    features.forward = lambda x: {r: 50 * h for r, h in inside(x).items()}  # type: ignore[method-assign,operator]
+    assert ((model.encode(x).mean.content - before).abs().max() > 0.1) == moves
