@@ -16,14 +16,14 @@ LOOKED_AT = 64  # images, evenly spread
 LARGEST = {"cpu": 64, "gpu": 128}  # pixels on a side that train in an hour or so
 BATCH = {"cpu": 32, "gpu": 64}
 COARSE = 64  # pixels on a side from which a CPU folds patches of 4 x 4: an image costs a third, and a run gets further
-GRIDS = tuple(2**i for i in range(9))
 FEW = 8  # domains; so few are kinds of pictures, more are kinds of objects
 REFERENCE = 32  # pixels on a side at which the weights below were measured
 AUGMENTATION = ("variants", "warp")
 WEIGHTS = ("beta_kl", "beta_style", "beta_neg", "back")
-# beta_neg is for each pixel of a place of the content, where the game balances at 7 and 4 nats a place.
-OBJECTS = {"variants": 0.5, "warp": 0.5, "beta_kl": 1.0, "beta_style": 0.02, "beta_neg": 1.5}
-PICTURES = {"variants": 0.0, "warp": 0.0, "beta_kl": 0.1, "beta_style": 0.2, "beta_neg": 2.5, "back": 0.5}
+BY_PIXELS = ("beta_kl", "beta_neg")  # they stand against an error that is summed over the pixels
+# With these the game balances at 7 and at 230 nats, about what the plain VAE's content holds.
+OBJECTS = {"variants": 0.5, "warp": 0.5, "beta_kl": 1.0, "beta_style": 0.02, "beta_neg": 1536.0}
+PICTURES = {"variants": 0.0, "warp": 0.0, "beta_kl": 0.1, "beta_style": 0.2, "beta_neg": 40.0, "back": 0.5}
 
 
 def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
@@ -48,7 +48,7 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
     if not data.batch:
         data = replace(data, batch=BATCH[machine])
         picked.append(f"batch {data.batch}")
-    kind, scale = dict[str, float](), dict[str, float]()
+    kind = dict[str, float]()
     if model.get("name") == "style":
         if "patch" not in model and machine == "cpu" and data.size >= COARSE:
             model["patch"] = 4
@@ -56,16 +56,13 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
         if "grid" not in model:
             model["grid"], why = pick_grid(domains, data.size)
             picked.append(f"grid {model['grid']} ({why})")
-        grid = model["grid"] if model["grid"] in GRIDS else 1  # what is no grid is refused when the model is built
-        kind = OBJECTS if grid == 1 else PICTURES
-        # They stand against an error that is summed over the pixels.
-        scale = {"beta_kl": (data.size / REFERENCE) ** 2, "beta_neg": (data.size / grid) ** 2}
+        kind = OBJECTS if model["grid"] == 1 else PICTURES
     opened: dict[str, Any] = {name: kind.get(name, 0.0) for name in AUGMENTATION if getattr(data, name) is None}
     data = replace(data, **opened)
     picked += [f"{name} {value:g}" for name, value in opened.items() if kind]
     for name in WEIGHTS:
         if name in kind and name not in objective and name in settings_of(objective.get("name")):
-            objective[name] = kind[name] * scale.get(name, 1)
+            objective[name] = kind[name] * ((data.size / REFERENCE) ** 2 if name in BY_PIXELS else 1)
             picked.append(f"{name} {objective[name]:g}")
     return replace(recipe, data=data, model=model, objective=objective), ", ".join(picked)
 

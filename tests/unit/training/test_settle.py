@@ -33,9 +33,9 @@ def picked(recipe: Recipe) -> tuple[object, ...]:
     ("domains", "side", "device", "expected"),
     [
         (2, 300, "cpu", (64, 32, 8, 0.0, 0.0, 0.4, 0.2, 160.0, 0.5)),
-        (2, 300, "cuda:1", (128, 64, 16, 0.0, 0.0, 1.6, 0.2, 160.0, 0.5)),
+        (2, 300, "cuda:1", (128, 64, 16, 0.0, 0.0, 1.6, 0.2, 640.0, 0.5)),
         (2, 100, "mps", (64, 64, 8, 0.0, 0.0, 0.4, 0.2, 160.0, 0.5)),
-        (2, 20, "cpu", (32, 32, 4, 0.0, 0.0, 0.1, 0.2, 160.0, 0.5)),
+        (2, 20, "cpu", (32, 32, 4, 0.0, 0.0, 0.1, 0.2, 40.0, 0.5)),
         (FEW + 1, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0, 0.0)),
         (0, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0, 0.0)),
     ],
@@ -88,7 +88,7 @@ def test_the_content_that_was_chosen_decides_the_rest(tmp_path: Path) -> None:
 
 def test_the_weights_follow_a_size_that_was_chosen(tmp_path: Path) -> None:
     recipe, said = settle(load_recipe("style", ["data.size=128"]), folder(tmp_path, 2, 300), "cpu")
-    assert picked(recipe) == (128, 32, 16, 0.0, 0.0, 1.6, 0.2, 160.0, 0.5)
+    assert picked(recipe) == (128, 32, 16, 0.0, 0.0, 1.6, 0.2, 640.0, 0.5)
     assert "size" not in said
 
 
