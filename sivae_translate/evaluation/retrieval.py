@@ -64,11 +64,16 @@ def chance(targets: Sequence[Path]) -> tuple[float, float]:
     return float((1 / counts).mean()), float(counts.mean())
 
 
-def standardised(x: np.ndarray) -> np.ndarray:
-    """Rows `[k, F]` without their means and of length 1, so that Euclidean distances rank as correlations do."""
-    x = x - x.mean(1, keepdims=True)
-    found: np.ndarray = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), TIE)
-    return found
+def standardised(read: Rows) -> Rows:
+    """The rows without their means and of length 1, so that Euclidean distances rank as correlations do."""
+
+    def rows(chosen: Sequence[int]) -> np.ndarray:
+        x = read(chosen)
+        x = x - x.mean(1, keepdims=True)
+        found: np.ndarray = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), TIE)
+        return found
+
+    return rows
 
 
 def retrieval(targets: Sequence[Path], outputs: Rows, contents: Rows, truths: Rows) -> dict[str, Any]:
@@ -82,8 +87,5 @@ def retrieval(targets: Sequence[Path], outputs: Rows, contents: Rows, truths: Ro
     width = outputs([0]).shape[1]
     for name, images in {"output": outputs, "copy_content": contents}.items():
         found[f"{name}_pixels"] = round(top1(images, truths, targets, width), 4)
-        found[f"{name}_correlation"] = round(
-            top1(lambda rows, x=images: standardised(x(rows)), lambda rows: standardised(truths(rows)), targets, width),  # type: ignore[misc]
-            4,
-        )
+        found[f"{name}_correlation"] = round(top1(standardised(images), standardised(truths), targets, width), 4)
     return found
