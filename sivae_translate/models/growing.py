@@ -2,7 +2,7 @@
 
 Progressive growing (Karras et al. 2018, arXiv:1710.10196), a run per size with an optimiser of its own, and with skips
 in place of fading in: a level that is new to the `synthesis` decoder adds nothing to the picture at first. Where the
-patch doubles with the size there is no new level: each pixel becomes four, and a step costs what it did before.
+patch doubles with the size there is no new level: each pixel becomes four, and a step costs half as much again.
 """
 
 from __future__ import annotations

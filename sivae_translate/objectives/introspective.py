@@ -51,6 +51,8 @@ class Introspective(VAE, ABC):
         encoder:  s (beta_rec L_r(x, rec) + beta_kl KL(x)) + repelled(sg g)
         decoder:  s (beta_rec L_r(x, D(sg z)) + beta_kl mean_g KL(g)) + regularised(g)
 
+    With `back`, rows rebuilt from their translations count among the x of both rounds, in L_r and the encoder's KL(x).
+
     The decoder also learns the domains' priors, from KL(sg q(s|x) || p(s|d)). Its pass over z and the noise is computed
     once and serves both rounds: the encoder's update does not change it.
 
