@@ -59,9 +59,17 @@ class Autoencoder(nn.Module, ABC):
     content_shape: tuple[int, int, int]
     style_size: int = 0
 
-    @abstractmethod
     def encode(self, x: Tensor) -> Latents:
         """Images `[B, 3, H, W]` in [0, 1] -> their posterior q(code | x)."""
+        return self.posterior(self.features(x))
+
+    @abstractmethod
+    def features(self, x: Tensor) -> dict[int, Tensor]:
+        """Images `[B, 3, H, W]` in [0, 1] -> what the encoder makes of them, `[B, C, r, r]` by resolution r."""
+
+    @abstractmethod
+    def posterior(self, features: dict[int, Tensor]) -> Latents:
+        """q(code | x), read from the features of x."""
 
     @abstractmethod
     def decode(self, code: Code) -> Tensor:
@@ -108,9 +116,13 @@ class ConvAutoencoder(Autoencoder):
         self.encoder = single_latent_encoder(size, patch, widths, latent)
         self.decoder = nn.ModuleDict({"image": Decoder(patch, widths, latent, grid=1, style=0)})
 
-    def encode(self, x: Tensor) -> Latents:
-        """Images `[B, 3, H, W]` in [0, 1] -> q(z | x), content `[B, latent, 1, 1]`."""
-        features = self.encoder["features"](x)
+    def features(self, x: Tensor) -> dict[int, Tensor]:
+        """Images `[B, 3, H, W]` in [0, 1] -> `[B, C, r, r]` by resolution r, finest first."""
+        features: dict[int, Tensor] = self.encoder["features"](x)
+        return features
+
+    def posterior(self, features: dict[int, Tensor]) -> Latents:
+        """q(z | x), content `[B, latent, 1, 1]`."""
         return Latents(self.encoder["content"](features[BASE].flatten(1)).map(lambda t: t[:, :, None, None]))
 
     def decode(self, code: Code) -> Tensor:
@@ -193,15 +205,19 @@ class StyleAutoencoder(Autoencoder):
         )
         nn.init.normal_(self.decoder["components"].weight, std=SPREAD)  # type: ignore[arg-type]
 
-    def encode(self, x: Tensor) -> Latents:
-        """Images `[B, 3, H, W]` in [0, 1] -> q(c, s | x): content `[B, K, g, g]`, style `[B, S]`."""
-        features, grid = self.encoder["features"](with_detail(x)), self.content_shape[1]
-        coarse = features[BASE].flatten(1)
+    def features(self, x: Tensor) -> dict[int, Tensor]:
+        """Images `[B, 3, H, W]` in [0, 1] -> `[B, C, r, r]` by resolution r, finest first."""
+        features: dict[int, Tensor] = self.encoder["features"](with_detail(x))
+        return features
+
+    def posterior(self, features: dict[int, Tensor]) -> Latents:
+        """q(c, s | x): content `[B, K, g, g]`, style `[B, S]`."""
+        coarse, grid = features[BASE].flatten(1), self.content_shape[1]
         if grid == 1:
             content = self.encoder["content"](coarse)
         else:  # a layout of hundreds of nats has far to fall: features of any scale threw it off at rates of 2e-3
             content, coarse = self.encoder["content"](unit_scale(features[grid])), unit_scale(coarse)
-        return Latents(content.map(lambda t: t.view(len(x), *self.content_shape)), self.encoder["style"](coarse))
+        return Latents(content.map(lambda t: t.view(len(coarse), *self.content_shape)), self.encoder["style"](coarse))
 
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]` in (0, 1), by a sigmoid of slope 1: a flat white ground comes out flat."""

@@ -60,10 +60,16 @@ class SynthesisAutoencoder(Autoencoder):
         self.levels = len(widths)
         self.pixels = sum((BASE << level) ** 2 for level in range(self.levels))
 
-    def encode(self, x: Tensor) -> Latents:
-        """Images `[B, 3, H, W]` in [0, 1] -> q(z | x), content `[B, latent, 1, 1]`, and the noise's N(0, I)."""
-        content = self.encoder["content"](self.encoder["features"](x)[BASE].flatten(1))
-        return Latents(content.map(lambda t: t[:, :, None, None]), noise=self._noise(len(x), x.device))
+    def features(self, x: Tensor) -> dict[int, Tensor]:
+        """Images `[B, 3, H, W]` in [0, 1] -> `[B, C, r, r]` by resolution r, finest first."""
+        features: dict[int, Tensor] = self.encoder["features"](x)
+        return features
+
+    def posterior(self, features: dict[int, Tensor]) -> Latents:
+        """q(z | x), content `[B, latent, 1, 1]`, and the noise's N(0, I)."""
+        coarse = features[BASE].flatten(1)
+        content = self.encoder["content"](coarse).map(lambda t: t[:, :, None, None])
+        return Latents(content, noise=self._noise(len(coarse), coarse.device))
 
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped.

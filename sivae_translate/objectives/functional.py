@@ -7,16 +7,32 @@ The objective of Daniel & Tamar, Soft-IntroVAE, CVPR 2021 (arXiv:2012.13253).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from sivae_translate.types import Gaussian, Mixture
 
+TINY = 1e-6  # the least variance of features: a layer may be dead
+
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
     """L_r(x, y): squared error of images `[B, C, H, W]`, summed over channels and pixels -> `[B]`."""
     return (x.float() - y.float()).square().flatten(1).sum(1)
+
+
+def feature_error(wanted: Mapping[int, Tensor], made: Mapping[int, Tensor]) -> Tensor:
+    """Squared error of features `[B, C, r, r]` at each resolution r, relative to the variance of those wanted (over the
+    batch), and its mean over resolutions -> `[B]`; 0 for equal features, about 1 for constant ones.
+
+    Larsen et al. 2016 (arXiv:1512.09300, eq. 7) have one level of the discriminator.
+    """
+    errors = [
+        (b.float() - a.float()).square().flatten(1).mean(1) / a.float().var().clamp(min=TINY)
+        for a, b in ((wanted[r], made[r]) for r in wanted)
+    ]
+    return torch.stack(errors).mean(0)
 
 
 def kl_divergence(q: Gaussian, p: Gaussian) -> Tensor:

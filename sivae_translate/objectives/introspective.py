@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sivae_translate.objectives.functional import kl_divergence
+from sivae_translate.objectives.functional import feature_error, kl_divergence
 from sivae_translate.objectives.vae import VAE, Rebuilt, draw, in_pairs, kl_to_prior, partners, targets
 from sivae_translate.types import Batch, Code, Latents, Round
 
@@ -49,7 +49,11 @@ class Introspective(VAE, ABC):
     """The two-player game, with s = 1 / (C H W), sg = stop-gradient, and g over the kinds of generated image:
 
         encoder:  s (beta_rec L_r(x, rec) + beta_kl KL(x)) + repelled(sg g)
-        decoder:  s (beta_rec L_r(x, D(sg z)) + beta_kl mean_g KL(g)) + regularised(g)
+        decoder:  s (beta_rec L_r(x, D(sg z)) + beta_kl mean_g KL(g)) + beta_features L_f(x, D(sg z)) + regularised(g)
+
+    L_f is the error of reconstructions in the features of the encoder, which is their critic (`feature_error`; a
+    learned similarity as in VAE/GAN, Larsen et al. 2016, arXiv:1512.09300): what the game teaches the encoder to look
+    at, the decoder has to get right.
 
     With `back`, rows rebuilt from their translations count among the x of both rounds, in L_r and the encoder's KL(x).
 
@@ -58,15 +62,20 @@ class Introspective(VAE, ABC):
 
     Attributes:
         beta_rec, beta_kl, beta_style, back: as in `VAE`.
+        beta_features: weight of L_f. The squared error of a good reconstruction is some thousandths of a value, its
+            L_f some tenths.
         warmup: share of the budget trained as a plain VAE first.
         share: share of the batch drawn for each kind of generated image in a step.
     """
 
+    beta_features: float = 0.0
     warmup: float = 0.0
     share: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.beta_features < 0:
+            raise ValueError("beta_features: must be >= 0")
         if not 0 <= self.warmup <= 1:
             raise ValueError("warmup: must be 0 to 1, a share of the budget")
         if not 0 < self.share <= 1:
@@ -122,16 +131,26 @@ class Introspective(VAE, ABC):
         yield Round(("encoder",), self.elbo(rows) + repelled, terms, shares_graph=True)
 
         # Decoder: the updated encoder must take its images for real.
-        q_fake = model.encode(fakes)
+        features = model.features(fakes)
+        q_fake = model.posterior(features)
         seen = Generated(fakes, q_fake, kl_to_prior(q_fake, target, self.beta_style), n, scale)
         loss = scale * (self.beta_rec * rows.error.mean() + self.beta_kl * seen.kl.mean())
         if q.style is not None and prior.style is not None:
             kl_style = kl_divergence(q.detach().style, prior.style)
             loss = loss + scale * self.beta_kl * self.beta_style * kl_style.mean()
-        loss = loss + self.regularised(seen, model, average, generator)
+        loss = loss + self.missed(model, y[:n], features) + self.regularised(seen, model, average, generator)
         names = ("kl_rec", "kl_fake", "kl_swap")
         terms = {name: part.mean() for name, part in zip(names, seen.kl_by_kind(), strict=False)}
         yield Round(("decoder",), loss, terms | {"gap": seen.kl.mean() - real.kl.mean()})
+
+    def missed(self, model: Any, wanted: Tensor, features: dict[int, Tensor]) -> Tensor | float:
+        """beta_features L_f, of the rows that were to become `wanted`; their features come first."""
+        if not self.beta_features:
+            return 0.0
+        with torch.no_grad():
+            real = model.features(wanted)
+        made = {resolution: h[: len(wanted)] for resolution, h in features.items()}
+        return self.beta_features * feature_error(real, made).mean()
 
     def generated_codes(
         self, model: Any, batch: Batch, z: Code, n: int, generator: torch.Generator

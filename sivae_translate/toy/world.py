@@ -33,9 +33,13 @@ class PlaneAutoencoder(Autoencoder):
         self.encoder = perceptron(2, GaussianHead(nn.Linear(WIDTH, 2 * LATENT), learned_variance=True))
         self.decoder = perceptron(LATENT, nn.Linear(WIDTH, 2))
 
-    def encode(self, x: Tensor) -> Latents:
-        """Points `[B, 2]` -> q(z | x), content `[B, 2]`."""
-        return Latents(self.encoder(x))
+    def features(self, x: Tensor) -> dict[int, Tensor]:
+        """Points `[B, 2]` -> the last hidden layer, `[B, 256]`, under the resolution of a point, 1."""
+        return {1: self.encoder[:-1](x)}
+
+    def posterior(self, features: dict[int, Tensor]) -> Latents:
+        """q(z | x), content `[B, 2]`."""
+        return Latents(self.encoder[-1](features[1]))
 
     def decode(self, code: Code) -> Tensor:
         """Code -> points `[B, 2]`."""

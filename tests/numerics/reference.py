@@ -83,6 +83,11 @@ class Step:
         labels = np.concatenate([self.domains, self.sampled, np.roll(self.domains, 2)])
         return w["prior"][labels]
 
+    def missed(self, w: Arrays, wanted: np.ndarray, made: np.ndarray) -> float:
+        """Error in the encoder's features, the image and its content mean, over their variance."""
+        pairs = [(wanted, made), (encode(w, wanted)[0], encode(w, made)[0])]
+        return float(np.mean([((a - b) ** 2).mean() / a.var(ddof=1) for a, b in pairs]))
+
     def again(self, decoder: Arrays, q: tuple[np.ndarray, np.ndarray, np.ndarray], noise: str) -> np.ndarray:
         """Images decoded from a draw of the posterior q."""
         style = q[1] + np.exp(q[2] / 2) * self.noise[f"{noise}_style"]
@@ -140,6 +145,7 @@ class Step:
         prior = 0.5 * (np.exp(logvar) + (mean - w["prior"][self.domains]) ** 2 - 1 - logvar).sum(1)
         loss = self.scale * (beta["rec"] * squared_error(self.x, rec).mean() + beta["kl"] * kl_fakes.mean())
         loss += self.scale * beta["kl"] * beta["style"] * prior.mean()
+        loss += beta["features"] * self.missed(w, self.x, rec)
         if gamma_r:
             stopped = fakes(before)
             bootstrapped = objective == "bootstrap"

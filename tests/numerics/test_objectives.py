@@ -32,8 +32,9 @@ reference = load_reference()
 
 B, K, S, D, SIDE = 4, 3, 2, 3, 4  # rows, content, style, domains, pixels on a side
 N = 3 * SIDE * SIDE
-BETA = {"rec": 0.7, "kl": 1.3, "neg": 9.0, "style": 0.2, "alpha": 2.0, "margin": 6.0}
+BETA = {"rec": 0.7, "kl": 1.3, "neg": 9.0, "style": 0.2, "alpha": 2.0, "margin": 6.0, "features": 0.4}
 COMMON = {"beta_rec": BETA["rec"], "beta_kl": BETA["kl"], "beta_style": BETA["style"], "beta_neg": BETA["neg"]}
+COMMON |= {"beta_features": BETA["features"]}
 GAMES = {
     "introvae": IntroVAE(**COMMON, margin=BETA["margin"]),
     "soft-introvae": SoftIntroVAE(**COMMON, alpha=BETA["alpha"], gamma_r=0.5),
@@ -54,9 +55,12 @@ class LinearAutoencoder(Autoencoder):
             "decoder": [self.w[name] for name in ("from_content", "from_style", "prior")],
         }
 
-    def encode(self, x: Tensor) -> Latents:
-        x = x.flatten(1)
-        content = (x @ self.w["content"].T)[:, :, None, None]
+    def features(self, x: Tensor) -> dict[int, Tensor]:
+        return {4: x, 1: x.flatten(1) @ self.w["content"].T}
+
+    def posterior(self, features: dict[int, Tensor]) -> Latents:
+        x = features[4].flatten(1)
+        content = features[1][:, :, None, None]
         return Latents(
             Gaussian(content, torch.zeros_like(content)), Gaussian(x @ self.w["style"].T, x @ self.w["logvar"].T)
         )
@@ -229,9 +233,21 @@ def test_rows_are_rebuilt_in_their_partners_look(world: World, game: str, progre
     for turn in objective.play(world.model, batch, progress, world.generator, world.average):
         torch.autograd.grad(turn.loss, list(world.model.w.values()), retain_graph=True, allow_unused=True)
         turns.append(turn)
-    error = reference.squared_error(looks.flatten(1).numpy(), reference.decode(w, *step.codes(w))).mean()
+    rec, wanted = reference.decode(w, *step.codes(w)), looks.flatten(1).numpy()
+    error = reference.squared_error(wanted, rec).mean()
     assert_close(turns[0].terms["rec"], error)
     rest = step.decoder_loss(w, w, game, getattr(GAMES[game], "gamma_r", 0.0))
-    plain = reference.squared_error(step.x, reference.decode(w, *step.codes(w))).mean()
+    rest += step.scale * BETA["rec"] * (error - reference.squared_error(step.x, rec).mean())
+    rest += BETA["features"] * (step.missed(w, wanted, rec) - step.missed(w, step.x, rec))
     if progress:  # the decoder's loss moves by the difference of the errors, and by nothing else
-        assert_close(turns[1].loss, rest + step.scale * BETA["rec"] * (error - plain))
+        assert_close(turns[1].loss, rest)
+
+
+def test_features_are_of_the_rows_that_the_encoder_judges(world: World, game: str) -> None:
+    w, step, state, losses = world.w, world.step, world.generator.get_state(), {}
+    for weight in (0.0, 0.4):
+        world.generator.set_state(state)
+        losses[weight] = [turn for turn in world.play(replace(GAMES[game], share=0.5, beta_features=weight))]
+    rec = reference.decode(w, *step.codes(w))
+    assert losses[0.4][0].loss == losses[0.0][0].loss  # the encoder is not told
+    assert_close(losses[0.4][1].loss - losses[0.0][1].loss, 0.4 * step.missed(w, step.x[:2], rec[:2]))
