@@ -50,9 +50,10 @@ class AdaIN(nn.Module):
     def forward(self, h: Tensor, style: Tensor) -> Tensor:
         """`[B, C, H, W]`, `[B, S]` -> `[B, C, H, W]`."""
         scale, shift = self.affine(style).float()[:, :, None, None].chunk(2, dim=1)
-        x = h.float()
-        mean = x.mean((2, 3), keepdim=True)
-        variance = (x - mean).square().mean((2, 3), keepdim=True)  # twice as fast on a CPU as torch.var_mean
+        x, pixels = h.float(), h.shape[2] * h.shape[3]
+        # On a CPU a quarter of the time of torch.mean, whose gradient fills an image. The variance's by the mean is 0.
+        mean = x.sum((2, 3), keepdim=True) / pixels
+        variance = (x - mean.detach()).square().sum((2, 3), keepdim=True) / pixels
         gain = (1 + scale) * torch.rsqrt(variance + EPSILON)
         return torch.addcmul((shift - mean * gain).to(h.dtype), h, gain.to(h.dtype))
 

@@ -16,13 +16,15 @@ from sivae_translate.types import Gaussian
 
 def test_adain_gives_each_channel_the_mean_and_deviation_of_the_style() -> None:
     torch.manual_seed(0)
-    norm, h, style = AdaIN(6, 4), 3 * torch.randn(2, 6, 5, 5) + 7, torch.randn(2, 4)
+    norm, h, style = AdaIN(6, 4), (3 * torch.randn(2, 6, 5, 5) + 7).requires_grad_(), torch.randn(2, 4)
     scale, shift = norm.affine(style).chunk(2, 1)
     y = norm(h, style)
     torch.testing.assert_close(y.mean((2, 3)), shift, atol=1e-5, rtol=0)
     torch.testing.assert_close(y.std((2, 3), correction=0), (1 + scale).abs(), atol=0, rtol=2e-3)
     expected = (1 + scale)[:, :, None, None] * F.instance_norm(h, eps=1e-2) + shift[:, :, None, None]
     torch.testing.assert_close(y, expected, atol=1e-5, rtol=0)
+    gradients = [torch.autograd.grad((image**3).sum(), h, retain_graph=True)[0] for image in (y, expected)]
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
 
 
 def test_adain_of_a_flat_channel_is_finite_in_half_precision() -> None:
