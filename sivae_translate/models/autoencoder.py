@@ -139,12 +139,11 @@ class StyleAutoencoder(Autoencoder):
     """Content and style: q(c, s | x) = N(mu_c, I) N(mu_s, sigma_s^2), p(c) = 1/M sum_k N(m_k, I) at each place, and
     p(s | d) = N(m_d, sigma^2).
 
-    Content has fixed unit variance: its KL then is a budget in which the domain does not fit, whereas a learned
-    variance lets it through. Its prior is learned, a mixture (Tomczak & Welling 2018, arXiv:1705.07120, whose means are
-    codes of learned images): codes that gather around M places shared by all domains are cheap wherever those are, and
-    only what sets a domain apart from the others costs. The style prior's mean m_d is a learned code per domain (as in
-    LORD, Gabbay & Hoshen 2020, where it is the style itself), its variance that of the styles within a domain; d = -1,
-    no known domain, has the prior N(0, I).
+    Content has fixed unit variance: its KL then is a budget in which the domain does not fit. Its prior is learned, a
+    mixture (Tomczak & Welling 2018, arXiv:1705.07120, whose means are codes of learned images): codes that gather
+    around M places shared by all domains are cheap wherever those are, and only what sets a domain apart from the
+    others costs. The style prior's mean m_d is a learned code per domain (as in LORD, Gabbay & Hoshen 2020, where it is
+    the style itself), its variance that of the styles within a domain; d = -1, no known domain, has the prior N(0, I).
 
     Args:
         domains: names, in the order of their labels.

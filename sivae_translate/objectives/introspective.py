@@ -94,9 +94,9 @@ class Introspective(VAE, ABC):
         """What repels generated images more, given the means of the terms that were logged."""
 
     def health(self, terms: dict[str, float]) -> str | None:
-        """The remedy, where generated images pass for more real than real ones; None elsewhere."""
+        """The remedy, where generated images pass for more real than real ones, or as in `VAE`; None elsewhere."""
         if terms.get("gap", 0.0) >= HEALTHY_GAP:
-            return None
+            return super().health(terms)
         return f"KL(generated) - KL(real) = {terms['gap']:.1f}, should be >= 0: {self.remedy(terms)}"
 
     def play(

@@ -13,6 +13,7 @@ from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture, 
 from sivae_translate.types import Batch, Code, Distribution, Latents, Mixture, Randn, Round
 
 BEYOND = 2.0  # times the way from style to style
+UNDONE = 100.0  # times what the error weighs; a KL of that much says nothing about the image any more
 
 
 def draw(latents: Distribution, generator: torch.Generator) -> Code:
@@ -159,5 +160,8 @@ class VAE:
         return negative_elbo(rows.error, rows.kl, scale=scale, beta_rec=self.beta_rec, beta_kl=self.beta_kl).mean()
 
     def health(self, terms: dict[str, float]) -> str | None:
-        """What to change, by the means of the terms that were logged; None where all is well, as ever here."""
-        return None
+        """What to change, by the means of the terms that were logged; None where all is well."""
+        kl, error = terms.get("kl_real", 0.0), terms.get("rec", 0.0)
+        if self.beta_kl * kl <= UNDONE * self.beta_rec * error:
+            return None
+        return f"KL(real) = {kl:,.0f} nats, the encoder has come undone: start again with a lower training.lr"

@@ -10,7 +10,13 @@ from sivae_translate.objectives import OBJECTIVES, IntroVAE, SoftIntroVAE
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_healthy_game_or_none_needs_no_remedy(name: str) -> None:
     assert OBJECTIVES[name]().health({"gap": 0.5, "repelled": 0.1}) is None
-    assert OBJECTIVES[name]().health({"rec": 5.0}) is None
+    assert OBJECTIVES[name]().health({"rec": 5.0, "kl_real": 400.0}) is None
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_encoder_that_came_undone_is_told_of(name: str) -> None:
+    advice = OBJECTIVES[name](beta_kl=6.0).health({"rec": 313.0, "kl_real": 47411.0, "gap": 0.0})
+    assert advice is not None and "KL(real) = 47,411 nats" in advice and "lower training.lr" in advice
 
 
 @pytest.mark.parametrize(
