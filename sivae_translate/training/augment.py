@@ -10,6 +10,7 @@ from torch import Tensor
 from sivae_translate.types import Batch
 
 PROPORTIONS = 0.12  # a side of a variant is exp(-.12) to exp(.12) times as long
+VARIED = 0.8  # of the budget: the last fifth is for the domains that are there
 
 
 def augment(
@@ -20,11 +21,11 @@ def augment(
     Args:
         batch: images `[B, 3, H, W]` in [0, 1], in pairs.
         progress: in [0, 1], of the budget.
-        variants: chance of a pair to be varied, 0..1.
+        variants: chance of a pair to be varied, 0..1, up to a progress of `VARIED`.
         warp: how far each axis is bent, see `bend`.
         until: progress at which images are straight, in (0, 1]; from its half on they are bent less and less.
     """
-    batch = vary(batch, generator, variants) if variants else batch
+    batch = vary(batch, generator, variants) if variants and progress < VARIED else batch
     warp *= max(0.0, min(1.0, 2 - 2 * progress / until))
     return warp_for_encoder(batch, generator, warp) if warp else batch
 

@@ -82,6 +82,12 @@ def test_pairs_that_are_not_varied_are_left_alone() -> None:
     assert torch.equal(varied.domains[kept], batch.domains[kept])
 
 
+def test_the_last_fifth_is_for_the_domains_that_are_there() -> None:
+    batch = coloured_batch()
+    assert augmented(batch, 1.0, 0.0, 0.79) is not batch
+    assert augmented(batch, 1.0, 0.0, 0.8) is batch
+
+
 def test_a_bent_variant_must_become_straight() -> None:
     batch = coloured_batch()
     bent, both = augmented(batch, 0.0, 0.5), augmented(batch, 1.0, 0.5)
