@@ -154,3 +154,15 @@ def test_a_few_steps_bring_the_reconstruction_error_down(objective: str, model: 
 def test_impossible_networks_are_refused(settings: dict[str, int], said: str) -> None:
     with pytest.raises(ValueError, match=f"^{said}: must be"):
         MODELS["style"](domains=DOMAINS, **{"size": 16, "width": 16, "max_width": 32, **settings})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("beta_rec", 0.0), ("beta_kl", 0.0), ("beta_style", -1.0), ("back", 1.5), ("beta_features", -1.0),
+        ("warmup", 1.5), ("share", 0.0), ("beta_neg", 0.0), ("alpha", 0.0), ("gamma_r", -1.0),
+    ],
+)  # fmt: skip
+def test_impossible_weights_are_refused(setting: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"^{setting}: must be"):
+        OBJECTIVES["soft-introvae"](**{setting: value})
