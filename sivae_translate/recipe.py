@@ -59,8 +59,7 @@ class Data:
         flip: mirror images at random.
         crop: random crops keep at least 1 - crop of the side; 0..0.5.
         variants: share of the pairs shown as a domain that is not there, of another hue and other proportions; 0..1.
-            In the last fifth of the budget none is.
-            None: by the model.
+            In the last fifth of the budget there are none. None: by the model.
         warp: how far each axis of an image is bent, at first, for the encoder to see; 0..0.5. None: by the model.
         warp_until: share of the budget after which images are straight, bent less from its half on; above 0, up to 1.
         workers: processes that read images; None: as the machine allows.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +55,7 @@ class Autoencoder(nn.Module, ABC):
         style_size: S of the style of a code; 0: a single latent.
     """
 
+    encoder: Any
     domains: tuple[str, ...]
     size: int
     content_shape: tuple[int, int, int]
@@ -63,9 +65,10 @@ class Autoencoder(nn.Module, ABC):
         """Images `[B, 3, H, W]` in [0, 1] -> their posterior q(code | x)."""
         return self.posterior(self.features(x))
 
-    @abstractmethod
     def features(self, x: Tensor) -> dict[int, Tensor]:
-        """Images `[B, 3, H, W]` in [0, 1] -> what the encoder makes of them, `[B, C, r, r]` by resolution r."""
+        """Images `[B, 3, H, W]` in [0, 1] -> the encoder's features, `[B, C, r, r]` by resolution r, finest first."""
+        features: dict[int, Tensor] = self.encoder["features"](x)
+        return features
 
     @abstractmethod
     def posterior(self, features: dict[int, Tensor]) -> Latents:
@@ -115,11 +118,6 @@ class ConvAutoencoder(Autoencoder):
         widths = level_widths(size, patch, width, max_width)
         self.encoder = single_latent_encoder(size, patch, widths, latent)
         self.decoder = nn.ModuleDict({"image": Decoder(patch, widths, latent, grid=1, style=0)})
-
-    def features(self, x: Tensor) -> dict[int, Tensor]:
-        """Images `[B, 3, H, W]` in [0, 1] -> `[B, C, r, r]` by resolution r, finest first."""
-        features: dict[int, Tensor] = self.encoder["features"](x)
-        return features
 
     def posterior(self, features: dict[int, Tensor]) -> Latents:
         """q(z | x), content `[B, latent, 1, 1]`."""
@@ -205,9 +203,8 @@ class StyleAutoencoder(Autoencoder):
         nn.init.normal_(self.decoder["components"].weight, std=SPREAD)  # type: ignore[arg-type]
 
     def features(self, x: Tensor) -> dict[int, Tensor]:
-        """Images `[B, 3, H, W]` in [0, 1] -> `[B, C, r, r]` by resolution r, finest first."""
-        features: dict[int, Tensor] = self.encoder["features"](with_detail(x))
-        return features
+        """Images `[B, 3, H, W]` in [0, 1] -> features of them and of their detail, as in `Autoencoder`."""
+        return super().features(with_detail(x))
 
     def posterior(self, features: dict[int, Tensor]) -> Latents:
         """q(c, s | x): content `[B, K, g, g]`, style `[B, S]`."""

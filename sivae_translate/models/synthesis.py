@@ -60,11 +60,6 @@ class SynthesisAutoencoder(Autoencoder):
         self.levels = len(widths)
         self.pixels = sum((BASE << level) ** 2 for level in range(self.levels))
 
-    def features(self, x: Tensor) -> dict[int, Tensor]:
-        """Images `[B, 3, H, W]` in [0, 1] -> `[B, C, r, r]` by resolution r, finest first."""
-        features: dict[int, Tensor] = self.encoder["features"](x)
-        return features
-
     def posterior(self, features: dict[int, Tensor]) -> Latents:
         """q(z | x), content `[B, latent, 1, 1]`, and the noise's N(0, I)."""
         coarse = features[BASE].flatten(1)

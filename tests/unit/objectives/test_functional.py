@@ -9,7 +9,14 @@ import torch
 from torch.distributions import Independent, Normal
 from torch.distributions import kl_divergence as torch_kl
 
-from sivae_translate.objectives.functional import hinge, kl_divergence, negative_elbo, repulsion, squared_error
+from sivae_translate.objectives.functional import (
+    feature_error,
+    hinge,
+    kl_divergence,
+    negative_elbo,
+    repulsion,
+    squared_error,
+)
 from sivae_translate.types import Gaussian
 
 
@@ -58,3 +65,11 @@ def test_the_hinge_is_of_the_mean() -> None:
     assert hinge(torch.tensor([1.0, 5.0]), 4.0).item() == pytest.approx(1.0)  # not mean(3, 0)
     assert hinge(torch.tensor([1.0, 9.0]), 4.0).item() == 0.0
     assert hinge(torch.zeros(3), 4.0).item() == 4.0
+
+
+def test_features_of_a_dead_layer_err_by_nothing_and_a_constant_by_all() -> None:
+    real = torch.randn(64, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    dead, flat = torch.zeros(64, 2, 2, 2), real.mean().expand_as(real)
+    torch.testing.assert_close(feature_error({2: dead}, {2: dead}), torch.zeros(64))
+    both = feature_error({4: real, 2: dead}, {4: flat, 2: dead})
+    assert both.shape == (64,) and both.mean().item() == pytest.approx(0.5, rel=0.01)  # the mean over resolutions
