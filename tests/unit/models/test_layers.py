@@ -38,6 +38,8 @@ def test_detail_is_what_is_left_without_the_mean_around() -> None:
     seen = with_detail(x)
     torch.testing.assert_close(seen[:, :3], x - 0.5)
     torch.testing.assert_close(seen[0, 3, 8, 5], 2 * (x[0, 0, 8, 5] - x[0, 0, 6:11, 3:8].mean()))
+    padded = F.pad(x, [2] * 4, mode="replicate")  # a corner sees itself repeated
+    torch.testing.assert_close(seen[1, 5, 0, 15], 2 * (x[1, 2, 0, 15] - padded[1, 2, :5, 15:].mean()))
     flat = with_detail(torch.full((1, 3, 16, 16), 0.8))
     torch.testing.assert_close(flat[:, 3:], torch.zeros(1, 3, 16, 16), atol=1e-6, rtol=0)
 
