@@ -34,18 +34,23 @@ def by_folder(targets: Sequence[Path]) -> list[tuple[list[int], list[int], list[
     return found
 
 
-def top1(outputs: Rows, truths: Rows, targets: Sequence[Path], width: int) -> float:
+def top1(outputs: Rows, truths: Rows, targets: Sequence[Path], width: int, *, correlated: bool = False) -> float:
     """The share of translations to which no candidate is nearer than their truth, by Euclidean distance.
 
     Args:
         outputs, truths: rows `[k, F]` by their places in `targets`, read a part at a time.
         width: F.
+        correlated: by correlation instead, of what sets a translation apart from the others of its folder with what
+            sets a truth apart from the other candidates.
     """
     step, hits = max(1, NUMBERS // width), 0
     for rows, candidates, answers in by_folder(targets):
+        made, wanted = outputs, truths
+        if correlated:
+            made, wanted = standardised(outputs, rows, step), standardised(truths, candidates, step)
         for start in range(0, len(rows), step):
-            x = outputs(rows[start : start + step]).astype(np.float64)
-            parts = (truths(candidates[i : i + step]) for i in range(0, len(candidates), step))
+            x = made(rows[start : start + step]).astype(np.float64)
+            parts = (wanted(candidates[i : i + step]) for i in range(0, len(candidates), step))
             distances = np.concatenate([squared_distances(x, part.astype(np.float64)) for part in parts], 1)
             own = distances[np.arange(len(x)), answers[start : start + step]]
             hits += int((own <= distances.min(1) + TIE * (1 + own)).sum())
@@ -64,11 +69,13 @@ def chance(targets: Sequence[Path]) -> tuple[float, float]:
     return float((1 / counts).mean()), float(counts.mean())
 
 
-def standardised(read: Rows) -> Rows:
-    """The rows without their means and of length 1, so that Euclidean distances rank as correlations do."""
+def standardised(read: Rows, every: Sequence[int], step: int) -> Rows:
+    """The rows less the mean of `every` one, then each without its own mean and of length 1, so that Euclidean
+    distances rank as correlations do. Read `step` rows at a time."""
+    middle = sum(read(every[i : i + step]).sum(0, dtype=np.float64) for i in range(0, len(every), step)) / len(every)
 
     def rows(chosen: Sequence[int]) -> np.ndarray:
-        x = read(chosen)
+        x = read(chosen) - middle
         x = x - x.mean(1, keepdims=True)
         found: np.ndarray = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), TIE)
         return found
@@ -77,7 +84,7 @@ def standardised(read: Rows) -> Rows:
 
 
 def retrieval(targets: Sequence[Path], outputs: Rows, contents: Rows, truths: Rows) -> dict[str, Any]:
-    """Top-1 by pixels and by their correlation, of translations and of the copied content images, and chance.
+    """Top-1 by pixels and by correlation, of translations and of the copied content images, and chance.
 
     Args:
         outputs, contents, truths: of the pairs, uint8 rows flattened.
@@ -87,5 +94,5 @@ def retrieval(targets: Sequence[Path], outputs: Rows, contents: Rows, truths: Ro
     width = outputs([0]).shape[1]
     for name, images in {"output": outputs, "copy_content": contents}.items():
         found[f"{name}_pixels"] = round(top1(images, truths, targets, width), 4)
-        found[f"{name}_correlation"] = round(top1(standardised(images), standardised(truths), targets, width), 4)
+        found[f"{name}_correlation"] = round(top1(images, truths, targets, width, correlated=True), 4)
     return found

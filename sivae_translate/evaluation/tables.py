@@ -101,7 +101,8 @@ def retrieval_table(report: dict[str, Any]) -> Table:
     note = (
         f"How often the truth is the nearest to its translation among the {found['candidates']:g} distinct truths (on "
         f"average) in its domain's folder: whether content came through, in n = {found['n']:,} translations. By pixels "
-        "nearest is the least squared error; by correlation, brightness and contrast of the pictures do not count."
+        "nearest is the least squared error; by correlation, brightness and contrast do not count, nor does what all "
+        "of the folder's truths, or its translations, have in common."
     )
     return Table("truth is nearest", ["by pixels", "by correlation"], rows, note)
 

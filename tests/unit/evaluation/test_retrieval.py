@@ -59,6 +59,18 @@ def test_correlation_ignores_brightness_and_contrast_and_copies_are_scored_besid
     assert 0 <= flat["output_correlation"] <= 1  # of no contrast: nothing breaks
 
 
+@pytest.mark.parametrize("numbers", [2**24, 2])
+def test_correlation_compares_what_sets_images_apart(monkeypatch: pytest.MonkeyPatch, numbers: int) -> None:
+    monkeypatch.setattr(retrieval, "NUMBERS", numbers)
+    generator = np.random.default_rng(0)
+    targets = [Path(f"{folder}/{i}") for folder in "ab" for i in range(15)]
+    own = generator.normal(size=(30, 24))
+    # What all translations of a folder share, and what all its truths do, drowns what is their own.
+    outputs, truths = (own + 9 * generator.normal(size=(2, 24)).repeat(15, 0) for _ in range(2))
+    assert top1(rows(outputs), rows(truths), targets, 24) < 0.5
+    assert top1(rows(outputs), rows(truths), targets, 24, correlated=True) == 1
+
+
 def test_gradients_by_hand() -> None:
     image = np.zeros((2, 3, 3), np.uint8)
     image[:, 1] = 30  # across: 30 and 30 everywhere; down: nothing
