@@ -32,10 +32,10 @@ def picked(recipe: Recipe) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     ("domains", "side", "device", "expected"),
     [
-        (2, 300, "cpu", (64, 32, 8, 0.0, 0.0, 0.4, 0.2, 160.0, 0.0, 0.5)),
-        (2, 300, "cuda:1", (128, 64, 16, 0.0, 0.0, 1.6, 0.2, 640.0, 0.0, 0.5)),
-        (2, 100, "mps", (64, 64, 8, 0.0, 0.0, 0.4, 0.2, 160.0, 0.0, 0.5)),
-        (2, 20, "cpu", (32, 32, 4, 0.0, 0.0, 0.1, 0.2, 40.0, 0.0, 0.5)),
+        (2, 300, "cpu", (64, 32, 8, 0.0, 0.0, 0.4, 0.2, 160.0, 0.06, 0.5)),
+        (2, 300, "cuda:1", (128, 64, 16, 0.0, 0.0, 1.6, 0.2, 640.0, 0.06, 0.5)),
+        (2, 100, "mps", (64, 64, 8, 0.0, 0.0, 0.4, 0.2, 160.0, 0.06, 0.5)),
+        (2, 20, "cpu", (32, 32, 4, 0.0, 0.0, 0.1, 0.2, 40.0, 0.06, 0.5)),
         (FEW + 1, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0, 0.06, 0.0)),
         (0, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0, 0.06, 0.0)),
     ],
@@ -49,8 +49,7 @@ def test_what_is_open_follows_the_images_and_the_machine(
     for part in (f"size {size} (images of {side} px", f"batch {batch}", f"grid {grid} ("):
         assert part in said
     names = ("variants", "warp", "beta_kl", "beta_style", "beta_neg", "beta_features", "back")
-    last = ("beta_features",) if grid > 1 else ("back",)  # a game of layouts has none, a vector no back-translations
-    found = [f"{name} {value:g}" for name, value in zip(names, rest, strict=True) if name not in last]
+    found = [f"{name} {value:g}" for name, value in zip(names, rest, strict=True) if grid > 1 or name != "back"]
     assert said.endswith(", ".join(found))
 
 
@@ -91,7 +90,7 @@ def test_the_content_that_was_chosen_decides_the_rest(tmp_path: Path) -> None:
 
 def test_the_weights_follow_a_size_that_was_chosen(tmp_path: Path) -> None:
     recipe, said = settle(load_recipe("style", ["data.size=128"]), folder(tmp_path, 2, 300), "cpu")
-    assert picked(recipe) == (128, 32, 16, 0.0, 0.0, 1.6, 0.2, 640.0, 0.0, 0.5)
+    assert picked(recipe) == (128, 32, 16, 0.0, 0.0, 1.6, 0.2, 640.0, 0.06, 0.5)
     assert "size" not in said
 
 
