@@ -43,7 +43,7 @@ def top1(outputs: Rows, truths: Rows, targets: Sequence[Path], width: int, *, co
         correlated: by correlation instead, of what sets a translation apart from the others of its folder with what
             sets a truth apart from the other candidates.
     """
-    step, hits = max(1, NUMBERS // width), 0
+    step, hits = max(1, NUMBERS // width), 0.0
     for rows, candidates, answers in by_folder(targets):
         made, wanted = outputs, truths
         if correlated:
@@ -53,7 +53,10 @@ def top1(outputs: Rows, truths: Rows, targets: Sequence[Path], width: int, *, co
             parts = (wanted(candidates[i : i + step]) for i in range(0, len(candidates), step))
             distances = np.concatenate([squared_distances(x, part.astype(np.float64)) for part in parts], 1)
             own = distances[np.arange(len(x)), answers[start : start + step]]
-            hits += int((own <= distances.min(1) + TIE * (1 + own)).sum())
+            found = (own <= distances.min(1) + TIE * (1 + own)).astype(np.float64)
+            if correlated:  # nothing sets it apart: a guess, or a model that draws one picture would always be right
+                found[~x.any(1)] = 1 / len(candidates)
+            hits += float(found.sum())
     return hits / len(targets)
 
 
@@ -71,13 +74,14 @@ def chance(targets: Sequence[Path]) -> tuple[float, float]:
 
 def standardised(read: Rows, every: Sequence[int], step: int) -> Rows:
     """The rows less the mean of `every` one, then each without its own mean and of length 1, so that Euclidean
-    distances rank as correlations do. Read `step` rows at a time."""
+    distances rank as correlations do; 0 where nothing is left. Read `step` rows at a time."""
     middle = sum(read(every[i : i + step]).sum(0, dtype=np.float64) for i in range(0, len(every), step)) / len(every)
 
     def rows(chosen: Sequence[int]) -> np.ndarray:
         x = read(chosen) - middle
         x = x - x.mean(1, keepdims=True)
-        found: np.ndarray = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), TIE)
+        length = np.linalg.norm(x, axis=1, keepdims=True)
+        found: np.ndarray = np.where(length > TIE, x, 0) / np.maximum(length, TIE)
         return found
 
     return rows

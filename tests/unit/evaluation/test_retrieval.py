@@ -56,7 +56,9 @@ def test_correlation_ignores_brightness_and_contrast_and_copies_are_scored_besid
     assert found["output_correlation"] == 1 and found["copy_content_correlation"] == found["copy_content_pixels"] == 0
     assert found["output_pixels"] < 0.5 and found["chance"] == 0.05 and found["n"] == 20
     flat = retrieve(targets, rows([[7] * 48] * 20), rows(truths.tolist()), rows(truths.tolist()))
-    assert 0 <= flat["output_correlation"] <= 1  # of no contrast: nothing breaks
+    assert flat["output_correlation"] == 0.05  # of no contrast: chance
+    same = retrieve(targets, rows([truths[3].tolist()] * 20), rows(truths.tolist()), rows(truths.tolist()))
+    assert same["output_correlation"] == same["output_pixels"] == 0.05  # one picture for all
 
 
 @pytest.mark.parametrize("numbers", [2**24, 2])
