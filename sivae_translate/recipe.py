@@ -107,6 +107,7 @@ class Training:
         images, minutes: stop after so many, whichever comes first; 0: no limit.
         lr: Adam's learning rate, > 0, reached after a linear ramp over `warmup_images`.
         betas: Adam's, each in [0, 1).
+        clip: longest gradient of a player, the norm over its weights; 0: no limit.
         ema: decay of the averaged weights per step, in [0, 1).
         precision: of the forward passes; auto: the fastest that the device computes safely.
         seed: of everything random.
@@ -120,6 +121,7 @@ class Training:
     lr: float = 1e-3
     warmup_images: int = 6400
     betas: tuple[float, float] = (0.9, 0.99)
+    clip: float = 0.0
     ema: float = 0.999
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     seed: int = 0
@@ -133,6 +135,7 @@ class Training:
         _require(self.lr > 0, "lr: must be > 0")
         _require(self.warmup_images >= 0, "warmup_images: must be >= 0")
         _require(all(0 <= beta < 1 for beta in self.betas), "betas: must be in [0, 1)")
+        _require(self.clip >= 0, "clip: must be >= 0 (0: no limit)")
         _require(0 <= self.ema < 1, "ema: must be in [0, 1)")
         _require(self.seed >= 0, "seed: must be >= 0")
         _require(self.log_every >= 1, "log_every: must be >= 1")

@@ -91,11 +91,15 @@ class Players:
     """Encoder and decoder, an Adam each.
 
     Gradients are averaged over processes here, once per round, rather than by DistributedDataParallel, whose hooks
-    `encode` and `decode` would bypass.
+    `encode` and `decode` would bypass. Those of a player that are longer than `clip` are shortened to it (Pascanu et
+    al. 2013, arXiv:1211.5063, algorithm 1): one odd image can have a gradient a thousand times the usual, and Adam
+    then moves every weight by ten times the rate. 0: no limit.
     """
 
-    def __init__(self, model: Any, accelerator: Accelerator, *, lr: float, betas: tuple[float, float]) -> None:
-        self.accelerator = accelerator
+    def __init__(
+        self, model: Any, accelerator: Accelerator, *, lr: float, betas: tuple[float, float], clip: float = 0.0
+    ) -> None:
+        self.accelerator, self.clip = accelerator, clip
         modules: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
         self.parameters = {name: list(module.parameters()) for name, module in modules.items()}
         self.optimizers = {
@@ -122,6 +126,9 @@ class Players:
         self.accelerator.backward(turn.loss, inputs=parameters, retain_graph=turn.shares_graph)
         self._average_gradients(parameters)
         for name in turn.learns:
+            if self.clip:
+                self.accelerator.unscale_gradients(self.optimizers[name])
+                nn.utils.clip_grad_norm_(self.parameters[name], self.clip)
             self.optimizers[name].step()
             self.optimizers[name].zero_grad()
 

@@ -192,7 +192,7 @@ class Run:
             self.grow(smaller)
         self.model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         broadcast(list(self.model.parameters()))
-        self.players = Players(self.model, accelerator, lr=settings.lr, betas=settings.betas)
+        self.players = Players(self.model, accelerator, lr=settings.lr, betas=settings.betas, clip=settings.clip)
         self.average = moving_average(self.model, settings.ema)
         self.state = self.resume()
         self.stop = Stop(accelerator)

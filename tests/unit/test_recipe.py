@@ -195,6 +195,7 @@ def test_the_last_override_wins_and_the_others_stay(built_in: Path) -> None:
         ("training.betas=[0.5]", "training.betas = [0.5]: expected a list of 2, each a number"),
         ("training.betas=[0.5, 'x']", "training.betas = [0.5, 'x']: expected a list of 2, each a number"),
         ("training.betas=[0.5, 1]", "training.betas = (0.5, 1.0): must be in [0, 1)"),
+        ("training.clip=-1", "training.clip = -1.0: must be >= 0 (0: no limit)"),
         ("training.ema=1", "training.ema = 1.0: must be in [0, 1)"),
         ("training.ema=-0.1", "training.ema = -0.1: must be in [0, 1)"),
         ("training.precision=fp8", "training.precision = 'fp8': expected one of auto, fp32, bf16, fp16"),

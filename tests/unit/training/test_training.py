@@ -148,6 +148,18 @@ def test_a_loss_that_is_not_finite_touches_no_weight() -> None:
     assert pair.encoder.weight.grad is None
 
 
+@pytest.mark.parametrize(("clip", "expected"), [(0.5, [0.3, -0.4]), (0.0, [30.0, -40.0])])
+def test_each_player_s_gradient_is_shortened_to_the_limit(clip: float, expected: list[float]) -> None:
+    pair = Pair()
+    pair.encoder = nn.Linear(2, 1, bias=False)
+    players = Players(pair, new_accelerator("cpu", "no"), lr=0.1, betas=(0.0, 0.99), clip=clip)
+    loss = (pair.encoder.weight * torch.tensor([30.0, -40.0])).sum() + 0.25 * pair.decoder.weight.sum()
+    players.update(Round(("encoder", "decoder"), loss, {}))
+    momentum = {name: optimizer.optimizer.state_dict()["state"][0] for name, optimizer in players.optimizers.items()}
+    torch.testing.assert_close(momentum["encoder"]["exp_avg"], torch.tensor([expected]), rtol=1e-5, atol=0)
+    torch.testing.assert_close(momentum["decoder"]["exp_avg"], torch.tensor([[0.25]]))  # as it was
+
+
 def test_the_moving_average_forgets_its_start_in_short_runs() -> None:
     layer = nn.Linear(1, 1, bias=False)
     average = moving_average(layer, 0.999)
