@@ -26,5 +26,4 @@ def describe() -> dict[str, str]:
             facts[package] = "not installed"
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     device = pick_device("auto")
-    precision = pick_precision("auto", device)
-    return facts | {"gpus": ", ".join(gpus) or "none", "device": device, "precision": precision.replace("no", "fp32")}
+    return facts | {"gpus": ", ".join(gpus) or "none", "device": device, "precision": pick_precision("auto", device)}

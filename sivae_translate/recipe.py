@@ -30,6 +30,7 @@ COLOURS = {"white": "#ffffff", "black": "#000000", "grey": "#808080", "gray": "#
 INTEGERS = range(-(1 << 63), 1 << 63)  # as TOML has them
 MAX_BYTES = 1 << 20
 
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Setting = str | bool | int | float | list[str | bool | int | float] | None
 T = TypeVar("T")
 
@@ -123,7 +124,7 @@ class Training:
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 0.0
     ema: float = 0.999
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Precision = "auto"
     seed: int = 0
     log_every: int = 6400
     save_minutes: float = 5.0

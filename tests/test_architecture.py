@@ -26,10 +26,10 @@ ALLOWED = {
     "training.state": set(),
     "training.log": set(),
     "training.augment": {"types"},
-    "training.device": set(),
+    "training.device": {"recipe"},
     "training.stop": {"signals"},
     "training.saved": {"checkpoint", "recipe", "training.loop", "training.state"},
-    "training.settle": {"data", "objectives", "recipe"},
+    "training.settle": {"data", "objectives", "recipe", "training.device"},
     "training.watch": {"recipe", "training.log", "training.loop", "training.state"},
     "training.grids": {"types", "latent.mixing"},
     "translator": {

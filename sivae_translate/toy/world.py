@@ -75,7 +75,7 @@ def train(settings: Settings, watch: Watch) -> PlaneAutoencoder:
     """
     training = settings.training
     torch.manual_seed(training.seed)
-    model, accelerator = PlaneAutoencoder(), new_accelerator("cpu", "no")
+    model, accelerator = PlaneAutoencoder(), new_accelerator("cpu", "fp32")
     average = moving_average(model, training.ema)
 
     def look(state: State, progress: float, terms: Terms) -> bool:

@@ -24,7 +24,7 @@ from sivae_translate.models.pretrained import Frame, build_model, load_model, mo
 from sivae_translate.objectives import OBJECTIVES, VAE
 from sivae_translate.recipe import Recipe, bind, build, difference, dump_recipe, load_recipe
 from sivae_translate.training.augment import augment
-from sivae_translate.training.device import new_accelerator, pick_device, pick_precision
+from sivae_translate.training.device import new_accelerator, pick_device
 from sivae_translate.training.grids import COLUMNS, Grids
 from sivae_translate.training.log import LogFiles, Screen, Silent
 from sivae_translate.training.loop import NonFiniteLossError, Players, moving_average
@@ -119,10 +119,9 @@ def train(
     device, found = pick_device(device), find_domains(domains)
     recipe, picked = settled(recipe, found, device, Path(out))
     recipe = resolve(recipe)
-    precision = pick_precision(recipe.training.precision, device)
     smaller = None if grow is None else smaller_model(Path(grow), recipe)
     run = prepare_directory(Path(out), Path(domains))
-    accelerator = new_accelerator(device, precision)
+    accelerator = new_accelerator(device, recipe.training.precision)
     lock = FileLock(run / ".lock", timeout=0)
     if accelerator.is_main_process:
         try:

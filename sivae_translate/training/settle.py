@@ -11,6 +11,7 @@ from sivae_translate.data.domains import Domains, read_source
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.recipe import SIZES, Recipe
+from sivae_translate.training.device import pick_precision
 
 LOOKED_AT = 64  # images, evenly spread
 LARGEST = {"cpu": 64, "gpu": 128}  # pixels on a side that train in an hour or so
@@ -32,17 +33,17 @@ PICTURES = {
 def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
     """The recipe with nothing left open, and what was picked, in a line; empty where nothing was open.
 
-    Open are `data.size` and `data.batch` where they are 0, `data.variants` and `data.warp` where they are None, and of
-    a model `style` the `model.patch`, the `model.grid` and the objective's weights where they are not there. Objects
-    in any pose have a content without a layout, which holds a few nats; pictures have a layout, and all that they show
-    is in it.
+    Open are `data.size` and `data.batch` where they are 0, `data.variants` and `data.warp` where they are None,
+    `training.precision` where it is "auto", and of a model `style` the `model.patch`, the `model.grid` and the
+    objective's weights where they are not there. Objects in any pose have a content without a layout, which holds a few
+    nats; pictures have a layout, and all that they show is in it.
 
     Args:
         device: where it will be trained, such as "cpu" or "cuda:1".
     """
     machine = "cpu" if device == "cpu" else "gpu"
     picked: list[str] = []
-    data, model, objective = recipe.data, dict(recipe.model), dict(recipe.objective)
+    data, model, objective, training = recipe.data, dict(recipe.model), dict(recipe.objective), recipe.training
     if not data.size:
         side = typical_side(domains)
         fitting = [size for size in SIZES if REFERENCE <= size <= min(side, LARGEST[machine])]
@@ -51,6 +52,9 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
     if not data.batch:
         data = replace(data, batch=BATCH[machine])
         picked.append(f"batch {data.batch}")
+    if (precision := pick_precision(training.precision, device)) != training.precision:
+        training = replace(training, precision=precision)
+        picked.append(f"precision {precision} (the fastest here)")
     kind = dict[str, float]()
     if model.get("name") == "style":
         if "patch" not in model and machine == "cpu" and data.size >= COARSE:
@@ -67,7 +71,7 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
         if name in kind and name not in objective and name in settings_of(objective.get("name")):
             objective[name] = kind[name] * ((data.size / REFERENCE) ** 2 if name in BY_PIXELS else 1)
             picked.append(f"{name} {objective[name]:g}")
-    return replace(recipe, data=data, model=model, objective=objective), ", ".join(picked)
+    return replace(recipe, data=data, model=model, objective=objective, training=training), ", ".join(picked)
 
 
 def pick_grid(domains: Domains, size: int) -> tuple[int, str]:
@@ -85,11 +89,14 @@ def as_begun(recipe: Recipe, begun: Recipe) -> Recipe:
     data = recipe.data
     data = replace(data, size=data.size or begun.data.size, batch=data.batch or begun.data.batch)
     data = replace(data, **{name: getattr(begun.data, name) for name in AUGMENTATION if getattr(data, name) is None})
+    training = recipe.training
+    if training.precision == "auto":
+        training = replace(training, precision=begun.training.precision)
     model, objective = dict(recipe.model), dict(recipe.objective)
     for settings, before, names in ((model, begun.model, ("patch", "grid")), (objective, begun.objective, WEIGHTS)):
         if settings.get("name") == before.get("name"):
             settings |= {name: before[name] for name in names if name in before and name not in settings}
-    return replace(recipe, data=data, model=model, objective=objective)
+    return replace(recipe, data=data, model=model, objective=objective, training=training)
 
 
 def typical_side(domains: Domains) -> int:

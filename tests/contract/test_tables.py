@@ -112,7 +112,7 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
 @pytest.mark.parametrize(("objective", "model"), PLAYED)
 def test_each_round_moves_the_players_whose_turn_it_is_and_no_other(objective: str, model: str) -> None:
     network = small(model)
-    players = Players(network, new_accelerator("cpu", "no"), lr=1e-3, betas=(0.9, 0.99))
+    players = Players(network, new_accelerator("cpu", "fp32"), lr=1e-3, betas=(0.9, 0.99))
     batch = Batch(images(8), torch.tensor([0, 0, 1, 1, 2, 2, -1, -1]))
     learnt = set()
     for turn in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(0), network):
@@ -130,7 +130,7 @@ def test_each_round_moves_the_players_whose_turn_it_is_and_no_other(objective: s
 @pytest.mark.parametrize(("objective", "model"), PLAYED)
 def test_a_few_steps_bring_the_reconstruction_error_down(objective: str, model: str) -> None:
     network = small(model)
-    players = Players(network, new_accelerator("cpu", "no"), lr=2e-3, betas=(0.9, 0.99))
+    players = Players(network, new_accelerator("cpu", "fp32"), lr=2e-3, betas=(0.9, 0.99))
     batch = Batch(images(8).round(), torch.tensor([0, 0, 1, 1, 2, 2, 0, 0]))
     errors = []
     for seed in range(25):

@@ -83,7 +83,7 @@ def test_a_step_is_at_least_twice_as_fast_as_the_literal_one(capsys: pytest.Capt
     x = torch.rand(BATCH, 3, 32, 32, device=device)
 
     model = cifar10_model().to(device)
-    players = Players(model, new_accelerator(device, "no"), lr=2e-4, betas=(0.9, 0.999))
+    players = Players(model, new_accelerator(device, "fp32"), lr=2e-4, betas=(0.9, 0.999))
     literal = median_seconds(lambda: literal_step(model, players, x))
 
     ours = cifar10_model().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

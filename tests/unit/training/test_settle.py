@@ -68,13 +68,14 @@ def test_what_the_recipe_says_stays_and_nothing_is_said(tmp_path: Path) -> None:
     domains = folder(tmp_path, 2, 300)
     overrides = ["data.size=32", "data.batch=8", "data.variants=0.1", "data.warp=0.2", "model.grid=1"]
     overrides += ["objective.beta_kl=7", "objective.beta_style=8", "objective.beta_neg=9", "objective.back=1"]
-    overrides += ["objective.beta_features=0.5"]
+    overrides += ["objective.beta_features=0.5", "training.precision=bf16"]
     recipe, said = settle(load_recipe("style", overrides), domains, "cpu")
     assert picked(recipe) == (32, 8, 1, 0.1, 0.2, 7, 8, 9, 0.5, 1) and said == ""
+    assert recipe.training.precision == "bf16"
 
 
 def test_a_model_without_style_is_not_augmented_and_nothing_is_said(tmp_path: Path) -> None:
-    conv, domains = load_recipe("conv"), folder(tmp_path, 2, 300)
+    conv, domains = load_recipe("conv", ["training.precision=fp32"]), folder(tmp_path, 2, 300)
     recipe, said = settle(conv, domains, "cpu")
     assert (recipe.data.variants, recipe.data.warp, said) == (0.0, 0.0, "")
     assert (recipe.model, recipe.objective) == (conv.model, conv.objective)
@@ -108,6 +109,7 @@ def test_a_run_goes_on_with_what_was_picked_when_it_was_begun(tmp_path: Path) ->
     (run / "recipe.toml").write_text(dump_recipe(begun))
     on_a_gpu, said = settled(load_recipe("style"), domains, "cuda", run)
     assert picked(on_a_gpu) == picked(begun) and said == ""
+    assert on_a_gpu.training.precision == begun.training.precision != "auto"
     conv = load_recipe("conv")
     assert as_begun(conv, begun).model == conv.model
 

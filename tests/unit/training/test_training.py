@@ -140,7 +140,7 @@ class Pair(nn.Module):
 
 def test_a_loss_that_is_not_finite_touches_no_weight() -> None:
     pair = Pair()
-    players = Players(pair, new_accelerator("cpu", "no"), lr=0.1, betas=(0.9, 0.99))
+    players = Players(pair, new_accelerator("cpu", "fp32"), lr=0.1, betas=(0.9, 0.99))
     before = pair.encoder.weight.clone()
     with pytest.raises(NonFiniteLossError, match="encoder's loss became nan"):
         players.update(Round(("encoder",), pair.encoder.weight.sum() * math.nan, {}))
@@ -152,7 +152,7 @@ def test_a_loss_that_is_not_finite_touches_no_weight() -> None:
 def test_each_player_s_gradient_is_shortened_to_the_limit(clip: float, expected: list[float]) -> None:
     pair = Pair()
     pair.encoder = nn.Linear(2, 1, bias=False)
-    players = Players(pair, new_accelerator("cpu", "no"), lr=0.1, betas=(0.0, 0.99), clip=clip)
+    players = Players(pair, new_accelerator("cpu", "fp32"), lr=0.1, betas=(0.0, 0.99), clip=clip)
     loss = (pair.encoder.weight * torch.tensor([30.0, -40.0])).sum() + 0.25 * pair.decoder.weight.sum()
     players.update(Round(("encoder", "decoder"), loss, {}))
     momentum = {name: optimizer.optimizer.state_dict()["state"][0] for name, optimizer in players.optimizers.items()}
