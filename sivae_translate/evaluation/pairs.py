@@ -29,6 +29,7 @@ from sivae_translate.translator import Translator, require_style
 
 COLUMNS = ("content", "style", "target")
 SHOWN = 12  # pairs in the picture
+SAME = 100.0  # dB of equal images, whose PSNR is infinite
 Pair = dict[str, Path]
 
 
@@ -82,6 +83,20 @@ class Measured:
             for metric, values in metrics.items()
         }
 
+    def copies(self) -> list[str]:
+        """A line for each input that is the truth of some pairs: what copying it scores on the others."""
+        notes = []
+        for column in ("content", "style"):
+            floor, output = self.scores[f"copy_{column}"]["psnr"], self.scores["output"]["psnr"]
+            others = floor < SAME
+            if others.all():
+                continue
+            note = f"in {np.sum(~others)} of {len(floor)} pairs the {column} image is the truth: a copy has {SAME:g} dB"
+            if others.any():
+                note += f"; without them {floor[others].mean():.2f}, translations {output[others].mean():.2f}"
+            notes.append(note)
+        return notes
+
     def output(self, row: int) -> np.ndarray:
         """A translation as it was written, uint8 `[size, size, 3]`."""
         return np.asarray(Image.open(self.out / output_name(row)))
@@ -98,7 +113,7 @@ class Measured:
 def score(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """PSNR in dB and SSIM (7 x 7 windows, mean over channels) of uint8 images `[H, W, 3]`."""
     a, b = image / 255.0, truth / 255.0
-    psnr = peak_signal_noise_ratio(b, a, data_range=1.0) if (a != b).any() else 100.0
+    psnr = peak_signal_noise_ratio(b, a, data_range=1.0) if (a != b).any() else SAME
     return {"psnr": float(psnr), "ssim": float(structural_similarity(a, b, channel_axis=2, data_range=1.0))}
 
 

@@ -147,6 +147,7 @@ def evaluate(
             batch=batch, progress=steps("pairs"),
         )  # fmt: skip
         report |= {"n": len(question.pairs), **measured.means(), **of_pairs(translator, measured, tools, notes)}
+        notes += measured.copies()
         pictures |= draw_pairs(translator, measured)
     if question.domains is not None:
         report |= of_domains(translator, real, measured, question.pattern, tools, notes)
