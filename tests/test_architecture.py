@@ -31,6 +31,7 @@ ALLOWED = {
     "training.saved": {"checkpoint", "recipe", "training.loop", "training.state"},
     "training.settle": {"data", "objectives", "recipe", "training.device"},
     "training.watch": {"recipe", "training.log", "training.loop", "training.state"},
+    "training.fitting": {"data", "types"},
     "training.grids": {"types", "latent.mixing"},
     "translator": {
         "models",

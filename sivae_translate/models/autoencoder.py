@@ -225,6 +225,11 @@ class StyleAutoencoder(Autoencoder):
         style: Gaussian = self.decoder["prior"](domains)
         return Distribution(Mixture(means, (len(domains), *self.content_shape)), style)
 
+    def fit_prior(self, domains: Tensor, style: Gaussian) -> None:
+        """Move p(s | d) to where KL(q(s | x) || p(s | d)) is least over images of these labels and styles; see
+        `StylePrior.fit`."""
+        self.decoder["prior"].fit(domains, style)  # type: ignore[operator]
+
     def add_domain(self, name: str, style: Tensor) -> None:
         """Know one domain more, the last, with this style `[S]` as its prior's mean."""
         self.decoder["prior"].add(style)  # type: ignore[operator]
@@ -248,6 +253,24 @@ class StylePrior(nn.Module):
         known = (domains >= 0)[:, None]
         mean = HASTE * self.means[domains.clamp(min=0)] * known
         return Gaussian(mean, (HASTE * self.logvar).clamp(LOGVAR_MIN, LOGVAR_MAX) * known)
+
+    @torch.no_grad()
+    def fit(self, domains: Tensor, q: Gaussian) -> None:
+        """Move to where KL(q || p) is least, its mean over each domain's images and over the domains.
+
+        That is m_d = E_d mu, and sigma^2 = E (sigma_q^2 + (mu - m_d)^2). A domain without images keeps its mean.
+
+        Args:
+            domains: labels, int64 `[B]` in 0..D-1.
+            q: the images' styles, `[B, S]`.
+        """
+        variances = []
+        for domain in set(domains.tolist()):
+            mean, variance = q.mean[domains == domain], q.logvar[domains == domain].exp()
+            middle = mean.mean(0)
+            variances.append((variance + (mean - middle).square()).mean(0))
+            self.means[domain] = middle / HASTE
+        self.logvar.copy_(torch.stack(variances).mean(0).log().clamp(LOGVAR_MIN, LOGVAR_MAX) / HASTE)
 
     def add(self, style: Tensor) -> None:
         """One domain more, with this mean `[S]`."""
