@@ -18,6 +18,7 @@ from sivae_translate.models.autoencoder import StyleAutoencoder, StylePrior
 from sivae_translate.objectives.functional import kl_divergence
 from sivae_translate.training import fitting
 from sivae_translate.training.fitting import fit_prior, spread_over_domains
+from sivae_translate.translator import Translator
 from sivae_translate.types import Gaussian
 
 
@@ -98,3 +99,11 @@ def test_large_sets_are_looked_at_in_part_and_small_domains_all_the_same(monkeyp
     assert [labels[row] for row in rows] == [0] * 10 + [1] * 3 + [2] * 10
     assert rows[:3] == [0, 10, 20]
     assert len(spread_over_domains(list(range(50)) * 9)) == 50 * fitting.FEWEST
+
+
+def test_the_model_of_a_run_has_its_priors_fitted(cars: Path, trained: Path) -> None:
+    translator = Translator.from_pretrained(trained)
+    for folder in sorted((cars / "train").iterdir()):
+        styles = translator.encode(sorted(map(str, folder.glob("*.png")))).style
+        assert styles is not None
+        torch.testing.assert_close(translator.style_of(to=folder.name), styles.mean(0), rtol=1e-3, atol=1e-4)
