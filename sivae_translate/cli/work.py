@@ -37,7 +37,7 @@ def train(
     with terminal() as screen:
         from sivae_translate.data.domains import find_domains
         from sivae_translate.recipe import dump_recipe, load_recipe
-        from sivae_translate.training.device import pick_device
+        from sivae_translate.training.device import leave_processes, pick_device
         from sivae_translate.training.run import resolve, settled
         from sivae_translate.training.run import train as train_run
 
@@ -52,6 +52,7 @@ def train(
             translates = loaded.model["name"] == "style"
             use = "translate with: sivae-translate run INPUT" if translates else "draw with: sivae-translate sample"
             say(f"trained: {model}; {use} --model {run}")
+        leave_processes()
 
 
 @commands.command(

@@ -67,3 +67,9 @@ def new_accelerator(device: str, precision: Precision) -> Accelerator:
         torch.cuda.set_device(device)
     AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     return Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=device == "cpu")
+
+
+def leave_processes() -> None:
+    """End this process's part in a launcher's group, where it has one: its threads must not outlive the interpreter."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -260,6 +260,7 @@ class Run:
                     watch=self.watch(budget),
                     seed=settings.seed,
                 )
+                self.accelerator.wait_for_everyone()  # a launcher ends all when one leaves, and the first still saves
         except NonFiniteLossError as error:
             raise SivaeError(advice(error, state, self.recipe)) from None
         if self.stop.signal is not None:
