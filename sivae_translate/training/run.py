@@ -314,6 +314,7 @@ def check_same_recipe(run: Path, recipe: Recipe) -> None:
     if not (run / "state").exists():
         return
     free = tuple(f"training.{name}:" for name in ("images", "minutes", "save_minutes", "log_every", "samples"))
+    free += ('training.precision: "auto" ->',)  # of runs begun before what it picks was written down
     begun = resolve(load_recipe(run / "recipe.toml"))
     changed = [line for line in difference(begun, recipe) if not line.startswith(free)]
     if changed:

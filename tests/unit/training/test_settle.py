@@ -10,7 +10,7 @@ from PIL import Image
 from sivae_translate.data.domains import Domains, find_domains
 from sivae_translate.errors import UsageError
 from sivae_translate.recipe import Recipe, dump_recipe, load_recipe
-from sivae_translate.training.run import resolve, settled
+from sivae_translate.training.run import check_same_recipe, resolve, settled
 from sivae_translate.training.settle import FEW, as_begun, settle
 
 
@@ -112,6 +112,15 @@ def test_a_run_goes_on_with_what_was_picked_when_it_was_begun(tmp_path: Path) ->
     assert on_a_gpu.training.precision == begun.training.precision != "auto"
     conv = load_recipe("conv")
     assert as_begun(conv, begun).model == conv.model
+
+
+def test_a_run_that_wrote_auto_down_goes_on_and_one_that_wrote_a_precision_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "recipe.toml").write_text(dump_recipe(resolve(load_recipe("tiny"))))
+    check_same_recipe(tmp_path, resolve(load_recipe("tiny", ["training.precision=fp32"])))
+    (tmp_path / "recipe.toml").write_text(dump_recipe(resolve(load_recipe("tiny", ["training.precision=bf16"]))))
+    with pytest.raises(UsageError, match="precision"):
+        check_same_recipe(tmp_path, resolve(load_recipe("tiny", ["training.precision=fp32"])))
 
 
 def test_images_that_cannot_be_read_leave_the_smallest_size(tmp_path: Path) -> None:
