@@ -16,17 +16,23 @@ from sivae_translate.training.device import pick_precision
 LOOKED_AT = 64  # images, evenly spread
 LARGEST = {"cpu": 64, "gpu": 128}  # pixels on a side that train in an hour or so
 BATCH = {"cpu": 32, "gpu": 64}
-COARSE = 64  # pixels on a side from which a CPU folds patches of 4 x 4: an image costs a third, and a run gets further
+# Pixels on a side from which a CPU folds patches of 4 x 4: an image costs two fifths, and a run gets further; but in
+# pictures the seams show.
+COARSE = {"objects": 64, "pictures": 128}
 FEW = 8  # domains; so few are kinds of pictures, more are kinds of objects
-REFERENCE = 32  # pixels on a side at which the weights below were measured
+REFERENCE = 32  # pixels on a side that the weights below are for
 AUGMENTATION = ("variants", "warp")
-WEIGHTS = ("beta_kl", "beta_style", "beta_neg", "beta_features", "back")
+WEIGHTS = ("beta_kl", "beta_style", "beta_neg", "beta_features", "back", "warmup")
 BY_PIXELS = ("beta_kl", "beta_neg")  # they stand against an error that is summed over the pixels
-# With these the game balances at 7 and at 230 nats, about what the plain VAE's content holds.
-OBJECTS = {"variants": 0.5, "warp": 0.5, "beta_kl": 1.0, "beta_style": 0.02, "beta_neg": 1536.0, "beta_features": 0.06}
+# With these the game of objects balances at 7 nats, what the plain VAE's content holds; that of pictures at 400, twice
+# it: stronger, so that more of a domain's look is drawn.
+OBJECTS = {
+    "variants": 0.5, "warp": 0.5,
+    "beta_kl": 1.0, "beta_style": 0.02, "beta_neg": 1536.0, "beta_features": 0.06, "warmup": 0.9,
+}  # fmt: skip
 PICTURES = {
     "variants": 0.0, "warp": 0.0,
-    "beta_kl": 0.1, "beta_style": 0.2, "beta_neg": 40.0, "beta_features": 0.06, "back": 0.5,
+    "beta_kl": 0.1, "beta_style": 1.0, "beta_neg": 20.0, "beta_features": 0.06, "back": 0.5, "warmup": 0.7,
 }  # fmt: skip
 
 
@@ -35,8 +41,8 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
 
     Open are `data.size` and `data.batch` where they are 0, `data.variants` and `data.warp` where they are None,
     `training.precision` where it is "auto", and of a model `style` the `model.patch`, the `model.grid` and the
-    objective's weights where they are not there. Objects in any pose have a content without a layout, which holds a few
-    nats; pictures have a layout, and all that they show is in it.
+    objective's weights and warm-up where they are not there. Objects in any pose have a content without a layout, which
+    holds a few nats; pictures have a layout, and all that they show is in it.
 
     Args:
         device: where it will be trained, such as "cpu" or "cuda:1".
@@ -57,13 +63,14 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
         picked.append(f"precision {precision} (the fastest here)")
     kind = dict[str, float]()
     if model.get("name") == "style":
-        if "patch" not in model and machine == "cpu" and data.size >= COARSE:
-            model["patch"] = 4
-            picked.append("patch 4 (on a CPU)")
         if "grid" not in model:
             model["grid"], why = pick_grid(domains, data.size)
             picked.append(f"grid {model['grid']} ({why})")
-        kind = OBJECTS if model["grid"] == 1 else PICTURES
+        objects = model["grid"] == 1
+        kind = OBJECTS if objects else PICTURES
+        if "patch" not in model and machine == "cpu" and data.size >= COARSE["objects" if objects else "pictures"]:
+            model["patch"] = 4
+            picked.append("patch 4 (on a CPU)")
     opened: dict[str, Any] = {name: kind.get(name, 0.0) for name in AUGMENTATION if getattr(data, name) is None}
     data = replace(data, **opened)
     picked += [f"{name} {value:g}" for name, value in opened.items() if kind]

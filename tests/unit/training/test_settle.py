@@ -25,19 +25,21 @@ def folder(root: Path, domains: int, side: int) -> Domains:
 
 def picked(recipe: Recipe) -> tuple[object, ...]:
     data, objective = recipe.data, recipe.objective
-    weights = (objective.get(name, 0.0) for name in ("beta_kl", "beta_style", "beta_neg", "beta_features", "back"))
+    weights = (
+        objective.get(name, 0.0) for name in ("beta_kl", "beta_style", "beta_neg", "beta_features", "back", "warmup")
+    )
     return data.size, data.batch, recipe.model["grid"], data.variants, data.warp, *weights
 
 
 @pytest.mark.parametrize(
     ("domains", "side", "device", "expected"),
     [
-        (2, 300, "cpu", (64, 32, 8, 0.0, 0.0, 0.4, 0.2, 160.0, 0.06, 0.5)),
-        (2, 300, "cuda:1", (128, 64, 16, 0.0, 0.0, 1.6, 0.2, 640.0, 0.06, 0.5)),
-        (2, 100, "mps", (64, 64, 8, 0.0, 0.0, 0.4, 0.2, 160.0, 0.06, 0.5)),
-        (2, 20, "cpu", (32, 32, 4, 0.0, 0.0, 0.1, 0.2, 40.0, 0.06, 0.5)),
-        (FEW + 1, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0, 0.06, 0.0)),
-        (0, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0, 0.06, 0.0)),
+        (2, 300, "cpu", (64, 32, 8, 0.0, 0.0, 0.4, 1.0, 80.0, 0.06, 0.5, 0.7)),
+        (2, 300, "cuda:1", (128, 64, 16, 0.0, 0.0, 1.6, 1.0, 320.0, 0.06, 0.5, 0.7)),
+        (2, 100, "mps", (64, 64, 8, 0.0, 0.0, 0.4, 1.0, 80.0, 0.06, 0.5, 0.7)),
+        (2, 20, "cpu", (32, 32, 4, 0.0, 0.0, 0.1, 1.0, 20.0, 0.06, 0.5, 0.7)),
+        (FEW + 1, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0, 0.06, 0.0, 0.9)),
+        (0, 64, "cpu", (64, 32, 1, 0.5, 0.5, 4.0, 0.02, 6144.0, 0.06, 0.0, 0.9)),
     ],
 )
 def test_what_is_open_follows_the_images_and_the_machine(
@@ -48,15 +50,16 @@ def test_what_is_open_follows_the_images_and_the_machine(
     size, batch, grid, *rest = expected
     for part in (f"size {size} (images of {side} px", f"batch {batch}", f"grid {grid} ("):
         assert part in said
-    names = ("variants", "warp", "beta_kl", "beta_style", "beta_neg", "beta_features", "back")
+    names = ("variants", "warp", "beta_kl", "beta_style", "beta_neg", "beta_features", "back", "warmup")
     found = [f"{name} {value:g}" for name, value in zip(names, rest, strict=True) if grid > 1 or name != "back"]
     assert said.endswith(", ".join(found))
 
 
-def test_a_cpu_folds_larger_patches_from_64_px_on(tmp_path: Path) -> None:
-    domains = folder(tmp_path, 2, 300)
+def test_a_cpu_folds_larger_patches_from_64_px_on_and_of_pictures_from_128(tmp_path: Path) -> None:
+    domains = folder(tmp_path, FEW + 1, 300)
     for device, overrides, patch in (
         ("cpu", [], 4), ("cuda", [], None), ("cpu", ["data.size=32"], None), ("cpu", ["model.patch=2"], 2),
+        ("cpu", ["model.grid=8"], None), ("cpu", ["model.grid=16", "data.size=128"], 4),
     ):  # fmt: skip
         recipe, said = settle(load_recipe("style", overrides), domains, device)
         assert recipe.model.get("patch") == patch and ("patch 4 (on a CPU)" in said) == (patch == 4)
@@ -68,9 +71,9 @@ def test_what_the_recipe_says_stays_and_nothing_is_said(tmp_path: Path) -> None:
     domains = folder(tmp_path, 2, 300)
     overrides = ["data.size=32", "data.batch=8", "data.variants=0.1", "data.warp=0.2", "model.grid=1"]
     overrides += ["objective.beta_kl=7", "objective.beta_style=8", "objective.beta_neg=9", "objective.back=1"]
-    overrides += ["objective.beta_features=0.5", "training.precision=bf16"]
+    overrides += ["objective.beta_features=0.5", "objective.warmup=0.3", "training.precision=bf16"]
     recipe, said = settle(load_recipe("style", overrides), domains, "cpu")
-    assert picked(recipe) == (32, 8, 1, 0.1, 0.2, 7, 8, 9, 0.5, 1) and said == ""
+    assert picked(recipe) == (32, 8, 1, 0.1, 0.2, 7, 8, 9, 0.5, 1, 0.3) and said == ""
     assert recipe.training.precision == "bf16"
 
 
@@ -91,7 +94,7 @@ def test_the_content_that_was_chosen_decides_the_rest(tmp_path: Path) -> None:
 
 def test_the_weights_follow_a_size_that_was_chosen(tmp_path: Path) -> None:
     recipe, said = settle(load_recipe("style", ["data.size=128"]), folder(tmp_path, 2, 300), "cpu")
-    assert picked(recipe) == (128, 32, 16, 0.0, 0.0, 1.6, 0.2, 640.0, 0.06, 0.5)
+    assert picked(recipe) == (128, 32, 16, 0.0, 0.0, 1.6, 1.0, 320.0, 0.06, 0.5, 0.7)
     assert "size" not in said
 
 
