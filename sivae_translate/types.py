@@ -6,7 +6,7 @@ K content channels on a g x g grid (g = 1: a plain vector), S style, D domains.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -106,6 +106,11 @@ class Gaussian:
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Gaussian:
         return Gaussian(f(self.mean), f(self.logvar))
+
+    @staticmethod
+    def cat(parts: Sequence[Gaussian]) -> Gaussian:
+        """All rows."""
+        return Gaussian(torch.cat([part.mean for part in parts]), torch.cat([part.logvar for part in parts]))
 
     def detach(self) -> Gaussian:
         return self.map(Tensor.detach)

@@ -117,14 +117,10 @@ def encode_domains(
         tuple(domains.names[label] for label in present),
         tuple(domains.sources[row] for row in kept),
         np.array([present.index(domains.labels[row]) for row in kept]),
-        joined([posterior.content for posterior in posteriors]),
-        joined([posterior.style for posterior in posteriors if posterior.style is not None]),
+        Gaussian.cat([posterior.content for posterior in posteriors]),
+        Gaussian.cat([posterior.style for posterior in posteriors if posterior.style is not None]),
         torch.cat(features),
     )
-
-
-def joined(parts: list[Gaussian]) -> Gaussian:
-    return Gaussian(torch.cat([part.mean for part in parts]), torch.cat([part.logvar for part in parts]))
 
 
 def read(

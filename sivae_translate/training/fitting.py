@@ -1,4 +1,4 @@
-"""The style priors of a model that is to be used, fitted to what its encoder says of the training images."""
+"""The styles of a model that is to be used, and their priors, fitted to what it says of the training images."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ import torch
 
 from sivae_translate.data.batches import Images, collate
 from sivae_translate.data.domains import evenly_spread
-from sivae_translate.types import Gaussian
+from sivae_translate.types import Gaussian, Latents
 
-LOOKED_AT = 2048  # images, shared among the domains: seconds on a CPU
+LOOKED_AT = 4096  # images, shared among the domains: seconds on a CPU
 FEWEST = 8  # of each, however many domains there are
 
 
 @torch.no_grad()
-def fit_prior(model: Any, images: Images, batch: int) -> None:
-    """Move each domain's style prior onto the styles of its images, where the model has styles.
+def fit_styles(model: Any, images: Images, batch: int) -> None:
+    """Take off the styles what content foretells of them, and move each domain's style prior onto the styles of its
+    images, where the model has styles.
 
     The game moves styles while the learning rate falls: what the priors learned by then is short of the mark, and the
     mean style of a domain is what most translations are made with.
 
     Args:
         model: a `StyleAutoencoder` as it will be saved; changed in place.
-        images: the training images, the styles of some of which are read, `batch` at a time.
+        images: the training images, some of which are encoded, `batch` at a time.
     """
     if not model.style_size:
         return
     rows, device = spread_over_domains(images.domains.labels), next(model.parameters()).device
-    labels, styles = [], []
+    labels, posteriors = [], []
     for start in range(0, len(rows), batch):
         pixels, domains = collate([images[row, 0] for row in rows[start : start + batch]])
-        styles.append(model.encode(pixels.to(device).float() / 255).style)
+        posteriors.append(model.encode(pixels.to(device).float() / 255))
         labels.append(domains.to(device))
-    style = Gaussian(torch.cat([q.mean for q in styles]), torch.cat([q.logvar for q in styles]))
-    model.fit_prior(torch.cat(labels), style)
+    content, style = Gaussian.cat([q.content for q in posteriors]), Gaussian.cat([q.style for q in posteriors])
+    model.fit_styles(torch.cat(labels), Latents(content, style))
 
 
 def spread_over_domains(labels: Sequence[int]) -> list[int]:
