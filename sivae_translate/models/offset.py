@@ -54,7 +54,7 @@ class ContentOffset(nn.Module):
             content: means, `[B, K]`.
             deviations: of their styles' means from those of their domains, `[B, S]`.
         """
-        features, wanted = self.features(content).double().cpu(), deviations.double().cpu()
+        features, wanted = self.features(content).cpu().double(), deviations.cpu().double()
         values, vectors = torch.linalg.eigh(features.T @ features)
         turned = features @ vectors
         least, weights = wanted.square().sum(), torch.zeros_like(self.weights)
