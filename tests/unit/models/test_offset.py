@@ -29,6 +29,13 @@ def test_it_is_nothing_until_it_is_fitted() -> None:
     assert (ContentOffset(4, 3)(torch.randn(5, 4)) == 0).all()
 
 
+def test_its_features_make_a_gaussian_kernel() -> None:
+    offset, content = ContentOffset(8, 3), 2 * torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
+    kernel = torch.exp(-torch.cdist(content, content).square() / (2 * module.REACH**2))
+    features = offset.features(content)
+    torch.testing.assert_close(features @ features.T, kernel, rtol=0, atol=0.12)  # of 1,024 features, random ones
+
+
 def test_the_fit_is_the_ridge_regression_that_leaving_one_out_prefers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FEATURES", 12)
     offset, (content, deviations) = ContentOffset(2, 3), poses(30, seed=0)
