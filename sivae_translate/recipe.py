@@ -113,7 +113,7 @@ class Training:
         precision: of the forward passes; auto: the fastest that the device computes safely.
         seed: of everything random.
         log_every: images between two lines of the log.
-        save_minutes: minutes between two checkpoints.
+        save_minutes: minutes between two checkpoints; more where saving takes over a tenth of them.
         samples: how many times sample grids are drawn, spread over the run.
     """
 

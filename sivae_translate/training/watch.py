@@ -11,6 +11,7 @@ from sivae_translate.training.loop import Terms
 from sivae_translate.training.state import Budget, State
 
 REFRESH = 0.5  # seconds between two looks at the progress
+SAVING = 0.1  # largest share of the time between two checkpoints that a save may take; a minute at 256 px on a CPU
 
 
 class Watch:
@@ -44,6 +45,7 @@ class Watch:
         self.means, self.line, self.advised = Means(), "", False
         self.logged_images, self.drawn = state.images, int(budget.progress(state) * recipe.training.samples)
         self.logged_at = self.saved_at = self.shown_at = time.monotonic()
+        self.pause = 60 * recipe.training.save_minutes
 
     def __call__(self, state: State, progress: float, terms: Terms) -> bool:
         settings, stop = self.recipe.training, self.asked_to_stop()
@@ -57,9 +59,11 @@ class Watch:
         if terms and (progress >= 1 or progress * settings.samples >= self.drawn + 1):
             self.drawn = int(progress * settings.samples)
             self.draw(state.images)
-        if last or time.monotonic() - self.saved_at >= 60 * settings.save_minutes:
+        if last or time.monotonic() - self.saved_at >= self.pause:
+            began = time.monotonic()
             self.save()
             self.saved_at = time.monotonic()
+            self.pause = max(self.pause, (self.saved_at - began) / SAVING)
         return stop
 
     def show(self, state: State, progress: float) -> None:
