@@ -25,8 +25,8 @@ def check_network(size: int, patch: int, width: int, max_width: int) -> None:
     """Raise ValueError where no network of that shape can be built."""
     if size not in SIZES:
         raise ValueError(f"size: must be one of {', '.join(map(str, SIZES))}")
-    if patch not in (1, 2, 4) or size // patch < 2 * BASE:
-        raise ValueError(f"patch: must be 1, 2 or 4, and at most {size // (2 * BASE)} at size {size}")
+    if patch not in (1, 2, 4, 8) or size // patch < 2 * BASE:
+        raise ValueError(f"patch: must be 1, 2, 4 or 8, and at most {size // (2 * BASE)} at size {size}")
     if not 16 <= width <= max_width <= 1024:
         raise ValueError("width: must be at least 16, at most max_width, which must be at most 1024")
 

@@ -16,9 +16,9 @@ from sivae_translate.training.device import pick_precision
 LOOKED_AT = 64  # images, evenly spread
 LARGEST = {"cpu": 64, "gpu": 128}  # pixels on a side that train in an hour or so
 BATCH = {"cpu": 32, "gpu": 64}
-# Pixels on a side from which a CPU folds patches of 4 x 4: an image costs two fifths, and a run gets further; but in
-# pictures the seams show.
-COARSE = {"objects": 64, "pictures": 128}
+# Pixels on a side from which a CPU folds larger patches, and how large: of 4 x 4 an image costs two fifths, and a run
+# gets further; but in pictures the seams show.
+COARSE = {"objects": {64: 4, 256: 8}, "pictures": {128: 4}}
 FEW = 8  # domains; so few are kinds of pictures, more are kinds of objects
 REFERENCE = 32  # pixels on a side that the weights below are for
 AUGMENTATION = ("variants", "warp")
@@ -68,9 +68,10 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
             picked.append(f"grid {model['grid']} ({why})")
         objects = model["grid"] == 1
         kind = OBJECTS if objects else PICTURES
-        if "patch" not in model and machine == "cpu" and data.size >= COARSE["objects" if objects else "pictures"]:
-            model["patch"] = 4
-            picked.append("patch 4 (on a CPU)")
+        larger = [patch for side, patch in COARSE["objects" if objects else "pictures"].items() if data.size >= side]
+        if "patch" not in model and machine == "cpu" and larger:
+            model["patch"] = max(larger)
+            picked.append(f"patch {model['patch']} (on a CPU)")
     opened: dict[str, Any] = {name: kind.get(name, 0.0) for name in AUGMENTATION if getattr(data, name) is None}
     data = replace(data, **opened)
     picked += [f"{name} {value:g}" for name, value in opened.items() if kind]

@@ -52,10 +52,11 @@ def test_a_grown_synthesis_begins_with_the_smaller_picture_enlarged() -> None:
     assert larger.decoder["image"].to_rgb[-1].weight.grad.abs().max() > 0
 
 
-def test_where_the_patch_doubles_too_each_pixel_becomes_four() -> None:
-    smaller, larger = model("conv", 16, 0), model("conv", 32, 1, patch=4)
+@pytest.mark.parametrize(("size", "patch"), [(16, 2), (32, 4)])
+def test_where_the_patch_doubles_too_each_pixel_becomes_four(size: int, patch: int) -> None:
+    smaller, larger = model("conv", size, 0, patch=patch), model("conv", 2 * size, 1, patch=2 * patch)
     assert grow(larger, smaller) == 1
-    x, code = torch.rand(3, 3, 16, 16), Code(torch.randn(3, 8, 1, 1))
+    x, code = torch.rand(3, 3, size, size), Code(torch.randn(3, 8, 1, 1))
     twice = torch.nn.UpsamplingNearest2d(scale_factor=2)
     torch.testing.assert_close(larger.encode(twice(x)).content.mean, smaller.encode(x).content.mean)
     torch.testing.assert_close(larger.decode(code), twice(smaller.decode(code)))

@@ -55,14 +55,16 @@ def test_what_is_open_follows_the_images_and_the_machine(
     assert said.endswith(", ".join(found))
 
 
-def test_a_cpu_folds_larger_patches_from_64_px_on_and_of_pictures_from_128(tmp_path: Path) -> None:
+def test_a_cpu_folds_larger_patches_the_larger_the_images_and_of_pictures_later(tmp_path: Path) -> None:
     domains = folder(tmp_path, FEW + 1, 300)
     for device, overrides, patch in (
         ("cpu", [], 4), ("cuda", [], None), ("cpu", ["data.size=32"], None), ("cpu", ["model.patch=2"], 2),
         ("cpu", ["model.grid=8"], None), ("cpu", ["model.grid=16", "data.size=128"], 4),
+        ("cpu", ["data.size=256"], 8), ("cpu", ["model.grid=32", "data.size=256"], 4),
     ):  # fmt: skip
         recipe, said = settle(load_recipe("style", overrides), domains, device)
-        assert recipe.model.get("patch") == patch and ("patch 4 (on a CPU)" in said) == (patch == 4)
+        assert recipe.model.get("patch") == patch
+        assert (f"patch {patch} (on a CPU)" in said) == (patch is not None and overrides != ["model.patch=2"])
     begun, _ = settle(load_recipe("style"), domains, "cpu")
     assert settle(as_begun(load_recipe("style"), begun), domains, "cuda")[0].model == begun.model
 
