@@ -11,7 +11,7 @@ from sivae_translate.training.loop import Terms
 from sivae_translate.training.state import Budget, State
 
 REFRESH = 0.5  # seconds between two looks at the progress
-SAVING = 0.1  # largest share of the time between two checkpoints that a save may take; a minute at 256 px on a CPU
+SAVING = 0.1  # of the time until the next save, at most; one takes over a minute at 256 px on a CPU
 
 
 class Watch:
@@ -63,7 +63,7 @@ class Watch:
             began = time.monotonic()
             self.save()
             self.saved_at = time.monotonic()
-            self.pause = max(self.pause, (self.saved_at - began) / SAVING)
+            self.pause = max(60 * settings.save_minutes, (self.saved_at - began) / SAVING)
         return stop
 
     def show(self, state: State, progress: float) -> None:

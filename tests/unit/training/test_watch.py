@@ -1,5 +1,7 @@
 """When a run is saved."""
 
+from collections.abc import Callable
+
 import pytest
 
 from sivae_translate.recipe import load_recipe
@@ -10,23 +12,22 @@ from sivae_translate.training.watch import Watch
 
 
 @pytest.fixture
-def saves(monkeypatch):
-    """How many times a run with a checkpoint each five minutes is saved in an hour, if a save takes `seconds`."""
+def saved_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], list[float]]:
+    """The seconds at which saves begin that take as long as given, in turn."""
     clock = [0.0]
     monkeypatch.setattr(watching.time, "monotonic", lambda: clock[0])
 
-    def count(seconds: float) -> int:
-        done = []
+    def begun(durations: list[float]) -> list[float]:
+        times: list[float] = []
 
         def save() -> None:
-            clock[0] += seconds
-            done.append(clock[0])
+            times.append(clock[0])
+            clock[0] += durations[len(times) - 1]
 
-        state = State()
         watch = Watch(
             load_recipe("tiny"),
             Budget(images=0, minutes=60),
-            state,
+            State(),
             Silent(),
             None,
             lr=lambda: 0.0,
@@ -35,19 +36,18 @@ def saves(monkeypatch):
             draw=lambda images: None,
             save=save,
         )
-        clock[0] = 0.0
-        while clock[0] < 3600:
-            watch(state, 0.5, {})
+        while len(times) < len(durations):
+            watch(State(), 0.5, {})
             clock[0] += 1
-        return len(done)
+        return times
 
-    return count
-
-
-def test_quick_saves_come_as_often_as_asked(saves):
-    assert saves(0.5) == 11
+    return begun
 
 
-def test_slow_saves_take_a_tenth_of_the_time_at_most(saves):
-    """A minute each: the first after five minutes, the others ten minutes apart."""
-    assert saves(60) == 5
+def test_quick_saves_come_as_often_as_asked(saved_at: Callable[[list[float]], list[float]]) -> None:
+    assert saved_at([2, 2, 2]) == [300, 602, 904]
+
+
+def test_slow_saves_take_a_tenth_of_the_time_at_most(saved_at: Callable[[list[float]], list[float]]) -> None:
+    """A save of a minute is followed by ten of training; one slow save does not make the later ones rare."""
+    assert saved_at([60, 2, 2]) == [300, 960, 1262]
