@@ -1,0 +1,101 @@
+"""Golden loss curves: eight steps of every objective on every kind of model, in float32 on a fixed synthetic set.
+
+`python tests/regression/curves.py` writes them to `losses/`; a commit that changes one says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+
+from sivae_translate.models import MODELS
+from sivae_translate.objectives import OBJECTIVES
+from sivae_translate.training.augment import augment
+from sivae_translate.training.loop import Players, Terms, moving_average, train
+from sivae_translate.training.state import Budget, Schedule, State
+from sivae_translate.types import Batch
+
+FOLDER = Path(__file__).parent / "losses"
+SIZE, ROWS, STEPS = 16, 8, 8
+DOMAINS = ("a", "b", "c")
+NETWORK = {"width": 16, "max_width": 32}
+KINDS = {
+    "conv": {"name": "conv", "latent": 16, **NETWORK},
+    "style-vector": {"name": "style", "grid": 1, **NETWORK},
+    "style-layout": {"name": "style", "grid": 4, **NETWORK},
+    "synthesis": {"name": "synthesis", "latent": 16, **NETWORK},
+}
+BOTH = {"beta_kl": 0.5, "beta_style": 0.1}
+ADVERSARIAL = {"warmup": 0.25, "share": 0.5, "beta_features": 0.06}
+WEIGHTS = {
+    "vae": {**BOTH},
+    "introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 0.5, "margin": 20.0},
+    "soft-introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 128.0},
+    "bootstrap": {**BOTH, **ADVERSARIAL, "beta_neg": 128.0},
+}
+LAYOUT = {  # its KL is larger, and the exponential is to be felt
+    "soft-introvae": {"back": 0.5, "beta_neg": 8.0},
+    "bootstrap": {"back": 0.5, "beta_neg": 8.0},
+    "introvae": {"back": 0.5, "margin": 150.0},
+}
+CURVES = [(kind, objective) for kind in KINDS for objective in OBJECTIVES]
+
+
+def synthetic_batches() -> Iterator[Batch]:
+    """Smooth random images, a colour of its own for each domain, in pairs of one domain."""
+    generator = torch.Generator().manual_seed(7)
+    colours = torch.rand(len(DOMAINS), 3, 1, 1, generator=generator)
+    while True:
+        domains = torch.randint(len(DOMAINS), (ROWS // 2,), generator=generator).repeat_interleave(2)
+        shapes = torch.rand(ROWS, 1, 4, 4, generator=generator)
+        images = F.interpolate(shapes, size=SIZE, mode="bilinear") * colours[domains]
+        yield Batch(images.contiguous(memory_format=torch.channels_last), domains)
+
+
+def curve(kind: str, name: str) -> str:
+    """The terms of each step, a line a step, seven digits each."""
+    torch.manual_seed(0)
+    settings = {key: value for key, value in KINDS[kind].items() if key != "name"}
+    model = MODELS[KINDS[kind]["name"]](domains=DOMAINS, size=SIZE, **settings)
+    model.to(memory_format=torch.channels_last)
+    vector, layout = kind == "style-vector", kind == "style-layout"
+    weights = WEIGHTS[name] | (LAYOUT.get(name, {"back": 0.5}) if layout else {})
+    lines: list[str] = []
+
+    def watch(state: State, progress: float, terms: Terms) -> bool:
+        if terms:
+            lines.append(" ".join(f"{key}={float(value.detach()):.6e}" for key, value in terms.items()))
+        return False
+
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    train(
+        model,
+        OBJECTIVES[name](**weights),
+        synthetic_batches(),
+        Players(model, accelerator, lr=2e-3, betas=(0.9, 0.99), clip=0.1),
+        moving_average(model, 0.9),
+        accelerator=accelerator,
+        budget=Budget(images=STEPS * ROWS, minutes=0),
+        schedule=Schedule(2e-3, ramp=0),
+        state=State(),
+        augment=partial(augment, variants=0.5 * vector, warp=0.5 * vector, until=0.6),
+        watch=watch,
+        seed=3,
+    )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    FOLDER.mkdir(exist_ok=True)
+    for kind, name in CURVES:
+        (FOLDER / f"{kind}-{name}.txt").write_text(curve(kind, name))
+
+
+if __name__ == "__main__":
+    main()
