@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from sivae_translate.models.decoder import Decoder
 from sivae_translate.models.encoder import BASE, LOGVAR_MAX, LOGVAR_MIN, Encoder, GaussianHead, level_widths
 from sivae_translate.models.layers import no_norm
-from sivae_translate.models.offset import ContentOffset
 from sivae_translate.types import Code, Distribution, Gaussian, Latents, Mixture
 
 SIZES = (16, 32, 64, 128, 256, 512)
@@ -193,8 +192,6 @@ class StyleAutoencoder(Autoencoder):
                 "style": GaussianHead(nn.Linear(coarse, 2 * style), learned_variance=True),
             }
         )
-        if grid == 1:
-            self.encoder["offset"] = ContentOffset(content, style)
         # The prior is half of the generative model, so it is the decoder's to learn.
         self.decoder = nn.ModuleDict(
             {
@@ -214,7 +211,6 @@ class StyleAutoencoder(Autoencoder):
         coarse, grid = features[BASE].flatten(1), self.content_shape[1]
         if grid == 1:
             content, style = self.encoder["content"](coarse), self.encoder["style"](coarse)
-            style = Gaussian(style.mean - self.encoder["offset"](content.mean), style.logvar)
         else:  # a layout of hundreds of nats has far to fall: features of any scale threw it off at rates of 2e-3
             content = self.encoder["content"](unit_scale(features[grid]))
             style = self.encoder["style"](unit_scale(coarse))
@@ -230,22 +226,14 @@ class StyleAutoencoder(Autoencoder):
         style: Gaussian = self.decoder["prior"](domains)
         return Distribution(Mixture(means, (len(domains), *self.content_shape)), style)
 
-    def fit_styles(self, domains: Tensor, q: Latents) -> None:
-        """Take off styles what content foretells of them, see `ContentOffset`, and move p(s | d) to where
-        KL(q(s | x) || p(s | d)) is then least, see `StylePrior.fit`.
+    def refit_style_prior(self, domains: Tensor, q: Gaussian) -> None:
+        """Move p(s | d) to where KL(q(s | x) || p(s | d)) is least, see `StylePrior.fit`.
 
         Args:
             domains: labels of images, int64 `[B]` in 0..D-1.
-            q: what `encode` says of them.
+            q: their styles, `[B, S]`.
         """
-        style = q.style
-        assert style is not None
-        if self.content_shape[1] == 1:
-            content, offset = q.content.mean.flatten(1), self.encoder["offset"]
-            read = style.mean + offset(content)
-            offset.fit(content, read - domain_means(domains, read))
-            style = Gaussian(read - offset(content), style.logvar)
-        self.decoder["prior"].fit(domains, style)  # type: ignore[operator]
+        self.decoder["prior"].fit(domains, q)  # type: ignore[operator]
 
     def add_domain(self, name: str, style: Tensor) -> None:
         """Know one domain more, the last, with this style `[S]` as its prior's mean."""
@@ -292,12 +280,6 @@ class StylePrior(nn.Module):
     def add(self, style: Tensor) -> None:
         """One domain more, with this mean `[S]`."""
         self.means = nn.Parameter(torch.cat([self.means.detach(), style[None].to(self.means) / HASTE]), False)
-
-
-def domain_means(domains: Tensor, values: Tensor) -> Tensor:
-    """For each row of values `[B, S]` the mean over the rows of its domain, labels int64 `[B]`."""
-    sums = values.new_zeros(int(domains.max()) + 1, values.shape[1]).index_add_(0, domains, values)
-    return (sums / torch.bincount(domains).clamp(min=1)[:, None])[domains]
 
 
 def unit_scale(h: Tensor) -> Tensor:

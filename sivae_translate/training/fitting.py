@@ -1,4 +1,4 @@
-"""The styles of a model that is to be used, and their priors, fitted to what it says of the training images."""
+"""The style priors of a model that is to be saved, refitted in closed form to the styles of its training images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import torch
 
 from sivae_translate.data.batches import Images, collate
 from sivae_translate.data.domains import evenly_spread
-from sivae_translate.types import Gaussian, Latents
+from sivae_translate.types import Gaussian
 
 LOOKED_AT = 4096  # images, shared among the domains: seconds on a CPU
 FEWEST = 8  # of each, however many domains there are
 
 
 @torch.no_grad()
-def fit_styles(model: Any, images: Images, batch: int) -> None:
-    """Take off the styles what content foretells of them, and move each domain's style prior onto the styles of its
-    images, where the model has styles.
+def refit_style_prior(model: Any, images: Images, batch: int) -> None:
+    """Refit each domain's style prior to the styles of its images, where the model has styles.
 
     The game moves styles while the learning rate falls: what the priors learned by then is short of the mark, and the
     mean style of a domain is what most translations are made with.
@@ -31,13 +30,12 @@ def fit_styles(model: Any, images: Images, batch: int) -> None:
     if not model.style_size:
         return
     rows, device = spread_over_domains(images.domains.labels), next(model.parameters()).device
-    labels, posteriors = [], []
+    labels, styles = [], []
     for start in range(0, len(rows), batch):
         pixels, domains = collate([images[row, 0] for row in rows[start : start + batch]])
-        posteriors.append(model.encode(pixels.to(device).float() / 255))
+        styles.append(model.encode(pixels.to(device).float() / 255).style)
         labels.append(domains.to(device))
-    content, style = Gaussian.cat([q.content for q in posteriors]), Gaussian.cat([q.style for q in posteriors])
-    model.fit_styles(torch.cat(labels), Latents(content, style))
+    model.refit_style_prior(torch.cat(labels), Gaussian.cat(styles))
 
 
 def spread_over_domains(labels: Sequence[int]) -> list[int]:

@@ -26,7 +26,7 @@ from sivae_translate.objectives import OBJECTIVES, VAE
 from sivae_translate.recipe import Recipe, bind, build, difference, dump_recipe, load_recipe
 from sivae_translate.training.augment import augment
 from sivae_translate.training.device import new_accelerator, pick_device
-from sivae_translate.training.fitting import fit_styles
+from sivae_translate.training.fitting import refit_style_prior
 from sivae_translate.training.grids import COLUMNS, Grids
 from sivae_translate.training.log import LogFiles, Screen, Silent
 from sivae_translate.training.loop import NonFiniteLossError, Players, moving_average
@@ -302,10 +302,10 @@ class Run:
         return Grids(batch, self.folder / "samples", self.recipe.training.seed)
 
     def save(self) -> None:
-        """`state/` to go on from here, `model/` (the moving average, its styles fitted) to use."""
+        """`state/` to go on from here, `model/` (the moving average, its style prior refitted) to use."""
         save_state(self.folder / "state", self.model, self.average, self.players, self.state)
         model = copy.deepcopy(self.average.module)
-        fit_styles(model, self.images, self.recipe.data.batch)
+        refit_style_prior(model, self.images, self.recipe.data.batch)
         save_model(self.folder / "model", model, self.recipe.model, self.frame)  # type: ignore[arg-type]
 
 

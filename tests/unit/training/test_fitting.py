@@ -17,7 +17,7 @@ from sivae_translate.models import MODELS
 from sivae_translate.models.autoencoder import StyleAutoencoder, StylePrior
 from sivae_translate.objectives.functional import kl_divergence
 from sivae_translate.training import fitting
-from sivae_translate.training.fitting import fit_styles, spread_over_domains
+from sivae_translate.training.fitting import refit_style_prior, spread_over_domains
 from sivae_translate.translator import Translator
 from sivae_translate.types import Gaussian
 
@@ -77,7 +77,7 @@ def images(tmp_path: Path) -> Images:
 
 def test_each_domain_ends_at_the_mean_of_its_images_styles(images: Images) -> None:
     model = StyleAutoencoder(domains=("dark", "light"), size=16, width=16, max_width=16)
-    fit_styles(model, images, batch=5)
+    refit_style_prior(model, images, batch=5)
     x = torch.from_numpy(np.stack([images[row, 0][0] for row in range(24)])).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
         mean = model.encode(x).style.mean.view(2, 12, -1).mean(1)  # type: ignore[union-attr]
@@ -88,7 +88,7 @@ def test_each_domain_ends_at_the_mean_of_its_images_styles(images: Images) -> No
 def test_a_model_without_style_is_left_alone(images: Images, name: str) -> None:
     model: Any = MODELS[name](domains=("dark", "light"), size=32)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    fit_styles(model, images, batch=5)
+    refit_style_prior(model, images, batch=5)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
