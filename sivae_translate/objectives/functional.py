@@ -22,16 +22,6 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
     return (x.float() - y.float()).square().flatten(1).sum(1)
 
 
-def relative_error(error: Tensor, knee: float) -> Tensor:
-    """knee * log(1 + L_r / knee), `[B]` -> `[B]`: errors far below the knee as they are, far above it their logarithm.
-
-    There each image counts by the share of its own error that is gone, as in PSNR, be its object large or small. It is
-    the likelihood of an image whose values err by a variance of its own, fitted to it (the optimal sigma-VAE of Rybkin,
-    Daniilidis & Levine, ICML 2021, arXiv:2006.13202); the knee keeps an image without any error finite.
-    """
-    return knee * torch.log1p(error / knee)
-
-
 def feature_error(wanted: Mapping[int, Tensor], made: Mapping[int, Tensor]) -> Tensor:
     """Squared error of features `[B, C, r, r]` at each resolution r, relative to the variance of those wanted (over the
     batch), and its mean over resolutions -> `[B]`; 0 for equal features, about 1 for constant ones.

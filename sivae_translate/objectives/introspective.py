@@ -55,14 +55,13 @@ class Introspective(VAE, ABC):
     learned similarity as in VAE/GAN, Larsen et al. 2016, arXiv:1512.09300): what the game teaches the encoder to look
     at, the decoder has to get right.
 
-    With `knee`, L_r stands for its `relative_error`, except where generated images are repelled or regularised.
     With `back`, rows rebuilt from their translations count among the x of both rounds, in L_r and the encoder's KL(x).
 
     The decoder also learns the domains' priors, from KL(sg q(s|x) || p(s|d)). Its pass over z and the noise is computed
     once and serves both rounds: the encoder's update does not change it.
 
     Attributes:
-        beta_rec, beta_kl, beta_style, back, knee: as in `VAE`.
+        beta_rec, beta_kl, beta_style, back: as in `VAE`.
         beta_features: weight of L_f. The squared error of a good reconstruction is some thousandths of a value, its
             L_f some tenths.
         warmup: share of the budget trained as a plain VAE first.
@@ -135,7 +134,7 @@ class Introspective(VAE, ABC):
         features = model.features(fakes)
         q_fake = model.posterior(features)
         seen = Generated(fakes, q_fake, kl_to_prior(q_fake, target, self.beta_style), n, scale)
-        loss = scale * (self.beta_rec * self.distortion(rows).mean() + self.beta_kl * seen.kl.mean())
+        loss = scale * (self.beta_rec * rows.error.mean() + self.beta_kl * seen.kl.mean())
         if q.style is not None and prior.style is not None:
             kl_style = kl_divergence(q.detach().style, prior.style)
             loss = loss + scale * self.beta_kl * self.beta_style * kl_style.mean()

@@ -13,7 +13,6 @@ from sivae_translate.objectives.functional import (
     kl_divergence,
     kl_to_mixture,
     negative_elbo,
-    relative_error,
     squared_error,
 )
 from sivae_translate.types import Batch, Code, Distribution, Latents, Mixture, Randn, Round
@@ -124,22 +123,17 @@ class VAE:
         beta_style: weight of the style's share of that KL, relative to the content's.
         back: share of the batch that is rebuilt from its translations too, see `back_translations`; 0..1. Half of it
             makes a step two thirds dearer.
-        knee: L_r from which on an image's error counts relative to itself, see `relative_error`; 0: none does. It
-            lowers the mean error's weight, by about knee / L_r, so beta_kl has to follow.
     """
 
     beta_rec: float = 1.0
     beta_kl: float = 1.0
     beta_style: float = 0.02
     back: float = 0.0
-    knee: float = 0.0
 
     def __post_init__(self) -> None:
         require_positive(beta_rec=self.beta_rec, beta_kl=self.beta_kl, beta_style=self.beta_style)
         if not 0 <= self.back <= 1:
             raise ValueError("back: must be 0 to 1, a share of the batch")
-        if not self.knee >= 0:
-            raise ValueError("knee: must be >= 0")
 
     def play(
         self, model: Any, batch: Batch, progress: float, generator: torch.Generator, average: Any
@@ -169,11 +163,7 @@ class VAE:
         """Negative, the mean over the rows, a scalar."""
         scale = 1 / rows.wanted[0].numel()
         weights = {"beta_rec": self.beta_rec, "beta_kl": self.beta_kl}
-        return negative_elbo(self.distortion(rows), rows.kl, scale=scale, **weights).mean()
-
-    def distortion(self, rows: Rebuilt) -> Tensor:
-        """What the rows' errors count, `[n]`."""
-        return relative_error(rows.error, self.knee) if self.knee else rows.error
+        return negative_elbo(rows.error, rows.kl, scale=scale, **weights).mean()
 
     def health(self, terms: dict[str, float]) -> str | None:
         """What to change, by the means of the terms that were logged; None where all is well."""

@@ -159,7 +159,7 @@ def test_impossible_networks_are_refused(settings: dict[str, int], said: str) ->
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("beta_rec", 0.0), ("beta_kl", 0.0), ("beta_style", -1.0), ("back", 1.5), ("knee", -1.0),
+        ("beta_rec", 0.0), ("beta_kl", 0.0), ("beta_style", -1.0), ("back", 1.5), 
         ("beta_features", -1.0), ("warmup", 1.5), ("share", 0.0), ("beta_neg", 0.0), ("alpha", 0.0), ("gamma_r", -1.0),
     ],
 )  # fmt: skip

@@ -243,18 +243,6 @@ def test_rows_are_rebuilt_in_their_partners_look(world: World, game: str, progre
         assert_close(turns[1].loss, rest)
 
 
-def test_beyond_a_knee_the_error_of_real_images_counts_by_its_logarithm(world: World, game: str) -> None:
-    w, step, knee, state, turns = world.w, world.step, 0.5, world.generator.get_state(), {}
-    for given in (0.0, knee):
-        world.generator.set_state(state)
-        turns[given] = list(world.play(replace(GAMES[game], knee=given)))
-    error = reference.squared_error(step.x, reference.decode(w, *step.codes(w)))
-    less = step.scale * BETA["rec"] * (knee * np.log(1 + error / knee) - error).mean()
-    for before, after in zip(turns[0.0], turns[knee], strict=True):  # in each round, and nowhere else
-        assert_close(after.loss - before.loss, less)
-        assert after.terms == before.terms
-
-
 def test_features_are_of_the_rows_that_the_encoder_judges(world: World, game: str) -> None:
     w, step, state, losses = world.w, world.step, world.generator.get_state(), {}
     for weight in (0.0, 0.4):
