@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from sivae_translate.data.domains import find_domains
     from sivae_translate.errors import SivaeError, UsageError
     from sivae_translate.evaluation.pairs import evaluate_pairs, read_pairs
+    from sivae_translate.inference.translator import Translator
     from sivae_translate.recipe import Recipe, load_recipe
     from sivae_translate.training.run import train
-    from sivae_translate.translator import Translator
     from sivae_translate.types import Code
 
 # Loaded when first asked for: torch takes seconds, and `import sivae_translate` should not.
@@ -25,7 +25,7 @@ _HOMES = {
     "Code": "types",
     "Recipe": "recipe",
     "SivaeError": "errors",
-    "Translator": "translator",
+    "Translator": "inference.translator",
     "UsageError": "errors",
     "evaluate_pairs": "evaluation.pairs",
     "find_domains": "data.domains",

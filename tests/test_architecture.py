@@ -1,9 +1,10 @@
-"""The house keeps its arrows: who may import whom, read from the source."""
+"""The house: arrows between rooms point down and never round, deferred imports counted."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,125 +12,159 @@ import pytest
 import sivae_translate
 
 PACKAGE = Path(sivae_translate.__file__).parent
-EVERYTHING = {"training.run", "training", "cli", "demo", "__init__", "__main__"}
-
-# Room -> the rooms it may import, beside itself and errors. training.run, demo and cli wire things together.
-ALLOWED = {
-    "errors": set(),
-    "types": set(),
-    "recipe": set(),
-    "checkpoint": set(),
-    "data": {"types"},
-    "models": {"types", "checkpoint"},
-    "objectives": {"types"},
-    "training.loop": {"types", "training.state"},
-    "training.state": set(),
-    "training.log": set(),
-    "training.augment": {"types"},
-    "training.device": {"recipe"},
-    "training.stop": {"signals"},
-    "training.saved": {"checkpoint", "recipe", "training.loop", "training.state"},
-    "training.settle": {"data", "objectives", "recipe", "training.device"},
-    "training.watch": {"recipe", "training.log", "training.loop", "training.state"},
-    "training.fitting": {"data", "types"},
-    "training.grids": {"types", "latent.mixing"},
-    "translator": {
-        "models",
-        "data",
-        "types",
-        "folder",
-        "training.device",
-        "evaluation.ood",
-        "latent.feedback",
-        "latent.paths",
-        "latent.search",
-    },
-    "folder": {"data", "manifest", "translator", "threshold", "training.log"},
-    "manifest": set(),
-    "threshold": {"checkpoint", "models.pretrained", "recipe"},
-    "evaluation": {"data", "translator", "latent.search"},
-    "evaluation.directions": {"types", "translator"},
-    "evaluation.encoded": {"data", "types", "translator"},
-    "evaluation.ood": {"types", "objectives.functional"},
-    "evaluation.detection": {"data", "types", "extras", "folder", "translator"},
-    "evaluation.extractors": {"data", "extras"},
-    "evaluation.perceptual": {"data", "extras"},
-    "evaluation.probes": {"extras"},
-    "evaluation.report": {"data", "extras", "translator", "types"},
-    "evaluation.fidelity": {"data", "extras", "latent.files", "translator"},
-    "latent": {"types"},
-    "latent.search": {"types", "objectives.functional"},
-    "latent.direction": {"types", "checkpoint", "data", "models.pretrained", "threshold"},
-    "latent.files": {"types", "data", "evaluation.pictures", "folder", "translator"},
-    "extras": set(),
-    "toy": {
-        "types",
-        "recipe",
-        "checkpoint",
-        "extras",
-        "models",
-        "objectives",
-        "training.device",
-        "training.log",
-        "training.loop",
-        "training.state",
-    },
-    "environment": {"training.device"},
-    "signals": set(),
-    "terminal": {"signals"},
-}
+# A room is a folder, or a module beside them. Rooms of one floor may import each other, as long as no arrow comes back.
+FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"types", "errors", "signals", "device", "progress", "pictures", "extras"}),
+    frozenset({"recipe", "checkpoint", "data"}),
+    frozenset({"datasets", "models", "objectives"}),
+    frozenset({"training"}),
+    frozenset({"inference", "toy"}),
+    frozenset({"evaluation"}),
+    frozenset({"cli"}),
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FRONT = {"__init__", "__main__"}  # the doors: they name what is inside, and nothing inside names them
 HEAVY = {"torch", "torchvision", "kornia", "albumentations", "accelerate", "scipy", "skimage", "numpy", "PIL"}
+Arrow = tuple[str, str]
 
 
-def rooms(path: Path) -> list[str]:
-    """The names a file may go by in the table, the most particular first."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return [".".join(parts), parts[0]]
-
-
-def imports(path: Path, top_level_only: bool = False) -> set[str]:
-    tree = ast.parse(path.read_text())
-    nodes = tree.body if top_level_only else ast.walk(tree)
+def imports(source: str, top_level_only: bool = False) -> set[str]:
+    """Full names of the modules, and perhaps of names in them, that a file imports anywhere in it."""
+    tree = ast.parse(source)
     found: set[str] = set()
-    for node in nodes:
+    for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute here"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
-FILES = sorted(PACKAGE.rglob("*.py"))
+def package_sources() -> dict[str, str]:
+    """Dotted module name below the package -> its text."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path.read_text() for path in paths}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_arrows(path: Path) -> None:
-    names = rooms(path)
-    if EVERYTHING & set(names) and not set(names) & (set(ALLOWED) - {"training"}):
-        return
-    allowed = next((ALLOWED[name] for name in names if name in ALLOWED), None)
-    assert allowed is not None, f"{names[0]} is in no room: give it one in ALLOWED"
-    for module in imports(path):
-        if not module.startswith("sivae_translate."):
-            continue
-        target = module.removeprefix("sivae_translate.")
-        inside = {"errors", names[1]} | allowed if names[1] != "training" else {"errors"} | allowed
-        assert any(target == room or target.startswith(f"{room}.") for room in inside), f"{names[0]} imports {target}"
+def arrows(sources: Mapping[str, str]) -> set[Arrow]:
+    """(importer, imported) between modules of the package; a package's own `__init__` goes by the package's name."""
+    names = {name.removesuffix(".__init__"): name for name in sources}
+    found = set()
+    for importer, source in sources.items():
+        for full in imports(source):
+            parts = full.split(".")
+            if parts[0] != "sivae_translate":
+                continue
+            inside = [".".join(parts[1:end]) for end in range(len(parts), 1, -1)]
+            target = next((names[name] for name in inside if name in names), None)
+            if target and target != importer:
+                found.add((importer, target))
+    return found
+
+
+def room(module: str) -> str:
+    return module.split(".")[0]
+
+
+def upward(sources: Mapping[str, str]) -> set[Arrow]:
+    """Arrows from a lower floor to a higher one."""
+    pairs = {(a, b) for a, b in arrows(sources) if room(a) not in FRONT}
+    return {(a, b) for a, b in pairs if FLOOR[room(b)] > FLOOR[room(a)]}
+
+
+def cycle(edges: Iterable[Arrow]) -> list[str]:
+    """The nodes of some cycle; empty where there is none."""
+    following: dict[str, set[str]] = {}
+    for a, b in edges:
+        following.setdefault(a, set()).add(b)
+    finished: set[str] = set()
+
+    def visit(node: str, trail: list[str]) -> list[str]:
+        if node in trail:
+            return trail[trail.index(node) :]
+        if node in finished:
+            return []
+        for after in sorted(following.get(node, ())):
+            if found := visit(after, [*trail, node]):
+                return found
+        finished.add(node)
+        return []
+
+    return next((found for node in sorted(following) if (found := visit(node, []))), [])
+
+
+def between_rooms(edges: Iterable[Arrow]) -> set[Arrow]:
+    pairs = {(room(a), room(b)) for a, b in edges if room(a) not in FRONT}
+    return {(a, b) for a, b in pairs if a != b}
+
+
+def test_every_module_is_in_a_room() -> None:
+    assert {room(module) for module in package_sources()} - FRONT == set(FLOOR)
+
+
+def test_arrows_point_down() -> None:
+    assert upward(package_sources()) == set()
+
+
+def test_no_room_imports_itself_through_others() -> None:
+    assert cycle(between_rooms(arrows(package_sources()))) == []
+
+
+@pytest.mark.xfail(strict=True, reason="Translator.folder imports the folder module that imports it")
+def test_no_module_imports_itself_through_others() -> None:
+    inner = {(a, b) for a, b in arrows(package_sources()) if not {a, b} & FRONT}
+    assert cycle(inner) == []
+
+
+def test_objectives_know_a_model_by_its_protocol_alone() -> None:
+    below = {b for a, b in arrows(package_sources()) if room(a) == "objectives" and room(b) != "objectives"}
+    assert below <= {"types", "errors"}
+
+
+def test_the_loop_is_handed_its_objects() -> None:
+    wired = {room(b) for a, b in arrows(package_sources()) if a == "training.loop"}
+    assert wired <= {"types", "training"}
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("models.layers", "from sivae_translate.training.loop import train"),
+        ("types", "def f():\n    from sivae_translate.inference.translator import Translator"),
+        ("data.images", "def f():\n    import sivae_translate.cli.common"),
+    ],
+)
+def test_an_upward_arrow_is_caught(module: str, line: str) -> None:
+    sources = package_sources()
+    sources[module] += f"\n{line}\n"
+    assert {a for a, _ in upward(sources)} == {module}
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("models.layers", "objectives.functional"), ("recipe", "data.batches"), ("data.images", "checkpoint")]
+)
+def test_a_cycle_is_caught(a: str, b: str) -> None:
+    sources = package_sources()
+    for importer, imported in ((a, b), (b, a)):
+        sources[importer] += f"\ndef f():\n    import sivae_translate.{imported}\n"
+    assert cycle(arrows(sources))
+    assert cycle(between_rooms(arrows(sources)))
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:
-    for name in (
-        *(f"cli/{path.name}" for path in (PACKAGE / "cli").glob("*.py")),
-        "terminal.py",
-        "errors.py",
-        "recipe.py",
-        "__init__.py",
-    ):
-        heavy = {module.split(".")[0] for module in imports(PACKAGE / name, top_level_only=True)} & HEAVY
-        assert not heavy, f"{name} imports {heavy} before it knows what is asked for"
+    light = [
+        module for module in package_sources() if room(module) in {"cli", "errors", "recipe", "signals", "__init__"}
+    ]
+    assert len(light) > 8
+    for module in light:
+        heavy = {name.split(".")[0] for name in imports(package_sources()[module], top_level_only=True)} & HEAVY
+        assert not heavy or module == "cli.demo", f"{module} imports {heavy} before it knows what is asked for"
 
 
 def test_nothing_is_ever_unpickled() -> None:
-    for path in FILES:
-        assert not {module.split(".")[0] for module in imports(path)} & {"pickle", "dill", "joblib", "cloudpickle"}
-        assert not re.search(r"(?<!safetensors\.)torch\.load\((?!.*\bweights_only=True\))", path.read_text()), path
+    for module, source in package_sources().items():
+        assert not {name.split(".")[0] for name in imports(source)} & {"pickle", "dill", "joblib", "cloudpickle"}, (
+            module
+        )
+        assert not re.search(r"(?<!safetensors\.)torch\.load\((?!.*\bweights_only=True\))", source), module

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sivae_translate.cli import explore, judge, lookup, start, toy, work
-from sivae_translate.terminal import say
+from sivae_translate.cli.terminal import say
 
 app = typer.Typer(
     name="sivae-translate",

@@ -6,29 +6,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sivae_translate.cli.terminal import Terminal
 from sivae_translate.errors import UsageError
-from sivae_translate.terminal import Terminal
 
 SOME_FAILED = 3
 
 
-def load_translator(model: Path | None, device: str, screen: Terminal) -> Any:
-    from sivae_translate.translator import Translator
+def load_translator(model: Path | None, device: str, display: Terminal) -> Any:
+    from sivae_translate.inference.translator import Translator
 
-    return Translator.from_pretrained(named_model(model, screen), device=device)
+    return Translator.from_pretrained(named_model(model, display), device=device)
 
 
-def named_model(model: Path | None, screen: Terminal) -> Path:
+def named_model(model: Path | None, display: Terminal) -> Path:
     """The model that was asked for, or the newest, which is then said."""
     if model is None:
         model = newest_run()
-        screen.note(f"model: {model}")
+        display.note(f"model: {model}")
     return model
 
 
 def newest_run() -> Path:
     """The finished run under runs/ whose model was written last."""
-    from sivae_translate.training.saved import finished
+    from sivae_translate.training.checkpointing import finished
 
     found = [path for pattern in ("*", "*/*") for path in Path("runs").glob(f"{pattern}/model/config.json")]
     runs = [path.parent.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
@@ -59,12 +59,12 @@ def new_folder(path: Path) -> Path:
     return path
 
 
-def note_left_out(left_out: list[Any], screen: Terminal) -> None:
+def note_left_out(left_out: list[Any], display: Terminal) -> None:
     from sivae_translate.data.domains import shown
 
     for bad in left_out:
-        screen.note(f"left out {shown(bad.path)}: {bad.reason}")
+        display.note(f"left out {shown(bad.path)}: {bad.reason}")
 
 
-def counts(screen: Terminal, what: str) -> Callable[[int, int], None]:
-    return lambda done, total: screen.step(done / total, f"{done:,} of {total:,} {what}")
+def counts(display: Terminal, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: display.step(done / total, f"{done:,} of {total:,} {what}")

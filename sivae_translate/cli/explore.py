@@ -16,8 +16,8 @@ from sivae_translate.cli.common import (
     note_left_out,
 )
 from sivae_translate.cli.options import EXPLORE, PICTURES, STRIPS, Device, Model, Strip, What
+from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
-from sivae_translate.terminal import say, terminal
 
 commands = typer.Typer()
 
@@ -40,13 +40,13 @@ def interpolate(
     device: Device = "auto",
 ) -> None:
     """Draw the way from one image to another, as a strip or an animation."""
-    with terminal() as screen:
-        from sivae_translate.evaluation.pictures import save_frames
-        from sivae_translate.latent.files import read_one
+    with terminal() as display:
+        from sivae_translate.inference.files import read_one
+        from sivae_translate.pictures import save_frames
 
         images = [a, b] if content is None else [a, b, content]
         path = new_file(out, STRIPS, *images)
-        translator = load_translator(model, device, screen)
+        translator = load_translator(model, device, display)
         start, end, *third = (read_one(translator, image) for image in images)
         frames = translator.interpolate(start, end, what=what, steps=steps, content=third[0] if third else None)
         save_frames(frames, path)
@@ -66,18 +66,18 @@ def mix(
 
     Exit code 3: some images could not be read.
     """
-    with terminal() as screen:
-        from sivae_translate.evaluation.pictures import save_picture
-        from sivae_translate.latent.files import read_some
-        from sivae_translate.latent.mixing import mixing_grid
+    with terminal() as display:
+        from sivae_translate.inference.files import read_some
+        from sivae_translate.inference.translator import require_style
+        from sivae_translate.models.mixing import mixing_grid
+        from sivae_translate.pictures import save_picture
         from sivae_translate.training.grids import draw_grid
-        from sivae_translate.translator import require_style
 
         path, left_out = new_file(out, PICTURES, contents, styles), list[Any]()
-        translator = load_translator(model, device, screen)
+        translator = load_translator(model, device, display)
         require_style(translator.model)
         down, across = (read_some(translator, folder, count, left_out) for folder in (contents, styles))
-        note_left_out(left_out, screen)
+        note_left_out(left_out, display)
         save_picture(draw_grid(mixing_grid(translator.model, down, across), len(across) + 1), path)
         say(f"{len(down)} contents in {len(across)} styles in {out}")
     if left_out:
@@ -99,19 +99,19 @@ def direction(
 
     Exit code 3: some images could not be read.
     """
-    with terminal() as screen:
-        from sivae_translate.latent.direction import SUFFIX, difference, save_direction
-        from sivae_translate.latent.files import mean_code
+    with terminal() as display:
+        from sivae_translate.inference.direction import SUFFIX, difference, save_direction
+        from sivae_translate.inference.files import mean_code
 
         path, left_out = new_file(out, (SUFFIX,), with_, without), list[Any]()
         if path.exists():  # it may be the weights of a model
             raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
-        model = named_model(model, screen)
-        translator, progress = load_translator(model, device, screen), counts(screen, "images")
+        model = named_model(model, display)
+        translator, progress = load_translator(model, device, display), counts(display, "images")
         (a, n), (b, m) = (
             mean_code(translator, folder, left_out, batch=batch, progress=progress) for folder in (with_, without)
         )
-        note_left_out(left_out, screen)
+        note_left_out(left_out, display)
         found = difference(a, b)
         save_direction(path, found, model)
         style = "" if found.style is None else f", style {found.style.norm():.2f}"
@@ -137,15 +137,15 @@ def edit(
     device: Device = "auto",
 ) -> None:
     """Move an image along the direction of an attribute; 1 is the mean difference of the two folders."""
-    with terminal() as screen:
-        from sivae_translate.evaluation.pictures import save_frames
-        from sivae_translate.latent.direction import load_direction
-        from sivae_translate.latent.files import read_one
-        from sivae_translate.latent.paths import strengths
+    with terminal() as display:
+        from sivae_translate.inference.direction import load_direction
+        from sivae_translate.inference.edit import strengths
+        from sivae_translate.inference.files import read_one
+        from sivae_translate.pictures import save_frames
 
         path, chosen = new_file(out, STRIPS, image, along), strengths(strength, steps)
-        model = named_model(model, screen)
-        found, translator = load_direction(along, model), load_translator(model, device, screen)
+        model = named_model(model, display)
+        found, translator = load_direction(along, model), load_translator(model, device, display)
         save_frames(translator.edit(read_one(translator, image), found, chosen, what=what), path)
         say(f"strength {strength} in {out}")
 
@@ -163,14 +163,14 @@ def reconstruct(
 
     Exit code 3: some images could not be read.
     """
-    with terminal() as screen:
+    with terminal() as display:
         from statistics import fmean
 
-        from sivae_translate.latent.files import reconstruct_folder
+        from sivae_translate.inference.files import reconstruct_folder
 
-        translator, progress = load_translator(model, device, screen), counts(screen, "images")
+        translator, progress = load_translator(model, device, display), counts(display, "images")
         result = reconstruct_folder(translator, source, out, steps=steps, batch=batch, progress=progress)
-        note_left_out(result.bad, screen)
+        note_left_out(result.bad, display)
         before, after = fmean(result.before), fmean(result.after)
         say(f"{len(result.after):,} images in {out}: PSNR {before:.2f} dB before, {after:.2f} dB after {steps} steps")
     if result.bad:

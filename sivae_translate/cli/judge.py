@@ -16,8 +16,8 @@ from sivae_translate.cli.common import (
     note_left_out,
 )
 from sivae_translate.cli.options import JUDGE, Device, Feedback, Search
+from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
-from sivae_translate.terminal import say, terminal
 
 commands = typer.Typer()
 
@@ -70,13 +70,13 @@ def evaluate(
 
     Much of it needs the extra `evaluation`. Exit code 3: some images of --domains could not be read.
     """
-    with terminal() as screen:
+    with terminal() as display:
         from sivae_translate.evaluation.report import ask
         from sivae_translate.evaluation.report import evaluate as answer
         from sivae_translate.evaluation.tables import as_text, tables
 
         question = ask(pairs, root, domains, content_label, count, new_folder(out))
-        translator, left_out = load_translator(model, device, screen), list[Any]()
+        translator, left_out = load_translator(model, device, display), list[Any]()
         if feedback is not None:
             translator.feedback = feedback
         report = answer(
@@ -90,12 +90,12 @@ def evaluate(
             seed=seed,
             search=search,
             batch=batch,
-            steps=partial(counts, screen),
+            steps=partial(counts, display),
         )
-        note_left_out(left_out, screen)
+        note_left_out(left_out, display)
         say("\n\n".join(as_text(table) for table in tables(report)))
         for note in report["notes"]:
-            screen.note(f"note: {note}")
+            display.note(f"note: {note}")
         say(f"index.html, report.json and pictures are in {out}")
     if left_out:
         raise typer.Exit(SOME_FAILED)
@@ -131,19 +131,19 @@ def ood(
 
     The report of two sets needs the extras `evaluation` and `plots`. Exit code 3: some images could not be read.
     """
-    with terminal() as screen:
+    with terminal() as display:
         from sivae_translate.evaluation.detection import evaluate_ood, find_sets, score_set
-        from sivae_translate.threshold import save_threshold, threshold_of
+        from sivae_translate.inference.threshold import save_threshold, threshold_of
 
         if outside is None and set_threshold is None:
             raise UsageError("one set alone has no AUROC: expected --out-of FOLDER too, or --set-threshold 0.95")
         sets, how = find_sets(inside, outside, new_folder(out)), {"samples": samples, "seed": seed, "beta": beta}
-        translator, progress = load_translator(model, device, screen), counts(screen, "images scored")
+        translator, progress = load_translator(model, device, display), counts(display, "images scored")
         scored = {
             name: score_set(translator, paths, how, batch=batch, progress=progress) for name, paths in sets.items()
         }
         left_out = [bad for images in scored.values() for bad in images.bad]
-        note_left_out(left_out, screen)
+        note_left_out(left_out, display)
         if outside is not None:
             say(separation_table(evaluate_ood(scored["in"], scored["out"], out, how)))
             say(f"scores.csv, report.json and histogram.png are in {out}")
@@ -182,16 +182,16 @@ def fidelity(
     is the distance between two halves of the real images. Needs the extra `evaluation`. Exit code 3: some images could
     not be read.
     """
-    with terminal() as screen:
+    with terminal() as display:
         from sivae_translate.evaluation.extractors import load_extractor
         from sivae_translate.evaluation.fidelity import evaluate_fidelity, find_real
 
         paths, extractor = find_real(real, count, new_folder(out)), load_extractor(inception)
-        translator, progress, left_out = load_translator(model, device, screen), counts(screen, "images"), list[Any]()
+        translator, progress, left_out = load_translator(model, device, display), counts(display, "images"), list[Any]()
         report = evaluate_fidelity(
             translator, paths, extractor, out, left_out, seed=seed, batch=batch, progress=progress
         )
-        note_left_out(left_out, screen)
+        note_left_out(left_out, display)
         say(fidelity_table(report))
         say(f"report.json, samples.png and reconstructions.png are in {out}")
     if left_out:

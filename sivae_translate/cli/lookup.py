@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sivae_translate.cli.options import HELP
-from sivae_translate.terminal import say, terminal
+from sivae_translate.cli.terminal import say, terminal
 
 commands = typer.Typer()
 
@@ -38,7 +38,7 @@ def show_recipe(name: Annotated[str, typer.Argument(help="Its name.")]) -> None:
 def env() -> None:
     """Versions and devices: what a bug report needs."""
     with terminal():
-        from sivae_translate.environment import describe
+        from sivae_translate.cli.environment import describe
 
         for name, value in describe().items():
             say(f"{name:16} {value}")

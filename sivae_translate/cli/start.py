@@ -10,7 +10,7 @@ import typer
 from sivae_translate.cli.common import SOME_FAILED, counts
 from sivae_translate.cli.judge import scores_table
 from sivae_translate.cli.options import START, Device
-from sivae_translate.terminal import say, terminal
+from sivae_translate.cli.terminal import say, terminal
 
 commands = typer.Typer()
 
@@ -21,10 +21,10 @@ def demo(
     device: Device = "auto",
 ) -> None:
     """Draw cars, train on them, translate cars never seen, and show how well: a few minutes on a laptop."""
-    with terminal() as screen:
-        from sivae_translate.demo import run_demo
+    with terminal() as display:
+        from sivae_translate.cli.demo import run_demo
 
-        report = run_demo(out, device=device, screen=screen)
+        report = run_demo(out, device=device, display=display)
         say(scores_table(report))
         say(f"look at {out / 'translations' / 'pairs.png'}: content, style, translation, truth, from top to bottom")
 
@@ -34,11 +34,11 @@ def check(
     root: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with a sub-folder of images per domain.")],
 ) -> None:
     """Look at a folder before training: domains, counts, sizes, bad files, warnings."""
-    with terminal() as screen:
+    with terminal() as display:
         from sivae_translate.data.domains import check as check_domains
         from sivae_translate.data.domains import find_domains, report_lines
 
-        report = check_domains(find_domains(root), counts(screen, "images"))
+        report = check_domains(find_domains(root), counts(display, "images"))
         for line in report_lines(report):
             say(line)
     if report.bad:
@@ -54,10 +54,10 @@ def cars(
     seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same cars.")] = 0,
 ) -> None:
     """Draw the built-in cars from 24 x 4 views, with held-out views, novel cars and pairs of known truth."""
-    with terminal() as screen:
-        from sivae_translate.data.cars import write_set
+    with terminal() as display:
+        from sivae_translate.datasets.cars import write_set
 
-        write_set(out, cars=cars, novel=novel, size=size, seed=seed, progress=counts(screen, "images"))
+        write_set(out, cars=cars, novel=novel, size=size, seed=seed, progress=counts(display, "images"))
         say(f"drawn: train with: sivae-translate train --domains {out / 'train'}")
 
 
@@ -71,9 +71,9 @@ def dataset(
     download: Annotated[bool, typer.Option("--download", help="Fetch what is missing there.")] = False,
 ) -> None:
     """Write a published data set as plain folders: OUT/train and OUT/test, a sub-folder of PNGs per class."""
-    with terminal() as screen:
-        from sivae_translate.data.published import SETS, write_published
+    with terminal() as display:
+        from sivae_translate.datasets.published import SETS, write_published
 
-        counted = write_published(name, out, root=root, download=download, progress=counts(screen, "images"))
+        counted = write_published(name, out, root=root, download=download, progress=counts(display, "images"))
         train = f"sivae-translate train --domains {out / 'train'} --recipe {SETS[name].recipe}"
         say(f"written: {counted['train']:,} + {counted['test']:,} images: train with: {train}")

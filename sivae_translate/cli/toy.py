@@ -9,8 +9,8 @@ import typer
 
 from sivae_translate.cli.common import new_folder
 from sivae_translate.cli.options import START, Set
+from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
-from sivae_translate.terminal import say, terminal
 
 commands = typer.Typer()
 
@@ -35,7 +35,7 @@ def toy(
     out: Annotated[Path, typer.Option("--out", help="Folder for the picture, points and report.")] = Path("runs/toy"),
 ) -> None:
     """Play an objective on points in the plane, where the truth is known, and draw what it learnt: a CPU minute."""
-    with terminal() as screen:
+    with terminal() as display:
         if context.invoked_subcommand is not None:
             no_options_before(context)
             return
@@ -43,7 +43,7 @@ def toy(
         from sivae_translate.toy.settings import settle
 
         training = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
-        report = run_toy(settle(objective, dataset, set_ or (), **training), new_folder(out), screen)
+        report = run_toy(settle(objective, dataset, set_ or (), **training), new_folder(out), display)
         say(f"{result_line(report)}; look at {out / 'density.png'}")
 
 
@@ -55,10 +55,10 @@ def toy_table(
     out: Annotated[Path, typer.Option("--out", help="Folder for the table and its runs.")] = Path("runs/toy-table"),
 ) -> None:
     """VAE, IntroVAE and Soft-IntroVAE on all four datasets; the same command again goes on where it was stopped."""
-    with terminal() as screen:
+    with terminal() as display:
         from sivae_translate.toy.table import write_table
 
-        say(write_table(new_folder(out), seeds=seeds, steps=steps, jobs=jobs, screen=screen))
+        say(write_table(new_folder(out), seeds=seeds, steps=steps, jobs=jobs, display=display))
         say(f"this table is {out / 'table.md'}, with its runs in {out / 'cells'}")
 
 
@@ -70,10 +70,10 @@ def toy_sweep(
     out: Annotated[Path, typer.Option("--out", help="Folder for the table and its runs.")] = Path("runs/toy-sweep"),
 ) -> None:
     """How often the games fail as what repels is made weaker and stronger; goes on where it was stopped."""
-    with terminal() as screen:
+    with terminal() as display:
         from sivae_translate.toy.table import write_sweep
 
-        say(write_sweep(new_folder(out), seeds=seeds, steps=steps, jobs=jobs, screen=screen))
+        say(write_sweep(new_folder(out), seeds=seeds, steps=steps, jobs=jobs, display=display))
         say(f"this table is {out / 'sweep.md'}, with its runs in {out / 'cells'}")
 
 

@@ -11,8 +11,8 @@ import typer
 
 from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model, new_file, note_left_out
 from sivae_translate.cli.options import PICTURES, WORK, Device, Domains, Feedback, Model, Search, Set
+from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
-from sivae_translate.terminal import say, terminal
 
 commands = typer.Typer()
 
@@ -34,10 +34,11 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
 ) -> None:
     """Train a translator on a folder of domains, or go on with a run that was stopped."""
-    with terminal() as screen:
+    with terminal() as display:
         from sivae_translate.data.domains import find_domains
+        from sivae_translate.device import pick_device
         from sivae_translate.recipe import dump_recipe, load_recipe
-        from sivae_translate.training.device import leave_processes, pick_device
+        from sivae_translate.training.processes import leave_processes
         from sivae_translate.training.run import resolve, settled
         from sivae_translate.training.run import train as train_run
 
@@ -47,7 +48,7 @@ def train(
             closed, picked = settled(loaded, find_domains(domains), pick_device(device), run)
             say((f"# picked {picked}\n" if picked else "") + dump_recipe(resolve(closed)))
             return
-        model = train_run(domains, loaded, run, grow=grow, device=device, screen=screen)
+        model = train_run(domains, loaded, run, grow=grow, device=device, display=display)
         if os.environ.get("RANK", "0") == "0":  # of the processes that a launcher starts, one speaks
             translates = loaded.model["name"] == "style"
             use = "translate with: sivae-translate run INPUT" if translates else "draw with: sivae-translate sample"
@@ -89,12 +90,12 @@ def run(
 
     Exit code 3: some inputs failed. Rejected ones are no failure.
     """
-    with terminal() as screen:
-        from sivae_translate.folder import translate_folder
-        from sivae_translate.threshold import load_threshold
+    with terminal() as display:
+        from sivae_translate.inference.folder import translate_folder
+        from sivae_translate.inference.threshold import load_threshold
 
-        model = named_model(model, screen)
-        translator = load_translator(model, device, screen)
+        model = named_model(model, display)
+        translator = load_translator(model, device, display)
         if feedback is not None:
             translator.feedback = feedback
         reject = load_threshold(model) if reject_ood else None
@@ -111,7 +112,7 @@ def run(
             format=format,
             batch=batch,
             reject=reject,
-            screen=screen,
+            display=display,
         )
         skipped = f", {summary.skipped:,} done before" if summary.skipped else ""
         rejected = f", {summary.rejected:,} rejected (see {summary.manifest})" if summary.rejected else ""
@@ -139,14 +140,14 @@ def add_domain(
 
     Exit code 3: some images could not be read.
     """
-    with terminal() as screen:
-        from sivae_translate.latent.files import read_all
+    with terminal() as display:
+        from sivae_translate.inference.files import read_all
 
         if os.path.lexists(out):
             raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
-        translator, left_out = load_translator(model, device, screen), list[Any]()
+        translator, left_out = load_translator(model, device, display), list[Any]()
         images = read_all(translator, source, left_out)
-        note_left_out(left_out, screen)
+        note_left_out(left_out, display)
         translator.add_domain(name, images, search=search).save_pretrained(out)
         use = f"sivae-translate run INPUT --to {shlex.quote(name)} --model {out}"
         say(f"{name} from {len(images):,} images in {out}; translate with: {use}")
@@ -167,11 +168,11 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Draw new images from the prior, as one picture."""
-    with terminal() as screen:
-        from sivae_translate.evaluation.pictures import contact_sheet, save_picture
+    with terminal() as display:
+        from sivae_translate.pictures import contact_sheet, save_picture
 
         path = new_file(out, PICTURES)
-        translator = load_translator(model, device, screen)
+        translator = load_translator(model, device, display)
         pictures = translator.sample(count, domain=domain, seed=seed, truncation=truncation)
         save_picture(contact_sheet(pictures), path)
         say(f"{count} samples in {out}")

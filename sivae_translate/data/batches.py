@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sivae_translate.data.augment import Augment
 from sivae_translate.data.domains import Bad, Domains, Source, read_source
-from sivae_translate.data.grouping import by_colours
 from sivae_translate.data.images import Colour, UnreadableImage, fit
-from sivae_translate.data.transforms import Augment
+from sivae_translate.data.pseudo_domains import by_colours
 from sivae_translate.types import Batch
 
 MEMORY = 4 * 2**30  # bytes of decoded images that are held in memory rather than decoded again for every batch

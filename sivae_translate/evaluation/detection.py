@@ -22,8 +22,8 @@ from torch import Tensor
 from sivae_translate.data.domains import Bad, list_images, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.extras import require
-from sivae_translate.folder import read_images
-from sivae_translate.translator import Translator
+from sivae_translate.inference.folder import read_images
+from sivae_translate.inference.translator import Translator
 from sivae_translate.types import Scores
 
 # What turns each score so that higher is more like the training images; and its name under the histogram.

@@ -17,9 +17,9 @@ from sivae_translate.evaluation.encoded import Encoded, pixels_of
 from sivae_translate.evaluation.extractors import Extractor, centred
 from sivae_translate.evaluation.fidelity import MEASURES, MINIMUM, distance, floor
 from sivae_translate.evaluation.perceptual import Perceptual
-from sivae_translate.evaluation.pictures import sheet
 from sivae_translate.evaluation.probes import Classifier
-from sivae_translate.translator import Translator
+from sivae_translate.inference.translator import Translator
+from sivae_translate.pictures import sheet
 
 DIRECTIONS = 12  # at most
 SHOWN = 4  # directions in the picture,

@@ -17,7 +17,7 @@ from sivae_translate.data.domains import Bad, Domains, Source, evenly_spread, fi
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor
-from sivae_translate.translator import Translator
+from sivae_translate.inference.translator import Translator
 from sivae_translate.types import Gaussian, Latents
 
 FEWEST = 5  # images of a domain, of which one is tested on

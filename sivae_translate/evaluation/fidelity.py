@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from sivae_translate.data.domains import Bad, evenly_spread, list_images, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor, centred
-from sivae_translate.evaluation.pictures import contact_sheet, save_picture, sheet
 from sivae_translate.extras import require
-from sivae_translate.latent.files import read
-from sivae_translate.translator import Translator
+from sivae_translate.inference.files import read
+from sivae_translate.inference.translator import Translator
+from sivae_translate.pictures import contact_sheet, save_picture, sheet
 
 MINIMUM = 20  # images; KID then has subsets of 10, and 5 in the floor
 SUBSETS, SUBSET_SIZE = 100, 1000  # of KID, torchmetrics' own; smaller subsets where there are fewer images

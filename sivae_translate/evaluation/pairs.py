@@ -22,10 +22,10 @@ from sivae_translate.data.images import UnreadableImage, fit, read_image
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.evaluation.extractors import Extractor
 from sivae_translate.evaluation.perceptual import Perceptual, stack
-from sivae_translate.evaluation.pictures import sheet
 from sivae_translate.evaluation.sharpness import gradient
-from sivae_translate.latent.search import best_code
-from sivae_translate.translator import Translator, require_style
+from sivae_translate.inference.inversion import best_code
+from sivae_translate.inference.translator import Translator, require_style
+from sivae_translate.pictures import sheet
 
 COLUMNS = ("content", "style", "target")
 SHOWN = 12  # pairs in the picture

@@ -35,7 +35,7 @@ from sivae_translate.evaluation.probes import (
 )
 from sivae_translate.evaluation.retrieval import Rows, retrieval
 from sivae_translate.extras import require
-from sivae_translate.translator import Translator, require_style
+from sivae_translate.inference.translator import Translator, require_style
 from sivae_translate.types import Gaussian
 
 EXTREMES = 6  # pairs in each of the pictures of the best, the median and the worst

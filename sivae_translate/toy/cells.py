@@ -15,11 +15,11 @@ import torch
 
 from sivae_translate.checkpoint import write_text_atomic
 from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.progress import Display
 from sivae_translate.toy.experiment import Report, run
 from sivae_translate.toy.metrics import NotFiniteError
 from sivae_translate.toy.settings import Settings, settle
-from sivae_translate.training.log import Screen
-from sivae_translate.training.loop import NonFiniteLossError
+from sivae_translate.training.optimizers import NonFiniteLossError
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def cell(objective: str, dataset: str, seed: int, steps: int | None, *overrides:
     return Cell(settle(objective, dataset, overrides, **training), Path("cells", f"{name}.json"))
 
 
-def run_cells(cells: Sequence[Cell], out: Path, jobs: int, screen: Screen) -> list[Report]:
+def run_cells(cells: Sequence[Cell], out: Path, jobs: int, display: Display) -> list[Report]:
     """The reports of all cells, in their order; those that are not in `out` yet are run and written there.
 
     Raises:
@@ -46,11 +46,11 @@ def run_cells(cells: Sequence[Cell], out: Path, jobs: int, screen: Screen) -> li
     reports = {c: read(out / c.file, c.settings) for c in cells if (out / c.file).exists()}
     missing = [c for c in cells if c not in reports]
     (out / "cells").mkdir(parents=True, exist_ok=True)
-    screen.note(f"{len(cells):,} runs, {len(reports):,} of them done before")
+    display.note(f"{len(cells):,} runs, {len(reports):,} of them done before")
     for done, report in computed(missing, jobs):
         write_text_atomic(out / done.file, json.dumps(report, indent=2) + "\n")
         reports[done] = report
-        screen.step(len(reports) / len(cells), f"{len(reports):,} of {len(cells):,} runs")
+        display.step(len(reports) / len(cells), f"{len(reports):,} of {len(cells):,} runs")
     return [reports[c] for c in cells]
 
 

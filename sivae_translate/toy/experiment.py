@@ -12,12 +12,12 @@ import torch
 
 from sivae_translate.errors import SivaeError
 from sivae_translate.extras import require
+from sivae_translate.progress import Display, Silent
 from sivae_translate.toy.metrics import COLLAPSED, SAMPLES, NotFiniteError, judge, sample, theory
 from sivae_translate.toy.plot import draw
 from sivae_translate.toy.settings import Settings
 from sivae_translate.toy.world import PlaneAutoencoder, train
-from sivae_translate.training.log import Screen, Silent
-from sivae_translate.training.loop import NonFiniteLossError
+from sivae_translate.training.optimizers import NonFiniteLossError
 from sivae_translate.training.state import State
 
 JUDGES = 1 << 32  # seed of every judgement: all models are asked about the same points
@@ -28,10 +28,10 @@ Report = dict[str, Any]
 
 
 class Watch:
-    """Follows a run: its theory, where the dataset's density is known, and its progress on the screen."""
+    """Follows a run: its theory, where the dataset's density is known, and its progress on the display."""
 
-    def __init__(self, settings: Settings, screen: Screen) -> None:
-        self.settings, self.screen = settings, screen
+    def __init__(self, settings: Settings, display: Display) -> None:
+        self.settings, self.display = settings, display
         self.course: list[dict[str, float]] = []
         self.shown = 0.0
 
@@ -42,10 +42,10 @@ class Watch:
             self.course.append({"step": state.step, **now})
         if progress >= 1 or time.monotonic() - self.shown >= REFRESH:
             self.shown = time.monotonic()
-            self.screen.step(progress, f"{state.step:,} of {self.settings.training.steps:,} steps")
+            self.display.step(progress, f"{state.step:,} of {self.settings.training.steps:,} steps")
 
 
-def run(settings: Settings, screen: Screen | None = None) -> tuple[PlaneAutoencoder, Report]:
+def run(settings: Settings, display: Display | None = None) -> tuple[PlaneAutoencoder, Report]:
     """Train a model and judge it.
 
     Returns:
@@ -56,7 +56,7 @@ def run(settings: Settings, screen: Screen | None = None) -> tuple[PlaneAutoenco
     Raises:
         NonFiniteLossError, NotFiniteError: the game was lost.
     """
-    watch, started = Watch(settings, screen or Silent()), time.monotonic()
+    watch, started = Watch(settings, display or Silent()), time.monotonic()
     model = train(settings, watch)
     seconds = time.monotonic() - started
     figures = judge(model, settings.dataset, torch.Generator().manual_seed(JUDGES))
@@ -66,7 +66,7 @@ def run(settings: Settings, screen: Screen | None = None) -> tuple[PlaneAutoenco
     }  # fmt: skip
 
 
-def run_toy(settings: Settings, out: Path, screen: Screen | None = None) -> Report:
+def run_toy(settings: Settings, out: Path, display: Display | None = None) -> Report:
     """`run`, kept in a folder: `report.json`, points of the model in `samples.csv`, and the picture `density.png`.
 
     Raises:
@@ -75,7 +75,7 @@ def run_toy(settings: Settings, out: Path, screen: Screen | None = None) -> Repo
     """
     require("matplotlib", "plots")
     try:
-        model, report = run(settings, screen)
+        model, report = run(settings, display)
     except (NonFiniteLossError, NotFiniteError) as error:
         lr = settings.training.lr
         raise SivaeError(f"{error}: lower training.lr (now {lr:g}) or the objective's weights with --set") from None

@@ -10,12 +10,12 @@ from statistics import fmean, stdev
 from typing import Any
 
 from sivae_translate.checkpoint import write_text_atomic
+from sivae_translate.progress import Display, Silent
 from sivae_translate.toy.cells import cell, run_cells
 from sivae_translate.toy.datasets import DATASETS
 from sivae_translate.toy.experiment import Report
 from sivae_translate.toy.metrics import COLLAPSED
 from sivae_translate.toy.settings import WEIGHTS
-from sivae_translate.training.log import Screen, Silent
 
 COMPARED = ("vae", "introvae", "soft-introvae")
 SWEPT = {"introvae": "margin", "soft-introvae": "beta_neg"}  # the knob that decides how generated images are repelled
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 def write_table(
-    out: Path, *, seeds: int = 5, steps: int | None = None, jobs: int = 1, screen: Screen | None = None
+    out: Path, *, seeds: int = 5, steps: int | None = None, jobs: int = 1, display: Display | None = None
 ) -> str:
     """VAE, IntroVAE and Soft-IntroVAE on the four distributions: `out/table.md` and `out/table.json`.
 
@@ -45,11 +45,11 @@ def write_table(
     """
     heads = [{"dataset": dataset, "objective": objective} for dataset, objective in product(DATASETS, COMPARED)]
     cells = [cell(head["objective"], head["dataset"], seed, steps) for head in heads for seed in range(seeds)]
-    return write(out / "table", rows(heads, run_cells(cells, out, jobs, screen or Silent())), table_text)
+    return write(out / "table", rows(heads, run_cells(cells, out, jobs, display or Silent())), table_text)
 
 
 def write_sweep(
-    out: Path, *, seeds: int = 1, steps: int | None = None, jobs: int = 1, screen: Screen | None = None
+    out: Path, *, seeds: int = 1, steps: int | None = None, jobs: int = 1, display: Display | None = None
 ) -> str:
     """How often a game fails as what repels is made weaker and stronger: `out/sweep.md` and `out/sweep.json`.
 
@@ -64,7 +64,7 @@ def write_sweep(
         for head in heads
         for dataset, seed in product(DATASETS, range(seeds))
     ]
-    return write(out / "sweep", rows(heads, run_cells(cells, out, jobs, screen or Silent())), sweep_text)
+    return write(out / "sweep", rows(heads, run_cells(cells, out, jobs, display or Silent())), sweep_text)
 
 
 def write(stem: Path, table: Sequence[Row], text: Callable[[Sequence[Row]], str]) -> str:

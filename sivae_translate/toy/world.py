@@ -13,9 +13,10 @@ from sivae_translate.models.autoencoder import Autoencoder, standard_normal
 from sivae_translate.models.encoder import GaussianHead
 from sivae_translate.toy.datasets import Dataset
 from sivae_translate.toy.settings import Settings
-from sivae_translate.training.device import new_accelerator
-from sivae_translate.training.loop import Players, Terms, moving_average
+from sivae_translate.training.loop import Terms
 from sivae_translate.training.loop import train as play
+from sivae_translate.training.optimizers import Players, moving_average
+from sivae_translate.training.processes import new_accelerator
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.types import Batch, Code, Latents
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
-from sivae_translate.latent.mixing import mixing_grid
+from sivae_translate.models.mixing import mixing_grid
 from sivae_translate.types import Batch
 
 COLUMNS = 8

@@ -1,31 +1,12 @@
-"""What a run says: to its files, and to whoever watches. Nothing here prints."""
+"""What a run writes down as it goes: running means, `log.jsonl` and `results.csv`. Nothing here prints."""
 
 from __future__ import annotations
 
 import csv
 import json
 from pathlib import Path
-from typing import Protocol
 
 from torch import Tensor
-
-
-class Screen(Protocol):
-    """Where a run is watched: a terminal, a notebook, nothing."""
-
-    def note(self, text: str) -> None:
-        """Something worth a line of its own."""
-
-    def step(self, fraction: float, text: str) -> None:
-        """Progress 0..1 of the task at hand, with what is to be seen beside it."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def note(self, text: str) -> None: ...
-
-    def step(self, fraction: float, text: str) -> None: ...
 
 
 class Means:

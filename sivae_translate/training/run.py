@@ -15,27 +15,29 @@ from accelerate.utils import broadcast, set_seed
 from filelock import FileLock, Timeout
 
 from sivae_translate import checkpoint
+from sivae_translate.data.augment import Augment
 from sivae_translate.data.batches import Images, PairSampler, batches, collate
 from sivae_translate.data.domains import Domains, find_domains, shown
-from sivae_translate.data.transforms import Augment
+from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.models import MODELS, Autoencoder
 from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import Frame, build_model, load_model, model_directory, save_model
 from sivae_translate.objectives import OBJECTIVES, VAE
+from sivae_translate.progress import Display, Silent
 from sivae_translate.recipe import Recipe, bind, build, difference, dump_recipe, load_recipe
 from sivae_translate.training.augment import augment
-from sivae_translate.training.device import new_accelerator, pick_device
-from sivae_translate.training.fitting import refit_style_prior
+from sivae_translate.training.autoconfig import as_begun, settle
+from sivae_translate.training.checkpointing import load_state, save_state
 from sivae_translate.training.grids import COLUMNS, Grids
-from sivae_translate.training.log import LogFiles, Screen, Silent
-from sivae_translate.training.loop import NonFiniteLossError, Players, moving_average
+from sivae_translate.training.log import LogFiles
 from sivae_translate.training.loop import train as play
-from sivae_translate.training.saved import load_state, save_state
-from sivae_translate.training.settle import as_begun, settle
+from sivae_translate.training.monitor import Watch
+from sivae_translate.training.optimizers import NonFiniteLossError, Players, moving_average
+from sivae_translate.training.prior_refit import refit_style_prior
+from sivae_translate.training.processes import new_accelerator
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import Stop
-from sivae_translate.training.watch import Watch
 from sivae_translate.types import Batch
 
 
@@ -95,7 +97,7 @@ def train(
     set: tuple[str, ...] | list[str] = (),
     grow: str | Path | None = None,
     device: str = "auto",
-    screen: Screen | None = None,
+    display: Display | None = None,
 ) -> Path:
     """Train a translator on a folder of domains; the same call again resumes a run that was stopped.
 
@@ -107,7 +109,7 @@ def train(
         grow: a run, or model, of half the size and otherwise alike, with whose weights this one begins; see
             `models.growing`.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps"; several processes take their own under a launcher.
-        screen: is told how it goes.
+        display: is told how it goes.
 
     Returns:
         The directory of the trained model, for `Translator.from_pretrained`.
@@ -131,9 +133,9 @@ def train(
         except Timeout:
             raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
     try:
-        if picked and screen and accelerator.is_main_process:
-            screen.note(f"picked {picked}")
-        return Run(run, recipe, found, smaller, accelerator, screen or Silent()).train()
+        if picked and display and accelerator.is_main_process:
+            display.note(f"picked {picked}")
+        return Run(run, recipe, found, smaller, accelerator, display or Silent()).train()
     except OSError as error:  # of the recipe, the log or the pictures; the last checkpoint is whole
         raise SivaeError(f"cannot write to {run} ({error.strerror or error}): mend that and run it again") from None
     finally:
@@ -178,11 +180,11 @@ class Run:
         domains: Domains,
         smaller: Autoencoder | None,
         accelerator: Accelerator,
-        screen: Screen,
+        display: Display,
     ) -> None:
         data, settings = recipe.data, recipe.training
         self.folder, self.recipe, self.accelerator = folder, recipe, accelerator
-        self.screen = screen if accelerator.is_main_process else Silent()
+        self.display = display if accelerator.is_main_process else Silent()
         check_same_recipe(folder, recipe)
         self.objective = build_objective(recipe)
         self.frame = Frame(data.size, data.fit, data.background_rgb)
@@ -203,17 +205,17 @@ class Run:
         augment = Augment(data.size, flip=data.flip, crop=data.crop)
 
         def progress(done: int, total: int) -> None:
-            self.screen.step(done / total, f"reading {done:,} of {total:,} images")
+            self.display.step(done / total, f"reading {done:,} of {total:,} images")
 
         images = Images(domains, data.size, self.frame.fit, self.frame.background, augment, progress)
         for bad in images.domains.bad:
-            self.screen.note(f"left out {shown(bad.path)}: {bad.reason}")
+            self.display.note(f"left out {shown(bad.path)}: {bad.reason}")
         names = images.domains.names
-        self.screen.note(f"{len(images):,} images in {len(names):,} domain{'s' if len(names) > 1 else ''}")
+        self.display.note(f"{len(images):,} images in {len(names):,} domain{'s' if len(names) > 1 else ''}")
         if not images.domains.labelled and self.recipe.model["name"] == "style":
             images.group(self.recipe.training.seed)
             groups = len(images.domains.names)
-            self.screen.note(f"no sub-folders: sorted by their colours into {groups:,} groups, which serve as domains")
+            self.display.note(f"no sub-folders: sorted by their colours into {groups:,} groups, which serve as domains")
         return images
 
     def grow(self, smaller: Autoencoder) -> None:
@@ -223,7 +225,7 @@ class Run:
             raise UsageError(
                 f"the smaller run cannot grow into this one: {error}; expected the same --domains"
             ) from None
-        self.screen.note(f"begins with {share:.0%} of its weights from {smaller.size} px")
+        self.display.note(f"begins with {share:.0%} of its weights from {smaller.size} px")
 
     def resume(self) -> State:
         resolved, text = self.folder / "recipe.toml", dump_recipe(self.recipe)
@@ -233,14 +235,14 @@ class Run:
         if not saved.exists():
             return State()
         state = load_state(saved, self.model, self.average, self.players)
-        self.screen.note(f"resuming at {state.images:,} images")
+        self.display.note(f"resuming at {state.images:,} images")
         return state
 
     def train(self) -> Path:
         data, settings, state = self.recipe.data, self.recipe.training, self.state
         budget = Budget(settings.images, settings.minutes)
         if budget.progress(state) >= 1:
-            self.screen.note(f"already trained: {state.images:,} images seen; raise its budget to go on")
+            self.display.note(f"already trained: {state.images:,} images seen; raise its budget to go on")
         device = self.accelerator.device
         try:
             with self.stop.listening():
@@ -284,7 +286,7 @@ class Run:
             self.recipe,
             budget,
             self.state,
-            self.screen,
+            self.display,
             LogFiles(self.folder) if first else None,
             lr=lambda: self.players.lr,
             health=self.objective.health,

@@ -14,8 +14,8 @@ from sivae_translate.cli import app
 from sivae_translate.data.domains import Domains, find_domains
 from sivae_translate.models.pretrained import build_model
 from sivae_translate.recipe import load_recipe, recipe_names, recipe_summary
+from sivae_translate.training.autoconfig import settle
 from sivae_translate.training.run import resolve
-from sivae_translate.training.settle import settle
 
 
 def test_the_recipes_that_the_readme_speaks_of_are_there() -> None:

@@ -10,8 +10,8 @@ import torch
 
 from sivae_translate.models import MODELS
 from sivae_translate.objectives import OBJECTIVES
-from sivae_translate.training.device import new_accelerator
-from sivae_translate.training.loop import Players
+from sivae_translate.training.optimizers import Players
+from sivae_translate.training.processes import new_accelerator
 from sivae_translate.types import Batch, Code
 
 DOMAINS = ("a", "b", "c")

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from refusals import refused
+from expected_errors import refused
 
-from sivae_translate import folder as folder_module
+from sivae_translate.inference import folder as folder_module
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from expected_errors import refused
 from PIL import Image
-from refusals import refused
 from skimage.metrics import structural_similarity
 
-from sivae_translate import demo, folder
+from sivae_translate.cli import demo
 from sivae_translate.data import batches
-from sivae_translate.training.log import Silent
+from sivae_translate.inference import folder
+from sivae_translate.progress import Silent
 from sivae_translate.training.run import InterruptedRunError, train
 
 DOMAINS = ("car000", "car001", "car002")
@@ -404,7 +405,7 @@ def test_a_run_stopped_in_the_middle_and_resumed_is_bit_for_bit_the_straight_one
     for images, number in ((40, signal.SIGTERM), (120, signal.SIGINT)):  # before the game begins, and in it
         stopped = f"stopped at {images + 8} images"  # after the step at hand
         with pytest.raises(InterruptedRunError, match=stopped) as stop:
-            train(cars / "train", "tiny", resumed, set=settings, device="cpu", screen=At(images, raising(number)))
+            train(cars / "train", "tiny", resumed, set=settings, device="cpu", display=At(images, raising(number)))
         assert stop.value.exit_code == 128 + number
     train(cars / "train", "tiny", resumed, set=settings, device="cpu")
     assert weights(resumed) == weights(tmp_path / "straight")
@@ -415,9 +416,9 @@ def test_a_run_stopped_in_the_middle_and_resumed_is_bit_for_bit_the_straight_one
 def test_nohup_is_heeded(cars: Path, tiny: tuple[str, ...], tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        screen = At(8, raising(signal.SIGHUP))
+        display = At(8, raising(signal.SIGHUP))
         settings = [*tiny, "training.images=16", "training.log_every=8"]
-        assert train(cars / "train", "tiny", tmp_path / "run", set=settings, device="cpu", screen=screen).is_dir()
+        assert train(cars / "train", "tiny", tmp_path / "run", set=settings, device="cpu", display=display).is_dir()
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -495,7 +496,7 @@ def test_two_processes_never_train_in_one_folder(
         seen.append((process.communicate(timeout=60)[1], process.returncode))
 
     settings = [*tiny, "training.images=16", "training.log_every=8"]
-    train(cars / "train", "tiny", run, set=settings, device="cpu", screen=At(8, intrude))
+    train(cars / "train", "tiny", run, set=settings, device="cpu", display=At(8, intrude))
     ((said, code),) = seen
     assert code == 2 and "another process is training" in said and "--out" in said
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crafted_sets import COUNTS, FIRST, NAMES, craft
+from expected_errors import refused
 from PIL import Image
-from refusals import refused
+from synthetic_sets import COUNTS, FIRST, NAMES, craft
 
 RECIPES = {"cifar10": "cifar10", "fashion-mnist": "mnist", "mnist": "mnist", "svhn": "cifar10"}
 FIRST_AND_LAST = {"cifar10": ("airplane", "truck"), "fashion-mnist": ("t-shirt", "ankle-boot")}  # others: digits

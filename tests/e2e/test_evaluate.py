@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from expected_errors import refused
 from PIL import Image
-from refusals import refused
 from torch import Tensor, nn
 
 from sivae_translate.evaluation import encoded, report
@@ -25,7 +25,7 @@ from sivae_translate.evaluation.extractors import Extractor, centred, load_reade
 from sivae_translate.evaluation.fidelity import distance, floor
 from sivae_translate.evaluation.pairs import read_pairs
 from sivae_translate.evaluation.probes import train_classifier
-from sivae_translate.translator import Translator
+from sivae_translate.inference.translator import Translator
 
 EXTRA = ("sklearn", "torchmetrics", "torch_fidelity")
 

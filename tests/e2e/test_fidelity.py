@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from expected_errors import refused
 from PIL import Image
-from refusals import refused
 from torch import Tensor, nn
 
 from sivae_translate.evaluation import extractors, fidelity
 from sivae_translate.evaluation.extractors import INCEPTION_URL, Extractor, centred
-from sivae_translate.evaluation.pictures import contact_sheet, sheet
-from sivae_translate.translator import Translator
+from sivae_translate.inference.translator import Translator
+from sivae_translate.pictures import contact_sheet, sheet
 
 CPU = torch.device("cpu")
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from expected_errors import refused
 from PIL import Image
-from refusals import refused
 
-from sivae_translate.evaluation.pictures import VISIBLE
-from sivae_translate.translator import Translator
+from sivae_translate.inference.translator import Translator
+from sivae_translate.pictures import VISIBLE
 from sivae_translate.types import Code
 
 SCALE = VISIBLE // 16  # pixels of a strip to one of the model

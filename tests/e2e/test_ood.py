@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from expected_errors import refused
 from PIL import Image
-from refusals import refused
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from sivae_translate.evaluation import detection
-from sivae_translate.threshold import load_threshold
-from sivae_translate.translator import Translator
+from sivae_translate.inference.threshold import load_threshold
+from sivae_translate.inference.translator import Translator
 
 
 def rows(out: Path) -> list[dict[str, str]]:

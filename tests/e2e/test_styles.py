@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from expected_errors import refused
 from PIL import Image
-from refusals import refused
 from torch import Tensor
 
-from sivae_translate.evaluation.pictures import VISIBLE
-from sivae_translate.translator import Translator
+from sivae_translate.inference.translator import Translator
+from sivae_translate.pictures import VISIBLE
 
 SCALE = VISIBLE // 16  # pixels of a strip to one of the model
 

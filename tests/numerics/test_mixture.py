@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sivae_translate.evaluation.ood import log_content_prior
+from sivae_translate.models.likelihood import log_content_prior
 from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture
 from sivae_translate.types import Gaussian, Mixture
 

@@ -11,7 +11,7 @@ import torch
 from numpy.linalg import slogdet, solve
 from torch import Tensor
 
-from sivae_translate.evaluation.ood import importance_weighted_bound, kl_to_any_domain, noise, score
+from sivae_translate.models.likelihood import importance_weighted_bound, kl_to_any_domain, noise, score
 from sivae_translate.types import Code, Gaussian, Latents, Scores
 
 B, K, S, SIDE = 6, 3, 2, 2  # images, content, style, pixels on a side

@@ -16,7 +16,8 @@ from accelerate import Accelerator
 from sivae_translate.models import MODELS
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.training.augment import augment
-from sivae_translate.training.loop import Players, Terms, moving_average, train
+from sivae_translate.training.loop import Terms, train
+from sivae_translate.training.optimizers import Players, moving_average
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.types import Batch
 

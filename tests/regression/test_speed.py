@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from sivae_translate.device import pick_device, pick_precision
 from sivae_translate.models import ConvAutoencoder
 from sivae_translate.objectives import SoftIntroVAE
-from sivae_translate.training.device import new_accelerator, pick_device, pick_precision
-from sivae_translate.training.loop import Players, rounds
+from sivae_translate.training.loop import rounds
+from sivae_translate.training.optimizers import Players
+from sivae_translate.training.processes import new_accelerator
 from sivae_translate.types import Batch, Code, Gaussian
 
 BATCH, STEPS = 32, 12

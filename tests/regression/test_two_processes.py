@@ -115,7 +115,7 @@ def test_gradients_are_averaged_in_the_memory_layout_of_the_weights() -> None:
     import torch
     from accelerate import Accelerator
 
-    from sivae_translate.training.loop import Players
+    from sivae_translate.training.optimizers import Players
     from sivae_translate.types import Round
 
     class TwoProcesses(Accelerator):

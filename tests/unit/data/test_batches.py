@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from sivae_translate.data.augment import Augment
 from sivae_translate.data.batches import Images, PairSampler, batches
 from sivae_translate.data.domains import find_domains
-from sivae_translate.data.transforms import Augment
 from sivae_translate.errors import UsageError
 
 PLAIN = Augment(16, flip=False, crop=0.0)

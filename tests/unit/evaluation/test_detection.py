@@ -12,8 +12,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.detection import areas, separation
-from sivae_translate.evaluation.ood import BETA
-from sivae_translate.translator import Translator
+from sivae_translate.inference.translator import Translator
+from sivae_translate.models.likelihood import BETA
 from sivae_translate.types import Scores
 
 # --- AUROC and AUPR -------------------------------------------------------------------------------------------------

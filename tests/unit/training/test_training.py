@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from sivae_translate.training.augment import augment, bend
-from sivae_translate.training.device import new_accelerator
 from sivae_translate.training.log import LogFiles, Means
-from sivae_translate.training.loop import NonFiniteLossError, Players, moving_average
+from sivae_translate.training.optimizers import NonFiniteLossError, Players, moving_average
+from sivae_translate.training.processes import new_accelerator
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.types import Batch, Round
 

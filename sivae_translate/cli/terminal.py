@@ -1,0 +1,100 @@
+"""The terminal a command talks to: a live bar or plain lines, results on stdout, trouble in one line on stderr."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from sivae_translate.errors import SivaeError
+from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, heeding
+
+
+class Terminal:
+    """Shows a run: a live bar on a terminal, plain lines elsewhere (one per tenth of the way)."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True, highlight=False, emoji=False)
+        self.live: Any = None
+        self.said = -1.0
+
+    def note(self, text: str) -> None:
+        self.close()
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def step(self, fraction: float, text: str) -> None:
+        if self.console.is_terminal:
+            self._draw(fraction, text)
+        elif fraction >= 1 or not self.said <= fraction < self.said + 0.1:
+            self.said = fraction
+            self.note(f"{fraction:4.0%}  {text}")
+        if fraction >= 1:
+            self.said = -1.0
+            self.close()
+
+    def _draw(self, fraction: float, text: str) -> None:
+        from rich.live import Live
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(1.0, fraction, width=20), Text(f"{fraction:4.0%}"), Text(text))
+        if self.live is None:
+            self.live = Live(console=self.console, auto_refresh=False)
+            self.live.start()
+        self.live.update(row, refresh=True)
+
+    def close(self) -> None:
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+
+@contextmanager
+def terminal() -> Iterator[Terminal]:
+    """A terminal for one command; what people can mend is one line on stderr and an exit code, never a traceback."""
+    display = Terminal()
+
+    def fail(message: str, exit_code: int) -> typer.Exit:
+        display.close()
+        print(f"error: {_printable(message)}", file=sys.stderr)
+        return typer.Exit(exit_code)
+
+    try:
+        with heeding([TERMINATE, HANG_UP], _interrupt):
+            yield display
+    except SivaeError as error:
+        raise fail(str(error), error.exit_code) from None
+    except KeyboardInterrupt as error:
+        raise fail("interrupted", 128 + (error.args[0] if error.args else INTERRUPT)) from None
+    except BrokenPipeError:  # `| head` has seen enough; Typer ends quietly
+        raise
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        fix = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
+        raise fail(f"{error.strerror or error}{where}{fix}", 1) from None
+    finally:
+        display.close()
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    """SIGTERM and SIGHUP as KeyboardInterrupt(number), so that whatever is half done cleans up after itself."""
+    raise KeyboardInterrupt(number)
+
+
+def _printable(text: str) -> str:
+    encoding = sys.stderr.encoding or "utf-8"
+    return " ".join(text.encode(encoding, "backslashreplace").decode(encoding).split())
+
+
+def say(text: str) -> None:
+    """Print a result, whatever the terminal can show of it."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)

@@ -1,0 +1,1 @@
+"""Where sets of images come from: drawn here, or published elsewhere."""

@@ -1,0 +1,58 @@
+"""Where a run computes, and in which precision."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from sivae_translate.errors import UsageError
+
+
+def pick_device(device: str) -> str:
+    """ "auto", "cpu", "cuda", "cuda:1", "mps" -> the device to use. Raises UsageError where it is not there."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, index = device.partition(":")
+    present = {
+        "cpu": not index,
+        "cuda": torch.cuda.is_available() and (not index or index in map(str, range(torch.cuda.device_count()))),
+        "mps": torch.backends.mps.is_available() and not index,
+    }
+    if not present.get(kind):
+        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise UsageError(f"device {device!r} is not there: expected one of auto, {', '.join(there)}")
+    return device
+
+
+def pick_precision(precision: str, device: str) -> str:
+    """ "auto" -> bf16 where the device is faster in it, else fp32; any other is itself. Raises UsageError for fp16 on
+    a device that does not compute in it."""
+    if precision == "auto":
+        faster = torch.cuda.is_bf16_supported() if device.startswith("cuda") else device == "cpu" and _cpu_likes_bf16()
+        return "bf16" if faster else "fp32"
+    if precision == "fp16" and not device.startswith("cuda"):
+        raise UsageError(f"training.precision = 'fp16' on {device}: expected a GPU; use bf16, fp32 or auto")
+    return precision
+
+
+@cache
+def _cpu_likes_bf16() -> bool:
+    """Whether this CPU multiplies matrices faster in bf16 than in fp32. To have the instructions is not enough: AMD's
+    take half of the time, Intel's without AMX twice the time."""
+    if not getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)():
+        return False
+    x = torch.ones(512, 512)
+    return _seconds(x.bfloat16()) < _seconds(x)
+
+
+def _seconds(x: Tensor) -> float:
+    """Of a matrix product, the least of a few: the first also sets it up, and others use the machine too."""
+    taken = []
+    for _ in range(8):
+        started = time.perf_counter()
+        x @ x
+        taken.append(time.perf_counter() - started)
+    return min(taken)

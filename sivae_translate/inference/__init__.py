@@ -1,0 +1,1 @@
+"""Using a trained model: images, folders, edits, searches and thresholds."""

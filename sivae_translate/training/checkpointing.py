@@ -1,0 +1,74 @@
+"""`state/`: everything a run needs to go on as if it had never stopped, to the bit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from sivae_translate import checkpoint
+from sivae_translate.errors import UsageError
+from sivae_translate.recipe import load_recipe
+from sivae_translate.training.optimizers import Players
+from sivae_translate.training.state import Budget, State
+
+
+def save_state(folder: Path, model: Any, average: AveragedModel, players: Players, state: State) -> None:
+    """Write weights, their moving average, both optimizers and the progress, atomically. There is no random state to
+    keep: every step draws from (seed, process, images seen)."""
+    tensors = {"model": model.state_dict(), "average": average.module.state_dict()}
+    optimizers = {}
+    for name, optimizer in players.optimizers.items():
+        tensors[name], optimizers[name] = checkpoint.flatten_optimizer(optimizer.state_dict())
+    trainer = {
+        "state": asdict(state),
+        "averaged": int(average.n_averaged),
+        "optimizers": optimizers,
+        "domains": list(model.domains),
+    }
+    checkpoint.save(folder, tensors, {"trainer": trainer})
+
+
+def load_state(folder: Path, model: Any, average: AveragedModel, players: Players) -> State:
+    """Read what `save_state` wrote into the parts of a run; returns its progress.
+
+    Raises:
+        UsageError: the model knows other domains now.
+        SivaeError: the files are damaged or of another model.
+    """
+    tensors, meta = checkpoint.load(folder, ["model", "average", "encoder", "decoder"], ["trainer"])
+    trainer = meta["trainer"]
+    if trainer["domains"] != list(model.domains):
+        raise UsageError(
+            f"{folder.parent} was trained on {len(trainer['domains'])} domains, now there are {len(model.domains)} or "
+            "their names differ: expected the same folder; choose another --out"
+        )
+    checkpoint.load_into(model, tensors["model"], f"{folder} (model)")
+    checkpoint.load_into(average.module, tensors["average"], f"{folder} (average)")
+    average.n_averaged.fill_(trainer["averaged"])
+    for name, optimizer in players.optimizers.items():
+        optimizer.load_state_dict(checkpoint.unflatten_optimizer(tensors[name], trainer["optimizers"][name]))
+        _in_layout_of_weights(optimizer)
+    return State(**trainer["state"])
+
+
+def finished(run: Path) -> bool:
+    """Whether a run has spent its recipe's budget; False where it has saved nothing yet."""
+    try:
+        state = State(**json.loads((run / "state" / "trainer.json").read_text())["state"])
+        training = load_recipe(run / "recipe.toml").training
+    except (OSError, ValueError, TypeError, KeyError, UsageError):
+        return False
+    return Budget(training.images, training.minutes).progress(state) >= 1
+
+
+def _in_layout_of_weights(optimizer: Optimizer) -> None:
+    """Files hold contiguous tensors, the weights are channels_last, and fused Adam walks both in step."""
+    for parameter, values in optimizer.state.items():
+        moments = {key: value for key, value in values.items() if value.shape == parameter.shape}
+        values.update({key: torch.empty_like(parameter).copy_(value) for key, value in moments.items()})

@@ -1,0 +1,89 @@
+"""What happens between the steps of a run: it is logged, drawn, saved, and stopped when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from sivae_translate.progress import Display
+from sivae_translate.recipe import Recipe
+from sivae_translate.training.log import LogFiles, Means
+from sivae_translate.training.loop import Terms
+from sivae_translate.training.state import Budget, State
+
+REFRESH = 0.5  # seconds between two looks at the progress
+SAVING = 0.1  # of the time until the next save, at most; one takes over a minute at 256 px on a CPU
+
+
+class Watch:
+    """Called before every step and once at the end; see `loop.train`.
+
+    Args:
+        log: None for all processes but the first.
+        lr: the learning rate of the step before.
+        asked_to_stop: whether a signal came in.
+        draw: draws the sample grids, given the images seen.
+        save: saves the run.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        budget: Budget,
+        state: State,
+        display: Display,
+        log: LogFiles | None,
+        *,
+        lr: Callable[[], float],
+        health: Callable[[dict[str, float]], str | None],
+        asked_to_stop: Callable[[], bool],
+        draw: Callable[[int], None],
+        save: Callable[[], None],
+    ) -> None:
+        self.recipe, self.budget, self.display, self.log = recipe, budget, display, log
+        self.lr, self.health = lr, health
+        self.asked_to_stop, self.draw, self.save = asked_to_stop, draw, save
+        self.means, self.line, self.advised = Means(), "", False
+        self.logged_images, self.drawn = state.images, int(budget.progress(state) * recipe.training.samples)
+        self.logged_at = self.saved_at = self.shown_at = time.monotonic()
+        self.pause = 60 * recipe.training.save_minutes
+
+    def __call__(self, state: State, progress: float, terms: Terms) -> bool:
+        settings, stop = self.recipe.training, self.asked_to_stop()
+        self.means.add(terms)
+        last = stop or progress >= 1
+        logs = bool(terms) and (last or state.images - self.logged_images >= settings.log_every)
+        if logs:
+            self.write_log(state)
+        if logs or (terms and time.monotonic() - self.shown_at >= REFRESH):
+            self.show(state, progress)
+        if terms and (progress >= 1 or progress * settings.samples >= self.drawn + 1):
+            self.drawn = int(progress * settings.samples)
+            self.draw(state.images)
+        if last or time.monotonic() - self.saved_at >= self.pause:
+            began = time.monotonic()
+            self.save()
+            self.saved_at = time.monotonic()
+            self.pause = max(60 * settings.save_minutes, (self.saved_at - began) / SAVING)
+        return stop
+
+    def show(self, state: State, progress: float) -> None:
+        self.shown_at = time.monotonic()
+        left = self.budget.seconds_left(state)
+        pace = state.images / state.seconds if state.seconds else 0.0
+        clock = f"{int(left // 60)}:{int(left % 60):02d} left"
+        self.display.step(progress, f"{state.images:,} images  {pace:,.0f}/s  {clock}  {self.line}")
+
+    def write_log(self, state: State) -> None:
+        now, means = time.monotonic(), self.means.take()
+        pace = (state.images - self.logged_images) / (now - self.logged_at)
+        self.logged_at, self.logged_images = now, state.images
+        if self.log is None:
+            return
+        row = {"images": state.images, "seconds": state.seconds, "lr": self.lr(), "images_per_s": pace}
+        self.log.write(row | means)
+        self.line = " ".join(f"{name} {value:.3g}" for name, value in means.items())
+        advice = self.health(means)
+        if advice and not self.advised:
+            self.display.note(advice)
+        self.advised = advice is not None  # said once, and again only after it had mended

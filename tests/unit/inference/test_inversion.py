@@ -1,0 +1,137 @@
+"""Reconstruction by search: every image nearer, none farther, whoever its neighbours, and the weights as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from sivae_translate.errors import UsageError
+from sivae_translate.inference import inversion as search_module
+from sivae_translate.inference.inversion import best_code, eight_bit, psnr, tensors
+from sivae_translate.inference.translator import Translator
+from sivae_translate.objectives.functional import squared_error
+
+
+@pytest.fixture
+def x(translator: Translator, cars: Path) -> Tensor:
+    """Six views of two novel cars, `[6, 3, 16, 16]`."""
+    return translator.prepare(sorted((cars / "novel").rglob("*.png"))[::32])
+
+
+def error(translator: Translator, x: Tensor, steps: int) -> Tensor:
+    return squared_error(x, eight_bit(translator.decode(best_code(translator.model, x, steps))))
+
+
+def test_the_search_lowers_the_error_of_every_image(translator: Translator, x: Tensor) -> None:
+    errors = [error(translator, x, steps) for steps in (0, 5, 30)]
+    assert (errors[1] < errors[0]).all() and (errors[2] < errors[1]).all()
+    assert (errors[2] < 0.8 * errors[0]).all()
+
+
+def test_no_steps_are_the_encoder_s_code_to_the_bit(translator: Translator, x: Tensor) -> None:
+    code, expected = best_code(translator.model, x, 0), translator.encode(x)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(code), tensors(expected), strict=True))
+    assert not any(t.requires_grad for t in tensors(code))
+
+
+def test_the_weights_stay_as_they_are(translator: Translator, x: Tensor) -> None:
+    before = {name: value.clone() for name, value in translator.model.state_dict().items()}
+    translator.reconstruct(x, steps=3)
+    assert all(torch.equal(value, before[name]) for name, value in translator.model.state_dict().items())
+    assert all(p.grad is None and not p.requires_grad for p in translator.model.parameters())
+
+
+@pytest.mark.parametrize("rate", [1e3, torch.inf])
+def test_a_search_that_goes_astray_keeps_the_encoder_s_code(
+    translator: Translator, x: Tensor, monkeypatch: pytest.MonkeyPatch, rate: float
+) -> None:
+    before = error(translator, x, 0)
+    monkeypatch.setattr(search_module, "RATE", rate)
+    assert (error(translator, x, 4) <= before).all()
+
+
+def test_each_image_is_searched_by_itself(translator: Translator, x: Tensor) -> None:
+    together = translator.decode(best_code(translator.model, x, 20))
+    alone = torch.cat([translator.decode(best_code(translator.model, x[i : i + 1], 20)) for i in range(len(x))])
+    company = torch.cat([torch.rand(5, *x.shape[1:]), x.flip(0)])
+    among_others = translator.decode(best_code(translator.model, company, 20))[5:].flip(0)
+    assert (together - alone).abs().max() < 1e-3
+    assert (together - among_others).abs().max() < 1e-3
+
+
+def test_pictures_come_back_as_they_were_asked_for(translator: Translator, cars: Path) -> None:
+    path = cars / "novel/car003/el0_az00.png"
+    one, (first, second) = translator.reconstruct(path), translator.reconstruct([path, path], steps=0)
+    assert one.size == (16, 16) and one.tobytes() == first.tobytes() == second.tobytes()
+    with torch.no_grad():
+        better = translator.reconstruct(path, steps=10)
+    assert better.tobytes() != one.tobytes()
+
+
+def test_one_style_for_all_is_no_worse_than_where_it_starts_and_better_after_a_while(
+    translator: Translator, x: Tensor
+) -> None:
+    def total(steps: int) -> float:
+        code = best_code(translator.model, x, steps, one_style=True)
+        assert code.style is not None and len(code) == len(code.style) == len(x)
+        assert len(code.style.unique(dim=0)) == 1 and len(code.content.unique(dim=0)) == len(x)
+        return float(squared_error(x, eight_bit(translator.decode(code))).sum())
+
+    start, *later = (total(steps) for steps in (0, 1, 3, 30))
+    assert all(error <= start for error in later) and later[-1] < 0.9 * start
+
+
+@pytest.mark.parametrize("rate", [1e3, torch.inf])
+def test_one_style_that_goes_astray_stays_where_it_starts(
+    translator: Translator, x: Tensor, monkeypatch: pytest.MonkeyPatch, rate: float
+) -> None:
+    start = best_code(translator.model, x, 0, one_style=True)
+    monkeypatch.setattr(search_module, "RATE", rate)
+    found = best_code(translator.model, x, 4, one_style=True)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(start), tensors(found), strict=True))
+
+
+def test_one_style_of_one_image_is_its_own(translator: Translator, x: Tensor) -> None:
+    own, shared = (best_code(translator.model, x[:1], 10, one_style=one) for one in (False, True))
+    assert all(torch.equal(a, b) for a, b in zip(tensors(own), tensors(shared), strict=True))
+
+
+def test_references_are_searched_together(translator: Translator, x: Tensor) -> None:
+    found = translator.style_of(style=x, search=10)
+    together, apart = (best_code(translator.model, x, 10, one_style=one).style for one in (True, False))
+    assert together is not None and apart is not None
+    assert torch.allclose(found, together.mean(0), atol=1e-4)
+    assert not torch.allclose(found, apart.mean(0), atol=1e-2)
+
+
+def test_a_single_latent_is_searched_too(untrained: Callable[..., Path], x: Tensor) -> None:
+    conv = Translator.from_pretrained(untrained("conv", "a"), device="cpu")
+    assert (error(conv, x, 10) < error(conv, x, 0)).all()
+
+
+def test_psnr_by_hand() -> None:
+    x = torch.zeros(3, 3, 4, 4)
+    y = torch.stack([torch.full((3, 4, 4), value) for value in (0.1, 1.0, 0.0)])
+    assert psnr(x, y).tolist() == pytest.approx([20, 0, 100], abs=1e-4)
+    assert torch.equal(eight_bit(torch.tensor([-1.0, 0.5, 2.0])), torch.tensor([0, 128 / 255, 1]))
+
+
+def test_a_negative_number_of_steps_is_refused(translator: Translator, x: Tensor) -> None:
+    with pytest.raises(UsageError, match="steps was -1: expected 0"):
+        translator.reconstruct(x, steps=-1)
+
+
+def test_a_searched_style_shows_its_reference_better_and_stays_the_same_without_steps(
+    translator: Translator, x: Tensor
+) -> None:
+    reference = x[:1]
+    assert torch.equal(translator.style_of(style=reference, search=0), translator.style_of(style=reference))
+    plain, searched = (
+        squared_error(reference, translator.translate(reference, translator.style_of(style=reference, search=steps)))
+        for steps in (0, 30)
+    )
+    assert searched < plain

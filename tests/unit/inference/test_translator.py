@@ -1,0 +1,395 @@
+"""The translator: images of any kind in, the same translation out whatever company an image is in."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sivae_translate.data.images import UnreadableImage
+from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.inference.translator import Translator
+from sivae_translate.models.pretrained import Frame, build_model
+from sivae_translate.types import Code
+
+SIZE = 16
+
+
+@pytest.fixture
+def paths(cars: Path) -> list[Path]:
+    """Eight views of a car the model has never seen."""
+    return sorted((cars / "novel/car003").glob("*.png"))[::12]
+
+
+def array(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(int)
+
+
+def as_tensor(path: Path) -> Tensor:
+    return torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) / 255
+
+
+# --- what goes in, what comes out -----------------------------------------------------------------------------------
+
+KINDS: dict[str, Callable[[Path], Any]] = {
+    "text": str,
+    "PIL": Image.open,
+    "array": lambda path: np.array(Image.open(path)),
+    "array with alpha": lambda path: np.array(Image.open(path).convert("RGBA")),
+    "tensor": as_tensor,
+    "float64 tensor": lambda path: as_tensor(path).double(),
+    "tensor with a gradient": lambda path: as_tensor(path).requires_grad_(),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_kind_of_image_gives_what_its_path_gives(
+    translator: Translator, paths: list[Path], kind: Callable[[Path], Any]
+) -> None:
+    expected = translator(paths[0], to="car001")
+    result = translator(kind(paths[0]), to="car001")
+    assert (array(result) == array(expected)).all()
+
+
+def test_every_level_of_a_tensor_arrives_as_it_is(translator: Translator) -> None:
+    levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3).repeat(2, 0).repeat(2, 1)  # twice the size
+    expected = translator.prepare(levels)
+    assert torch.equal(translator.prepare(torch.from_numpy(levels).permute(2, 0, 1) / 255), expected)
+    assert torch.equal((expected * 255).round().byte().unique(), torch.arange(256, dtype=torch.uint8))
+
+
+def test_a_tensor_between_two_levels_is_rounded(translator: Translator) -> None:
+    between = torch.full((3, 2 * SIZE, 2 * SIZE), 100.6 / 255)
+    assert (translator.prepare(between) * 255).round().unique().tolist() == [101]
+
+
+def test_grey_is_colour_with_equal_channels(translator: Translator) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (40, 30), dtype=np.uint8)
+    colour = np.stack([grey] * 3, 2)
+    for same in (grey, Image.fromarray(grey), Image.fromarray(grey).convert("LA")):
+        assert torch.equal(translator.prepare(same), translator.prepare(colour))
+
+
+def test_what_is_transparent_shows_the_background(translator: Translator) -> None:
+    clear = np.zeros((20, 20, 4), np.uint8)
+    assert (translator.prepare(clear) == 1).all()
+
+
+def test_a_tensor_beyond_the_range_is_clamped_at_any_size(translator: Translator) -> None:
+    for size in (SIZE, 2 * SIZE):
+        wild = torch.full((3, size, size), 1.5)
+        wild[:, 0] = -0.5
+        x = translator.prepare(wild)
+        assert x.min() >= 0 and x.max() == 1
+
+
+def test_one_gives_one_and_several_give_a_list(translator: Translator, paths: list[Path]) -> None:
+    one = translator(paths[0], to="car001")
+    assert isinstance(one, Image.Image) and one.size == (SIZE, SIZE) and one.mode == "RGB"
+    stack = torch.stack([as_tensor(path) for path in paths[:2]])
+    for several in (paths[:2], tuple(paths[:2]), stack):
+        result = translator(several, to="car001")
+        assert isinstance(result, list) and len(result) == 2
+        assert (array(result[0]) == array(one)).all()
+    assert len(translator(paths[:1], to="car001")) == 1
+
+
+def test_encode_and_decode_give_the_shapes_they_document(translator: Translator, paths: list[Path]) -> None:
+    code = translator.encode(paths[:3])
+    assert code.content.shape == (3, *translator.model.content_shape)
+    assert code.style is not None and code.style.shape == (3, translator.model.style_size)
+    images = translator.decode(code)
+    assert images.shape == (3, 3, SIZE, SIZE) and images.min() >= 0 and images.max() <= 1
+
+
+# --- independence ---------------------------------------------------------------------------------------------------
+
+
+def test_outputs_depend_neither_on_the_batch_nor_on_the_neighbours(translator: Translator, paths: list[Path]) -> None:
+    style = translator.style_of(to="car002")
+    x = translator.prepare(paths)
+    together = translator.translate(x, style)
+    alone = torch.cat([translator.translate(x[i : i + 1], style) for i in range(len(x))])
+    reversed_ = translator.translate(x.flip(0), style).flip(0)
+    among_others = translator.translate(torch.cat([x[:1], torch.rand(7, 3, SIZE, SIZE)]), style)[:1]
+    assert (together - alone).abs().max() < 1e-5
+    assert (together - reversed_).abs().max() < 1e-5
+    assert (together[:1] - among_others).abs().max() < 1e-5
+    assert (together[0] - together[1]).abs().max() > 1e-3  # there is something to mix up
+
+
+def test_training_mode_and_eval_mode_agree(translator: Translator, paths: list[Path]) -> None:
+    x = translator.prepare(paths)
+    expected = translator.model.encode(x).mean.content
+    translator.model.train()
+    try:
+        assert (translator.model.encode(x).mean.content - expected).abs().max() < 1e-5
+    finally:
+        translator.model.eval()
+
+
+# --- styles ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_style_of_references_is_the_mean_over_them_however_many(translator: Translator, paths: list[Path]) -> None:
+    each = torch.stack([translator.style_of(style=path) for path in paths])
+    assert torch.allclose(translator.style_of(style=paths), each.mean(0), atol=1e-5)
+    many = [*paths[:1] * 40, *paths[1:2] * 40]  # more than are encoded at a time
+    assert torch.allclose(translator.style_of(style=many), each[:2].mean(0), atol=1e-5)
+
+
+def test_a_domain_s_style_is_its_prior_s_mean(translator: Translator, paths: list[Path]) -> None:
+    label = torch.tensor([translator.domains.index("car002")])
+    prior = translator.model.prior(label).style
+    assert prior is not None and torch.equal(translator.style_of(to="car002"), prior.mean[0])
+    assert not torch.equal(translator.style_of(to="car002"), translator.style_of(to="car001"))
+
+
+def test_a_random_style_depends_on_its_domain_seed_and_number_alone(translator: Translator) -> None:
+    five = translator.random_styles("car001", 5, seed=3)
+    assert five.shape == (5, translator.model.style_size) and len(five.unique(dim=0)) == 5
+    torch.manual_seed(77)
+    assert torch.equal(translator.random_styles("car001", 5, seed=3), five)
+    for count in (1, 2, 40):
+        styles = translator.random_styles("car001", count, seed=3)
+        assert torch.equal(styles[:5], five[:count])
+    assert not torch.isclose(translator.random_styles("car001", 5, seed=4), five).any(1).all()
+    assert not torch.equal(translator.random_styles("car002", 5, seed=3), five)
+
+
+def test_a_random_style_does_not_change_with_the_count_where_a_longer_draw_does() -> None:
+    """As it does with 10 dimensions, but not with a multiple of 16."""
+    settings = {"name": "style", "width": 16, "max_width": 32, "style": 10}
+    model = build_model(settings, ("a", "b"), SIZE)
+    translator = Translator(model, settings, Frame(SIZE, "crop", (255, 255, 255)))
+    assert torch.equal(translator.random_styles("b", 7)[:2], translator.random_styles("b", 2))
+
+
+def test_random_styles_are_draws_from_the_domain_s_prior(translator: Translator) -> None:
+    prior = translator.model.prior(torch.tensor([translator.domains.index("car001")])).style
+    assert prior is not None
+    mean, deviation = prior.mean[0], torch.exp(prior.logvar[0] / 2)
+    assert torch.equal(mean, translator.style_of(to="car001"))
+    for spread in (1, 0.3):
+        distance = (translator.random_styles("car001", 400, truncation=spread) - mean) / deviation
+        assert distance.mean().abs() < 0.02 * spread and abs(distance.std() / spread - 1) < 0.02
+    assert torch.equal(translator.random_styles("car001", 2, truncation=0), torch.stack([mean, mean]))
+
+
+def test_a_style_itself_may_be_translated_to(translator: Translator, paths: list[Path]) -> None:
+    for style in translator.random_styles("car001", 2):
+        assert torch.equal(translator.style_of(to=style), style)
+        pictures = translator(paths[:2], to=style)
+        expected = translator.to_pictures(translator.translate(translator.prepare(paths[:2]), style))
+        assert [picture.tobytes() for picture in pictures] == [picture.tobytes() for picture in expected]
+    mean = translator.style_of(to="car002")
+    assert translator(paths[0], to=mean.double()).tobytes() == translator(paths[0], to="car002").tobytes()
+
+
+def test_samples_follow_their_seed_and_their_domain(translator: Translator) -> None:
+    def draw(count: int = 4, **how: Any) -> bytes:
+        return b"".join(image.tobytes() for image in translator.sample(count, **how))
+
+    assert draw(seed=3) == draw(seed=3)
+    assert draw(seed=3) != draw(seed=4)
+    assert draw(seed=3, domain="car000") != draw(seed=3, domain="car001")
+    assert draw(1, seed=3, domain="car000") == draw(1, seed=3)  # in turn, from the first
+
+
+def test_truncation_draws_samples_towards_the_means_of_the_prior(translator: Translator) -> None:
+    def samples(truncation: float) -> np.ndarray:
+        images = translator.sample(24, domain="car001", truncation=truncation)
+        return np.stack([array(image) for image in images]).astype(float)
+
+    means = samples(1e-6)  # of the parts of the contents' mixture that were drawn, and of the domain's styles
+    assert 0 < abs(samples(0.3) - means).mean() < abs(samples(1) - means).mean()
+    assert samples(0).std(0).max() == 0
+    pictures = translator.sample(4, domain="car001"), translator.sample(4, domain="car001", truncation=1.0)
+    assert [image.tobytes() for image in pictures[0]] == [image.tobytes() for image in pictures[1]]
+
+
+@pytest.mark.parametrize("truncation", [-0.1, float("nan"), float("inf")])
+def test_a_truncation_that_is_none_is_refused(translator: Translator, truncation: float) -> None:
+    for draw in (translator.sample, lambda count, **how: translator.random_styles("car001", count, **how)):
+        with pytest.raises(UsageError, match="truncation was"):
+            draw(1, truncation=truncation)
+
+
+# --- one domain more ------------------------------------------------------------------------------------------------
+
+
+def test_an_added_domain_has_its_images_style_and_all_else_is_as_it_was(
+    translator: Translator, paths: list[Path], tmp_path: Path
+) -> None:
+    weights = {name: value.clone() for name, value in translator.model.state_dict().items()}
+    domains, references = translator.domains, paths[:3]
+    added = translator.add_domain("okapi", references)
+    assert added.domains == added.model.domains == (*domains, "okapi") and translator.domains == domains
+    assert all(torch.equal(value, weights[name]) for name, value in translator.model.state_dict().items())
+    assert torch.equal(added.style_of(to="okapi"), translator.style_of(style=references))
+    for domain in domains:
+        assert torch.equal(added.style_of(to=domain), translator.style_of(to=domain))
+        assert added(paths[3], to=domain).tobytes() == translator(paths[3], to=domain).tobytes()
+    assert not any(parameter.requires_grad for parameter in added.model.parameters())
+
+    added.save_pretrained(tmp_path / "model")
+    loaded = Translator.from_pretrained(tmp_path / "model", device="cpu")
+    before, after = added.model.state_dict(), loaded.model.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    assert loaded.domains == added.domains and loaded.settings == translator.settings
+    assert loaded(paths[3], to="okapi").tobytes() == translator(paths[3], style=references).tobytes()
+    assert loaded.sample(1, domain="okapi")[0].tobytes() == added.sample(1, domain="okapi")[0].tobytes()
+
+
+def test_an_added_domain_s_style_is_looked_for_when_asked(translator: Translator, paths: list[Path]) -> None:
+    added = translator.add_domain("okapi", paths[:3], search=5)
+    assert torch.equal(added.style_of(to="okapi"), translator.style_of(style=paths[:3], search=5))
+    assert not torch.equal(added.style_of(to="okapi"), translator.style_of(style=paths[:3]))
+
+
+@pytest.mark.parametrize("name", ["car001", "a/b", "", ".", "..", "a\0b"])
+def test_a_name_that_no_new_domain_can_have_is_refused(translator: Translator, paths: list[Path], name: str) -> None:
+    with pytest.raises(UsageError, match="choose another"):
+        translator.add_domain(name, paths[0])
+
+
+# --- on disk --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_saved_and_loaded_is_bit_for_bit_the_same(
+    translator: Translator, paths: list[Path], tmp_path: Path
+) -> None:
+    translator.save_pretrained(tmp_path / "model")
+    loaded = Translator.from_pretrained(tmp_path / "model", device="cpu")
+    before, after = translator.model.state_dict(), loaded.model.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    assert (loaded.domains, loaded.frame, loaded.settings) == (
+        translator.domains,
+        translator.frame,
+        translator.settings,
+    )
+    assert loaded(paths[0], to="car001").tobytes() == translator(paths[0], to="car001").tobytes()
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_files_have_the_mode_that_the_umask_gives(
+    translator: Translator, paths: list[Path], tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        translator.save_pretrained(tmp_path / "model")
+        translator.folder(paths[0], tmp_path / "out", to=["car001"])
+    finally:
+        os.umask(before)
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"]
+    assert {path.suffix for path in written} == {".json", ".safetensors", ".png", ".jsonl"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {mode}
+
+
+def test_a_run_s_folder_stands_for_its_model(translator: Translator, trained: Path) -> None:
+    loaded = Translator.from_pretrained(str(trained / "model"), device="cpu")
+    assert loaded.domains == translator.domains == ("car000", "car001", "car002")
+
+
+# --- what it refuses ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (np.zeros((4, 4, 3), np.float32), "float32: expected uint8"),
+        (np.zeros((4, 4, 2), np.uint8), r"\(4, 4, 2\)"),
+        (np.zeros((4, 4, 1), np.uint8), r"\(4, 4, 1\)"),
+        (np.zeros((2, 4, 4, 3), np.uint8), r"\(2, 4, 4, 3\)"),
+        (np.zeros((0, 4, 3), np.uint8), r"\(0, 4, 3\)"),
+        (torch.zeros(1, 4, 4), r"\(1, 4, 4\)"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8), "uint8: expected floats"),
+        (torch.zeros(3, 0, 4), r"\(0, 4, 3\)"),
+        (torch.full((3, 4, 4), float("nan")), "NaN"),
+        ([], "no image given"),
+        (7, "int is no image"),
+        (None, "NoneType is no image"),
+    ],
+)
+def test_what_is_no_image_is_refused_in_words(translator: Translator, image: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        translator(image, to="car001")
+
+
+def test_a_file_that_cannot_be_read_says_why(translator: Translator, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_text("text")
+    with pytest.raises(UnreadableImage, match="not an image"):
+        translator(tmp_path / "bad.png", to="car001")
+    with pytest.raises(UnreadableImage, match="no such file"):
+        translator(tmp_path / "none.png", to="car001")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "expected one of"),
+        ({"to": "car001", "style": np.zeros((4, 4), np.uint8)}, "expected one of"),
+        ({"to": "car01"}, "did you mean car001"),
+        ({"style": []}, "no image given"),
+        ({"to": torch.zeros(5, 64)}, r"a style of shape \[5, 64\]: expected one style, \[64\]"),
+        ({"to": torch.zeros(3)}, r"\[3\]: expected one style"),
+        ({"to": 3}, "no domain '3'"),
+    ],
+)
+def test_a_translation_needs_one_style(translator: Translator, paths: list[Path], options: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        translator(paths[0], **options)
+
+
+def test_a_single_latent_encodes_and_samples_but_does_not_translate(
+    untrained: Callable[..., Path], paths: list[Path]
+) -> None:
+    conv = Translator.from_pretrained(untrained("conv", "a", "b"), device="cpu")
+    assert conv.encode(paths[0]).style is None
+    assert len(conv.sample(3)) == 3
+    for refused in (
+        lambda: conv(paths[0], to="a"),
+        lambda: conv(paths[0], style=paths[0]),
+        lambda: conv.random_styles("a", 2),
+        lambda: conv.add_domain("c", paths[0]),
+    ):
+        with pytest.raises(UsageError, match="single latent"):
+            refused()
+
+
+def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SivaeError, match=r"model\.safetensors"):
+        Translator.from_pretrained(tmp_path)
+
+
+# --- feedback -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("settings", "rounds"), [({"grid": 1}, 0), ({"grid": 4}, 2)])
+def test_feedback_is_for_contents_with_a_layout(settings: dict[str, Any], rounds: int) -> None:
+    settings = {"name": "style", "width": 16, "max_width": 32, **settings}
+    model = build_model(settings, ("a", "b"), SIZE)
+    assert Translator(model, settings, Frame(SIZE, "crop", (255, 255, 255))).feedback == rounds
+
+
+def test_feedback_reaches_every_translation(translator: Translator, paths: list[Path]) -> None:
+    eager = Translator(translator.model, translator.settings, translator.frame)
+    eager.feedback = 1
+    asked, content = eager.style_of(to="car001"), eager.encode(paths).content
+    first = translator.model.encode(translator.restyle(content, asked)).style
+    assert first is not None
+    by_hand = translator.decode(Code(content, 2 * asked - first.mean))
+    translated = eager.translate(eager.prepare(paths), asked)
+    torch.testing.assert_close(translated, by_hand, atol=1e-5, rtol=0)
+    assert (translated - translator.restyle(content, asked)).abs().max() > 0.01
+    assert (array(eager(paths[0], to="car001")) == array(eager.to_pictures(translated)[0])).all()
+    assert eager.add_domain("new", paths[0]).feedback == 1

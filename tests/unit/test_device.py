@@ -1,0 +1,71 @@
+"""The precision that auto stands for is the faster one of the machine, and is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from sivae_translate import device
+from sivae_translate.data.domains import find_domains
+from sivae_translate.device import pick_precision
+from sivae_translate.errors import UsageError
+from sivae_translate.recipe import Precision, load_recipe
+from sivae_translate.training.autoconfig import settle
+from sivae_translate.training.processes import new_accelerator
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What this machine was found to like is found anew."""
+    device._cpu_likes_bf16.cache_clear()
+    yield
+    device._cpu_likes_bf16.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("instructions", "seconds", "expected"),
+    [
+        (True, {torch.float32: 2.0, torch.bfloat16: 1.0}, "bf16"),
+        (True, {torch.float32: 1.0, torch.bfloat16: 2.0}, "fp32"),  # an Intel without AMX
+        (False, {torch.float32: 2.0, torch.bfloat16: 1.0}, "fp32"),
+    ],
+)
+def test_auto_is_the_faster_of_what_the_cpu_has(
+    monkeypatch: pytest.MonkeyPatch, instructions: bool, seconds: dict[torch.dtype, float], expected: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    monkeypatch.setattr(device, "_seconds", lambda x: seconds[x.dtype])
+    assert pick_precision("auto", "cpu") == expected
+    assert pick_precision("bf16", "cpu") == "bf16" and pick_precision("fp32", "cpu") == "fp32"
+
+
+def test_the_machine_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Tensor] = []
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(device, "_seconds", lambda x: float(asked.append(x) or len(asked)))
+    assert pick_precision("auto", "cpu") == pick_precision("auto", "cpu") and len(asked) == 2
+
+
+def test_what_auto_picked_is_said_and_in_the_recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.png").touch()
+    monkeypatch.setattr(device, "_cpu_likes_bf16", lambda: True)
+    recipe, said = settle(load_recipe("conv"), find_domains(tmp_path), "cpu")
+    assert recipe.training.precision == "bf16" and "precision bf16" in said
+
+
+def test_half_precision_wants_a_gpu() -> None:
+    with pytest.raises(UsageError, match="expected a GPU"):
+        pick_precision("fp16", "cpu")
+    assert pick_precision("fp16", "cuda:1") == "fp16"
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_products_are_computed_in_the_precision(precision: Precision, dtype: torch.dtype) -> None:
+    x = torch.ones(2, 2)
+    with new_accelerator("cpu", precision).autocast():
+        assert (x @ x).dtype == dtype
