@@ -59,10 +59,10 @@ class Data:
         background: what lies behind transparency and padding: white, black, grey or "#rrggbb".
         flip: mirror images at random.
         crop: random crops keep at least 1 - crop of the side; 0..0.5.
-        variants: share of the pairs shown as a domain that is not there, of another hue and other proportions; 0..1.
+        domain_aug: share of the pairs shown as a domain that is not there, of another hue and other proportions; 0..1.
             In the last fifth of the budget there are none. None: by the model.
-        warp: how far each axis of an image is bent, at first, for the encoder to see; 0..0.5. None: by the model.
-        warp_until: share of the budget after which images are straight, bent less from its half on; above 0, up to 1.
+        encoder_warp: strength of the warp of the encoder's input in the first 0.4 of the budget, 0..0.5. None: by the
+            model.
         workers: processes that read images; None: as the machine allows.
     """
 
@@ -72,9 +72,8 @@ class Data:
     background: str = "white"
     flip: bool = False
     crop: float = 0.0
-    variants: float | None = None
-    warp: float | None = None
-    warp_until: float = 0.6
+    domain_aug: float | None = None
+    encoder_warp: float | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -88,9 +87,8 @@ class Data:
             f'background: must be {", ".join(COLOURS)} or "#rrggbb"',
         )
         _require(0 <= self.crop <= 0.5, "crop: must be in 0..0.5")
-        _require(self.variants is None or 0 <= self.variants <= 1, "variants: must be in 0..1")
-        _require(self.warp is None or 0 <= self.warp <= 0.5, "warp: must be in 0..0.5")
-        _require(0 < self.warp_until <= 1, "warp_until: must be above 0 and at most 1, a share of the budget")
+        _require(self.domain_aug is None or 0 <= self.domain_aug <= 1, "domain_aug: must be in 0..1")
+        _require(self.encoder_warp is None or 0 <= self.encoder_warp <= 0.5, "encoder_warp: must be in 0..0.5")
         _require(self.workers is None or self.workers >= 0, "workers: must be >= 0")
 
     @property

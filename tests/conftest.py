@@ -36,9 +36,9 @@ SIZE = 16  # of the model; the cars are larger, so that every image has to be fi
 
 @pytest.fixture(scope="session")
 def cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built-in cars, 3 to train on and 2 novel ones, at 32 pixels."""
+    """The built-in cars, 3 to train on and 2 unseen ones, at 32 pixels."""
     folder = tmp_path_factory.mktemp("cars") / "cars"
-    write_set(folder, cars=3, novel=2, size=2 * SIZE, pairs=20)
+    write_set(folder, cars=3, unseen=2, size=2 * SIZE, pairs=20)
     return folder
 
 
@@ -46,7 +46,7 @@ def cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny() -> tuple[str, ...]:
     """What makes the recipe "tiny" tinier: seconds of training, half of it with the game on."""
     return (
-        f"data.size={SIZE}", "data.batch=8", "model.width=16", "model.max_width=32", "objective.warmup=0.5",
+        f"data.size={SIZE}", "data.batch=8", "model.width=16", "model.max_width=32", "objective.vae_fraction=0.5",
         "training.minutes=0", "training.images=400", "training.warmup_images=80", "training.precision=fp32",
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Display, Silent
 from sivae_translate.training.run import train
 
-CARS, NOVEL, SIZE = 120, 12, 32
+CARS, UNSEEN, SIZE = 120, 12, 32
 
 
 def run_demo(out: Path, *, device: str = "auto", display: Display | None = None) -> dict[str, object]:
@@ -22,7 +22,7 @@ def run_demo(out: Path, *, device: str = "auto", display: Display | None = None)
             kept and gone on with.
 
     Returns:
-        The report of `evaluate_pairs` on the novel pairs.
+        The report of `evaluate_pairs` on the unseen pairs.
     """
     display = display or Silent()
     if out.exists() and not out.is_dir():
@@ -32,10 +32,10 @@ def run_demo(out: Path, *, device: str = "auto", display: Display | None = None)
         write_set(
             cars,
             cars=CARS,
-            novel=NOVEL,
+            unseen=UNSEEN,
             size=SIZE,
             progress=lambda done, total: display.step(done / total, f"drawing {done:,} of {total:,} cars"),
         )
     model = train(cars / "train", "tiny", out / "run", device=device, display=display)
-    pairs = read_pairs(cars / "pairs_novel.csv", cars)
+    pairs = read_pairs(cars / "pairs_unseen.csv", cars)
     return evaluate_pairs(Translator.from_pretrained(model, device=device), pairs, out / "translations")

@@ -24,7 +24,7 @@ commands = typer.Typer()
 
 @commands.command(
     rich_help_panel=JUDGE,
-    epilog="Examples: `sivae-translate evaluate runs/cars --pairs cars/pairs_novel.csv --root cars`, "
+    epilog="Examples: `sivae-translate evaluate runs/cars --pairs cars/pairs_unseen.csv --root cars`, "
     "`sivae-translate evaluate runs/cars --domains cars/test --content-label 'az(\\d+)'`. AlexNet's weights are "
     "published at https://download.pytorch.org/models/alexnet-owt-7be5be79.pth; for Inception's see `fidelity`.",
 )

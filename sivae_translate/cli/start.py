@@ -49,15 +49,15 @@ def check(
 def cars(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     cars: Annotated[int, typer.Option("--cars", help="Cars to train on.")] = 40,
-    novel: Annotated[int, typer.Option("--novel", help="Cars never trained on.")] = 8,
+    unseen: Annotated[int, typer.Option("--unseen", help="Cars never trained on.")] = 8,
     size: Annotated[int, typer.Option("--size", help="Pixels on a side.")] = 64,
     seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same cars.")] = 0,
 ) -> None:
-    """Draw the built-in cars from 24 x 4 views, with held-out views, novel cars and pairs of known truth."""
+    """Draw the built-in cars from 24 x 4 views, with held-out views, unseen cars and pairs of known truth."""
     with terminal() as display:
         from sivae_translate.datasets.cars import write_set
 
-        write_set(out, cars=cars, novel=novel, size=size, seed=seed, progress=counts(display, "images"))
+        write_set(out, cars=cars, unseen=unseen, size=size, seed=seed, progress=counts(display, "images"))
         say(f"drawn: train with: sivae-translate train --domains {out / 'train'}")
 
 

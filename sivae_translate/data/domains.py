@@ -32,7 +32,7 @@ from sivae_translate.errors import UsageError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 CARS3D_SUFFIX = ".mat"
-HELD_OUT = {"test", "val", "valid", "validation", "novel"}
+HELD_OUT = {"test", "val", "valid", "validation", "novel", "unseen"}
 JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 
 SMALL_SIDE = 16  # pixels; below it there is little to translate

@@ -620,7 +620,7 @@ def write_set(
     out: Path,
     *,
     cars: int = 40,
-    novel: int = 8,
+    unseen: int = 8,
     size: int = 64,
     held_out: float = 0.15,
     pairs: int = 500,
@@ -631,31 +631,31 @@ def write_set(
 
     train/carNNN/elE_azAA.png   the `cars` training cars, each without a share `held_out`, in (0, 0.5], of its 96 views
     test/carNNN/...             those views
-    novel/carNNN/...            all views of `novel` cars that appear nowhere else
+    unseen/carNNN/...            all views of `unseen` cars that appear nowhere else
     pairs_heldout.csv           `pairs` rows of content,style,target: paths relative to `out`. Content is car A at pose
                                 p, style is car B at another pose, both from train; the target, from test, is B at p
-    pairs_novel.csv             the same, all three from novel
+    pairs_unseen.csv             the same, all three from unseen
 
     `out` must be new or empty, and appears under its name only when complete. `progress` is called with the number
     of pictures written so far and in all.
     """
     _expect(cars >= 2, "cars", cars, "2 or more, for content and style to differ", "cars=40")
-    _expect(novel >= 2, "novel", novel, "2 or more, for content and style to differ", "novel=8")
+    _expect(unseen >= 2, "unseen", unseen, "2 or more, for content and style to differ", "unseen=8")
     _expect(16 <= size <= 512, "size", size, "16..512 pixels", "size=64")
     _expect(0 < held_out <= 0.5, "held_out", held_out, "a share above 0 and up to 0.5", "held_out=0.15")
     _expect(pairs >= 1, "pairs", pairs, "1 or more", "pairs=500")
     out = Path(out).resolve()
     _expect(not taken(out), "out", out, "a new or empty folder", f"{out}-2, or remove what is there")
 
-    views = _split(cars, novel, held_out, _Dice(f"split/{seed}"))
+    views = _split(cars, unseen, held_out, _Dice(f"split/{seed}"))
     with staged_folder(out) as partial:
         _write_views(partial, views, seed, size, progress)
-        train, test, fresh = ([view for view in views if view.split == split] for split in ("train", "test", "novel"))
+        train, test, fresh = ([view for view in views if view.split == split] for split in ("train", "test", "unseen"))
         _write_pairs(partial / "pairs_heldout.csv", test, train, pairs, _Dice(f"pairs_heldout/{seed}"))
-        _write_pairs(partial / "pairs_novel.csv", fresh, fresh, pairs, _Dice(f"pairs_novel/{seed}"))
+        _write_pairs(partial / "pairs_unseen.csv", fresh, fresh, pairs, _Dice(f"pairs_novel/{seed}"))
 
 
-def _split(cars: int, novel: int, held_out: float, dice: _Dice) -> list[_View]:
+def _split(cars: int, unseen: int, held_out: float, dice: _Dice) -> list[_View]:
     """Every view of every car with its split, car by car.
 
     Each car holds out the next stretch of one shuffled round of poses. So all poses are held out about equally often,
@@ -667,7 +667,7 @@ def _split(cars: int, novel: int, held_out: float, dice: _Dice) -> list[_View]:
     for car in range(cars):
         tested = {order[(car * stretch + step) % len(order)] for step in range(stretch)}
         views += [_View("test" if pose in tested else "train", car, *pose) for pose in poses]
-    return views + [_View("novel", cars + extra, *pose) for extra in range(novel) for pose in poses]
+    return views + [_View("unseen", cars + extra, *pose) for extra in range(unseen) for pose in poses]
 
 
 def _write_views(

@@ -148,7 +148,8 @@ class StyleAutoencoder(Autoencoder):
         size: pixels on a side, a power of two in 16..512.
         content: K, channels of the content.
         components: M, of the content's prior.
-        grid: g, content is `[K, g, g]`; 1 is a vector (objects in any pose), 4 or more keeps the layout (photos).
+        content_stride: pixels of the image per place of the content on a side: content is `[K, g, g]` with
+            g = size / content_stride, and keeps a layout (pictures). 0: a vector, g = 1 (objects in any pose).
         style: S, dimensions of the style.
         patch: pixels on a side folded into channels before the first convolution.
         width: channels at the finest level, doubling per level up to `max_width`.
@@ -161,7 +162,7 @@ class StyleAutoencoder(Autoencoder):
         size: int,
         content: int = 8,
         components: int = 128,
-        grid: int = 1,
+        content_stride: int = 0,
         style: int = 64,
         patch: int = 2,
         width: int = 64,
@@ -171,9 +172,11 @@ class StyleAutoencoder(Autoencoder):
         check_network(size, patch, width, max_width)
         widths = level_widths(size, patch, width, max_width)
         features = Encoder(size, patch, widths, channels=6, norm=no_norm)
-        if grid not in (1, *features.resolutions):
-            allowed = ", ".join(map(str, [1, *features.resolutions[::-1]]))
-            raise ValueError(f"grid: must be one of {allowed} at size {size}, patch {patch}")
+        strides = {size // resolution: resolution for resolution in features.resolutions}
+        if content_stride and content_stride not in strides:
+            allowed = ", ".join(map(str, [0, *strides]))
+            raise ValueError(f"content_stride: must be one of {allowed} at size {size}, patch {patch}")
+        grid = strides.get(content_stride, 1)
         if not 1 <= content <= 1024 or not 1 <= style <= 1024:
             raise ValueError("content: must be 1 to 1024, and so must style")
         if not 1 <= components <= 4096:

@@ -19,7 +19,7 @@ from sivae_translate.objectives.vae import draw
 class Bootstrap(SoftIntroVAE):
     """Soft-IntroVAE in which generated images are decoded again by a target decoder T that neither player moves:
 
-        repelled(g)    = mean_g (1/alpha) exp(-alpha s (beta_rec L_r(g, T(z_g)) + beta_neg KL(g)))
+        adversarial(g)    = mean_g (1/alpha) exp(-alpha s (beta_rec L_r(g, T(z_g)) + beta_neg KL(g)))
         regularised(g) = gamma_r s beta_rec mean_g L_r(sg g, T(z_g))
 
     z_g is not stopped in the second, which thus reaches the decoder through the encoder and the images themselves.
@@ -27,7 +27,7 @@ class Bootstrap(SoftIntroVAE):
 
     gamma_r: float = 1.0
 
-    def repelled(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
+    def adversarial(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
         again = average.decode(draw(generated.q, generator))
         return self.exponential(generated, squared_error(generated.images, again))
 

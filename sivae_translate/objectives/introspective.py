@@ -48,41 +48,41 @@ class Generated:
 class Introspective(VAE, ABC):
     """The two-player game, with s = 1 / (C H W), sg = stop-gradient, and g over the kinds of generated image:
 
-        encoder:  s (beta_rec L_r(x, rec) + beta_kl KL(x)) + repelled(sg g)
-        decoder:  s (beta_rec L_r(x, D(sg z)) + beta_kl mean_g KL(g)) + beta_features L_f(x, D(sg z)) + regularised(g)
+        encoder:  s (beta_rec L_r(x, rec) + beta_kl KL(x)) + adversarial(sg g)
+        decoder:  s (beta_rec L_r(x, D(sg z)) + beta_kl mean_g KL(g)) + feature_matching L_f + regularised(g)
 
     L_f is the error of reconstructions in the features of the encoder, which is their critic (`feature_error`; a
     learned similarity as in VAE/GAN, Larsen et al. 2016, arXiv:1512.09300): what the game teaches the encoder to look
     at, the decoder has to get right.
 
-    With `back`, rows rebuilt from their translations count among the x of both rounds, in L_r and the encoder's KL(x).
+    With `back_translation`, rows rebuilt from their translations count among the x of both rounds.
 
     The decoder also learns the domains' priors, from KL(sg q(s|x) || p(s|d)). Its pass over z and the noise is computed
     once and serves both rounds: the encoder's update does not change it.
 
     Attributes:
-        beta_rec, beta_kl, beta_style, back: as in `VAE`.
-        beta_features: weight of L_f. The squared error of a good reconstruction is some thousandths of a value, its
+        beta_rec, beta_kl, beta_style, back_translation: as in `VAE`.
+        feature_matching: weight of L_f. The squared error of a good reconstruction is some thousandths of a value, its
             L_f some tenths.
-        warmup: share of the budget trained as a plain VAE first.
-        share: share of the batch drawn for each kind of generated image in a step.
+        vae_fraction: fraction of the budget trained as a plain VAE first.
+        fake_fraction: fraction of the batch drawn for each kind of generated image in a step.
     """
 
-    beta_features: float = 0.0
-    warmup: float = 0.0
-    share: float = 1.0
+    feature_matching: float = 0.0
+    vae_fraction: float = 0.0
+    fake_fraction: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.beta_features < 0:
-            raise ValueError("beta_features: must be >= 0")
-        if not 0 <= self.warmup <= 1:
-            raise ValueError("warmup: must be 0 to 1, a share of the budget")
-        if not 0 < self.share <= 1:
-            raise ValueError("share: must be above 0 and at most 1, a share of the batch")
+        if self.feature_matching < 0:
+            raise ValueError("feature_matching: must be >= 0")
+        if not 0 <= self.vae_fraction <= 1:
+            raise ValueError("vae_fraction: must be 0 to 1, a share of the budget")
+        if not 0 < self.fake_fraction <= 1:
+            raise ValueError("fake_fraction: must be above 0 and at most 1, a fraction of the batch")
 
     @abstractmethod
-    def repelled(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
+    def adversarial(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
         """The encoder's term for generated images, a scalar: large while it takes them for real."""
 
     def regularised(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor | float:
@@ -106,11 +106,11 @@ class Introspective(VAE, ABC):
 
         The player must be updated before the next round is asked for, as the decoder answers the updated encoder.
         """
-        if progress < self.warmup:
+        if progress < self.vae_fraction:
             yield from super().play(model, batch, progress, generator, average)
             return
         x, scale = batch.images, 1 / batch.images[0].numel()
-        n = in_pairs(self.share, len(batch))  # of each kind
+        n = in_pairs(self.fake_fraction, len(batch))  # of each kind
 
         q = model.encode(x)
         z = partners(draw(q, generator))
@@ -126,9 +126,9 @@ class Introspective(VAE, ABC):
         rows = self.with_back(real, model, batch, z, generator)
         q_fake = model.encode(fakes.detach())
         seen = Generated(fakes, q_fake, kl_to_prior(q_fake, target, self.beta_style), n, scale)
-        repelled = self.repelled(seen, model, average, generator)
-        terms = {"rec": real.error.mean(), "kl_real": real.kl.mean(), "repelled": repelled}
-        yield Round(("encoder",), self.elbo(rows) + repelled, terms, shares_graph=True)
+        adversarial = self.adversarial(seen, model, average, generator)
+        terms = {"rec": real.error.mean(), "kl_real": real.kl.mean(), "adversarial": adversarial}
+        yield Round(("encoder",), self.elbo(rows) + adversarial, terms, shares_graph=True)
 
         # Decoder: the updated encoder must take its images for real.
         features = model.features(fakes)
@@ -144,13 +144,13 @@ class Introspective(VAE, ABC):
         yield Round(("decoder",), loss, terms | {"gap": seen.kl.mean() - real.kl.mean()})
 
     def missed(self, model: Any, wanted: Tensor, features: dict[int, Tensor]) -> Tensor | float:
-        """beta_features L_f, of the rows that were to become `wanted`; their features come first."""
-        if not self.beta_features:
+        """feature_matching L_f, of the rows that were to become `wanted`; their features come first."""
+        if not self.feature_matching:
             return 0.0
         with torch.no_grad():
             real = model.features(wanted)
         made = {resolution: h[: len(wanted)] for resolution, h in features.items()}
-        return self.beta_features * feature_error(real, made).mean()
+        return self.feature_matching * feature_error(real, made).mean()
 
     def generated_codes(
         self, model: Any, batch: Batch, z: Code, n: int, generator: torch.Generator

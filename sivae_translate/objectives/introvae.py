@@ -1,4 +1,4 @@
-"""IntroVAE: generated images are repelled by a hinge on their KL (Huang et al., NeurIPS 2018, arXiv:1807.06358)."""
+"""IntroVAE: generated images are adversarial by a hinge on their KL (Huang et al., NeurIPS 2018, arXiv:1807.06358)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sivae_translate.objectives.vae import require_positive
 class IntroVAE(Introspective):
     """The game of `Introspective` with
 
-        repelled(g) = s beta_kl beta_neg mean_kinds max(0, margin - mean_g KL(g))
+        adversarial(g) = s beta_kl beta_neg mean_kinds max(0, margin - mean_g KL(g))
 
     The factor s, which the original lacks, leaves the balance of the terms as it is: it multiplies all of them.
 
     Attributes:
         beta_neg: weight of the hinge relative to the KL of real images; 0.5 at the original's 256 px.
-        margin: in nats; generated images whose KL exceeds it are repelled no further. The game lives between the KL
+        margin: in nats; generated images whose KL exceeds it are adversarial no further. The game lives between the KL
             of real images and it; 120 at the original's 256 px with 512 latents.
     """
 
@@ -34,11 +34,11 @@ class IntroVAE(Introspective):
         super().__post_init__()
         require_positive(beta_neg=self.beta_neg, margin=self.margin)
 
-    def repelled(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
+    def adversarial(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
         hinges = torch.stack([hinge(kl, self.margin) for kl in generated.kl_by_kind()])
         return generated.scale * self.beta_kl * self.beta_neg * hinges.mean()
 
     def remedy(self, terms: dict[str, float]) -> str:
-        if terms["repelled"] == 0:
+        if terms["adversarial"] == 0:
             return f"they are beyond the margin, raise objective.margin (now {self.margin:g})"
         return f"raise objective.beta_neg (now {self.beta_neg:g})"

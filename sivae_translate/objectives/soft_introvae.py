@@ -1,4 +1,4 @@
-"""Soft-IntroVAE: generated images are repelled by an exponential of their ELBO (Daniel & Tamar, CVPR 2021,
+"""Soft-IntroVAE: generated images are adversarial by an exponential of their ELBO (Daniel & Tamar, CVPR 2021,
 arXiv:2012.13253)."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SATURATED = 0.1  # of the exponential's largest value; above it the encoder is n
 class SoftIntroVAE(Introspective):
     """The game of `Introspective` with
 
-        repelled(g)    = mean_g (1/alpha) exp(-alpha s (beta_rec L_r(g, D(z_g)) + beta_neg KL(g)))
+        adversarial(g)    = mean_g (1/alpha) exp(-alpha s (beta_rec L_r(g, D(z_g)) + beta_neg KL(g)))
         regularised(g) = gamma_r s beta_rec mean_g L_r(sg g, D(sg z_g))
 
     Attributes:
@@ -42,15 +42,15 @@ class SoftIntroVAE(Introspective):
         if self.gamma_r < 0:
             raise ValueError("gamma_r: must be >= 0")
 
-    def repelled(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
+    def adversarial(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
         again = model.decode(draw(generated.q, generator))
         return self.exponential(generated, squared_error(generated.images, again))
 
     def remedy(self, terms: dict[str, float]) -> str:
         now = f"(now {self.beta_neg:g})"
-        if terms["repelled"] * self.alpha > SATURATED:
+        if terms["adversarial"] * self.alpha > SATURATED:
             return f"the exponential is not saturated, raise objective.beta_neg {now}"
-        return f"they are hardly repelled; a lower objective.beta_neg {now} repels them more, and raises every KL"
+        return f"they are hardly adversarial; a lower objective.beta_neg {now} repels them more, and raises every KL"
 
     def exponential(self, generated: Generated, error: Tensor) -> Tensor:
         """Mean over generated images of the exponential of their ELBO, their L_r given."""

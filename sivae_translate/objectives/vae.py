@@ -121,19 +121,19 @@ class VAE:
         beta_rec: weight of the squared error.
         beta_kl: weight of the KL divergence to the prior. Higher: less domain in the content, softer pictures.
         beta_style: weight of the style's share of that KL, relative to the content's.
-        back: share of the batch that is rebuilt from its translations too, see `back_translations`; 0..1. Half of it
-            makes a step two thirds dearer.
+        back_translation: fraction of the batch that is rebuilt from its translations too, 0..1. Half of it makes
+            a step two thirds dearer.
     """
 
     beta_rec: float = 1.0
     beta_kl: float = 1.0
     beta_style: float = 0.02
-    back: float = 0.0
+    back_translation: float = 0.0
 
     def __post_init__(self) -> None:
         require_positive(beta_rec=self.beta_rec, beta_kl=self.beta_kl, beta_style=self.beta_style)
-        if not 0 <= self.back <= 1:
-            raise ValueError("back: must be 0 to 1, a share of the batch")
+        if not 0 <= self.back_translation <= 1:
+            raise ValueError("back_translation: must be 0 to 1, a share of the batch")
 
     def play(
         self, model: Any, batch: Batch, progress: float, generator: torch.Generator, average: Any
@@ -155,9 +155,9 @@ class VAE:
 
     def with_back(self, rows: Rebuilt, model: Any, batch: Batch, z: Code, generator: torch.Generator) -> Rebuilt:
         """The rows and, where there is a style, those rebuilt from their translations."""
-        if not self.back or z.style is None:
+        if not self.back_translation or z.style is None:
             return rows
-        return rows + back_translations(model, batch, z, in_pairs(self.back, len(batch)), generator)
+        return rows + back_translations(model, batch, z, in_pairs(self.back_translation, len(batch)), generator)
 
     def elbo(self, rows: Rebuilt) -> Tensor:
         """Negative, the mean over the rows, a scalar."""

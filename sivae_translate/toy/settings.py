@@ -16,7 +16,7 @@ from sivae_translate.toy.datasets import DATASETS, Dataset
 # One set of weights serves all four distributions. Against the paper's, which differ per distribution, it brought the
 # JSD of Soft-IntroVAE after 3,000 steps to 0.07 instead of 0.11 on 8-gaussians, 0.23 (0.28) on spirals, 0.32 (0.33) on
 # checkerboard and 0.30 (0.32) on rings, one seed each. The other objectives have the best of a few tried.
-GAME = {"beta_rec": 0.2, "beta_kl": 0.05, "share": 0.5, "warmup": 1 / 15}  # the warm-up is the paper's
+GAME = {"beta_rec": 0.2, "beta_kl": 0.05, "fake_fraction": 0.5, "vae_fraction": 1 / 15}  # the warm-up is the paper's
 WEIGHTS: dict[str, dict[str, float]] = {
     "vae": {"beta_rec": 0.2, "beta_kl": 0.01},
     "introvae": {**GAME, "beta_neg": 1.0, "margin": 8.0},

@@ -18,7 +18,10 @@ from sivae_translate.toy.metrics import COLLAPSED
 from sivae_translate.toy.settings import WEIGHTS
 
 COMPARED = ("vae", "introvae", "soft-introvae")
-SWEPT = {"introvae": "margin", "soft-introvae": "beta_neg"}  # the knob that decides how generated images are repelled
+SWEPT = {
+    "introvae": "margin",
+    "soft-introvae": "beta_neg",
+}  # the knob that decides how strong the adversarial term is
 FACTORS = (1 / 16, 1 / 4, 1.0, 4.0, 16.0)  # of its default
 FIGURES = ("elbo", "kl", "jsd", "coverage")
 FAILED = f"A run fails where its loss is not finite, or where it covers less than {COLLAPSED:.0%} of the data."

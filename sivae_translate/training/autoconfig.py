@@ -21,26 +21,27 @@ BATCH = {"cpu": 32, "gpu": 64}
 COARSE = {"objects": {64: 4, 256: 8}, "pictures": {128: 4}}
 FEW = 8  # domains; so few are kinds of pictures, more are kinds of objects
 REFERENCE = 32  # pixels on a side that the weights below are for
-AUGMENTATION = ("variants", "warp")
-WEIGHTS = ("beta_kl", "beta_style", "beta_neg", "beta_features", "back", "warmup")
+AUGMENTATION = ("domain_aug", "encoder_warp")
+WEIGHTS = ("beta_kl", "beta_style", "beta_neg", "feature_matching", "back_translation", "vae_fraction")
 BY_PIXELS = ("beta_kl", "beta_neg")  # they stand against an error that is summed over the pixels
 # With these the game of objects balances at 7 nats, what the plain VAE's content holds; that of pictures at 400, twice
 # it: stronger, so that more of a domain's look is drawn.
 OBJECTS = {
-    "variants": 0.5, "warp": 0.5,
-    "beta_kl": 1.0, "beta_style": 0.02, "beta_neg": 1536.0, "beta_features": 0.06, "warmup": 0.9,
+    "domain_aug": 0.5, "encoder_warp": 0.5,
+    "beta_kl": 1.0, "beta_style": 0.02, "beta_neg": 1536.0, "feature_matching": 0.06, "vae_fraction": 0.9,
 }  # fmt: skip
 PICTURES = {
-    "variants": 0.0, "warp": 0.0,
-    "beta_kl": 0.1, "beta_style": 1.0, "beta_neg": 20.0, "beta_features": 0.06, "back": 0.5, "warmup": 0.7,
+    "domain_aug": 0.0, "encoder_warp": 0.0,
+    "beta_kl": 0.1, "beta_style": 1.0, "beta_neg": 20.0, "feature_matching": 0.06,
+    "back_translation": 0.5, "vae_fraction": 0.7,
 }  # fmt: skip
 
 
 def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
     """The recipe with nothing left open, and what was picked, in a line; empty where nothing was open.
 
-    Open are `data.size` and `data.batch` where they are 0, `data.variants` and `data.warp` where they are None,
-    `training.precision` where it is "auto", and of a model `style` the `model.patch`, the `model.grid` and the
+    Open are `data.size` and `data.batch` where they are 0, `data.domain_aug`, `data.encoder_warp` where None,
+    `training.precision` where it is "auto", and of a model `style` the `model.patch`, `model.content_stride` and the
     objective's weights and warm-up where they are not there. Objects in any pose have a content without a layout, which
     holds a few nats; pictures have a layout, and all that they show is in it.
 
@@ -63,10 +64,10 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
         picked.append(f"precision {precision} (the fastest here)")
     kind = dict[str, float]()
     if model.get("name") == "style":
-        if "grid" not in model:
-            model["grid"], why = pick_grid(domains, data.size)
-            picked.append(f"grid {model['grid']} ({why})")
-        objects = model["grid"] == 1
+        if "content_stride" not in model:
+            model["content_stride"], why = pick_content(domains)
+            picked.append(f"content_stride {model['content_stride']} ({why})")
+        objects = model["content_stride"] == 0
         kind = OBJECTS if objects else PICTURES
         larger = [patch for side, patch in COARSE["objects" if objects else "pictures"].items() if data.size >= side]
         if "patch" not in model and machine == "cpu" and larger:
@@ -82,14 +83,14 @@ def settle(recipe: Recipe, domains: Domains, device: str) -> tuple[Recipe, str]:
     return replace(recipe, data=data, model=model, objective=objective, training=training), ", ".join(picked)
 
 
-def pick_grid(domains: Domains, size: int) -> tuple[int, str]:
-    """Places on a side of the content, and why."""
+def pick_content(domains: Domains) -> tuple[int, str]:
+    """Pixels per place of the content, 0 for a vector, and why."""
     count = len(domains.names)
     if not domains.labelled:
-        return 1, "no sub-folders: objects in any pose"
+        return 0, "no sub-folders: objects in any pose"
     if count > FEW:
-        return 1, f"{count:,} domains: objects in any pose"
-    return size // 8, f"{count} domain{'s' if count > 1 else ''}: pictures, whose layout stays"
+        return 0, f"{count:,} domains: objects in any pose"
+    return 8, f"{count} domain{'s' if count > 1 else ''}: pictures, whose layout stays"
 
 
 def as_begun(recipe: Recipe, begun: Recipe) -> Recipe:
@@ -101,7 +102,10 @@ def as_begun(recipe: Recipe, begun: Recipe) -> Recipe:
     if training.precision == "auto":
         training = replace(training, precision=begun.training.precision)
     model, objective = dict(recipe.model), dict(recipe.objective)
-    for settings, before, names in ((model, begun.model, ("patch", "grid")), (objective, begun.objective, WEIGHTS)):
+    for settings, before, names in (
+        (model, begun.model, ("patch", "content_stride")),
+        (objective, begun.objective, WEIGHTS),
+    ):
         if settings.get("name") == before.get("name"):
             settings |= {name: before[name] for name in names if name in before and name not in settings}
     return replace(recipe, data=data, model=model, objective=objective, training=training)

@@ -32,7 +32,8 @@ class LogFiles:
     """`log.jsonl`, a JSON object a line, and `results.csv`, the same for a spreadsheet. A resumed run appends."""
 
     COLUMNS = (
-        "images", "seconds", "lr", "images_per_s", "rec", "kl_real", "kl_rec", "kl_fake", "kl_swap", "gap", "repelled",
+        "images", "seconds", "lr", "images_per_s", "rec", "kl_real", "kl_rec", "kl_fake", "kl_swap", "gap",
+        "adversarial",
     )  # fmt: skip
 
     def __init__(self, run: Path) -> None:

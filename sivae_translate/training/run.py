@@ -256,9 +256,7 @@ class Run:
                     budget=budget,
                     schedule=Schedule(settings.lr, settings.warmup_images),
                     state=state,
-                    augment=partial(
-                        augment, variants=data.variants or 0.0, warp=data.warp or 0.0, until=data.warp_until
-                    ),
+                    augment=partial(augment, domain_aug=data.domain_aug or 0.0, encoder_warp=data.encoder_warp or 0.0),
                     watch=self.watch(budget),
                     seed=settings.seed,
                 )

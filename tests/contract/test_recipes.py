@@ -48,5 +48,5 @@ def test_a_dry_run_prints_every_knob(name: str, domains: Domains) -> None:
     result = CliRunner().invoke(app, ["train", "--domains", str(domains.root), "--recipe", name, "--dry-run"])
     assert result.exit_code == 0, result.output
     printed = tomllib.loads(result.stdout)
-    assert {"beta_neg", "warmup", "share"} <= printed["objective"].keys()
+    assert {"beta_neg", "vae_fraction", "fake_fraction"} <= printed["objective"].keys()
     assert {"lr", "ema", "seed"} <= printed["training"].keys()

@@ -53,9 +53,9 @@ def test_codes_and_images_have_the_stated_shapes(name: str, size: int) -> None:
     assert model.decode(drawn).shape == (2, 3, size, size)
 
 
-@pytest.mark.parametrize("grid", [1, 4, 8])
-def test_content_may_be_a_vector_or_a_map(grid: int) -> None:
-    model = small("style", 32, grid=grid)
+@pytest.mark.parametrize(("stride", "grid"), [(0, 1), (8, 4), (4, 8)])
+def test_content_may_be_a_vector_or_a_map(stride: int, grid: int) -> None:
+    model = small("style", 32, content_stride=stride)
     code = model.encode(images(2, 32)).mean
     assert code.content.shape == (2, 8, grid, grid)
     assert model.decode(code).shape == (2, 3, 32, 32)
@@ -146,7 +146,7 @@ def test_a_few_steps_bring_the_reconstruction_error_down(objective: str, model: 
         ({"size": 20}, "size"),
         ({"patch": 3}, "patch"),
         ({"patch": 4}, "patch"),
-        ({"grid": 3}, "grid"),
+        ({"content_stride": 3}, "content_stride"),
         ({"width": 8}, "width"),
         ({"content": 0}, "content"),
     ],
@@ -159,8 +159,9 @@ def test_impossible_networks_are_refused(settings: dict[str, int], said: str) ->
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("beta_rec", 0.0), ("beta_kl", 0.0), ("beta_style", -1.0), ("back", 1.5), 
-        ("beta_features", -1.0), ("warmup", 1.5), ("share", 0.0), ("beta_neg", 0.0), ("alpha", 0.0), ("gamma_r", -1.0),
+        ("beta_rec", 0.0), ("beta_kl", 0.0), ("beta_style", -1.0), ("back_translation", 1.5),
+        ("feature_matching", -1.0), ("vae_fraction", 1.5), ("fake_fraction", 0.0),
+        ("beta_neg", 0.0), ("alpha", 0.0), ("gamma_r", -1.0),
     ],
 )  # fmt: skip
 def test_impossible_weights_are_refused(setting: str, value: float) -> None:

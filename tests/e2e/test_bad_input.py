@@ -70,7 +70,7 @@ class Place:
         return weights.parent
 
     def view(self) -> Path:
-        return self.cars / "novel/car003/el0_az00.png"
+        return self.cars / "unseen/car003/el0_az00.png"
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ CASES: list[Case] = [
     ),
     (
         "the inputs' folder as output",
-        lambda p: ["run", p.cars / "novel", "--model", p.trained, "--out", p.cars / "novel"],
+        lambda p: ["run", p.cars / "unseen", "--model", p.trained, "--out", p.cars / "unseen"],
         2,
         ["is where the inputs are", "--out"],
     ),
@@ -359,16 +359,16 @@ CASES: list[Case] = [
         "a path out of the root",
         lambda p: [
             *("evaluate", p.trained, "--root", p.cars / "train"),
-            *("--pairs", p.pairs("content,style,target", *[",".join(["../novel/car003/el0_az00.png"] * 3)])),
+            *("--pairs", p.pairs("content,style,target", *[",".join(["../unseen/car003/el0_az00.png"] * 3)])),
         ],
         2,
-        ["line 2", "../novel/car003/el0_az00.png is no file under"],
+        ["line 2", "../unseen/car003/el0_az00.png is no file under"],
     ),
     (
         "a single latent to evaluate",
         lambda p: [
             *("evaluate", p.untrained("conv", "a", "b")),
-            *("--root", p.cars, "--pairs", p.cars / "pairs_novel.csv"),
+            *("--root", p.cars, "--pairs", p.cars / "pairs_unseen.csv"),
         ],
         2,
         ["a single latent", "--recipe style"],
@@ -376,7 +376,7 @@ CASES: list[Case] = [
     (
         "a file for the scores",
         lambda p: [
-            *("evaluate", p.trained, "--root", p.cars, "--pairs", p.cars / "pairs_novel.csv"),
+            *("evaluate", p.trained, "--root", p.cars, "--pairs", p.cars / "pairs_unseen.csv"),
             *("--out", p.make("file")),
         ],
         2,
@@ -385,8 +385,8 @@ CASES: list[Case] = [
     (
         "the images' folder for the scores",
         lambda p: [
-            *("evaluate", p.trained, "--root", p.cars, "--pairs", p.cars / "pairs_novel.csv"),
-            *("--out", p.cars / "novel/car003"),
+            *("evaluate", p.trained, "--root", p.cars, "--pairs", p.cars / "pairs_unseen.csv"),
+            *("--out", p.cars / "unseen/car003"),
         ],
         2,
         ["is where the images are", "--out"],
@@ -432,7 +432,7 @@ def test_a_domain_of_one_image_is_trained_with_a_warning_before(
 ) -> None:
     for domain, count in (("one", 1), ("many", 4)):
         place.folder(f"domains/{domain}")
-        for path in sorted((place.cars / "novel/car003").iterdir())[:count]:
+        for path in sorted((place.cars / "unseen/car003").iterdir())[:count]:
             shutil.copy(path, place.here / "domains" / domain)
     checked = cli("check", place.here / "domains")
     assert checked.exit_code == 0 and "domain one has a single image" in checked.stdout
@@ -445,7 +445,7 @@ def test_a_folder_of_bare_images_trains_and_takes_its_styles_from_references(
 ) -> None:
     place.here.mkdir()
     run, out = place.here / "run", place.here / "out"
-    bare = place.cars / "novel/car003"
+    bare = place.cars / "unseen/car003"
     trained = cli("train", "--domains", bare, "--out", run, *options("training.images=16"))
     assert trained.exit_code == 0
     assert "no sub-folders: sorted by their colours into" in trained.stderr
@@ -495,7 +495,7 @@ def test_translations_stop_at_a_full_disk_and_go_on_when_there_is_room(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write_bytes(path, data)
 
-    arguments = ("run", place.cars / "novel/car003", "--model", place.trained, "--out", out, "--batch", "8")
+    arguments = ("run", place.cars / "unseen/car003", "--model", place.trained, "--out", out, "--batch", "8")
     monkeypatch.setattr(folder_module.Path, "write_bytes", write)
     refused(cli(*arguments), 1, out, "No space left on device", "again")
     assert list(out.rglob(".tmp-*")) == []

@@ -57,7 +57,7 @@ def photos(cars: Path, tmp_path: Path) -> Path:
     """A small tree of images of several formats, with things in it that are none."""
     folder = tmp_path / "photos"
     (folder / "day/noon").mkdir(parents=True)
-    sources = sorted((cars / "novel").rglob("*.png"))
+    sources = sorted((cars / "unseen").rglob("*.png"))
     for name, source in zip(("a.png", "day/b.jpg", "day/noon/c.webp", "day/noon/d e.bmp"), sources, strict=False):
         Image.open(source).save(folder / name)
     (folder / "notes.txt").write_text("no image")
@@ -73,7 +73,7 @@ def test_cars_are_drawn_checked_learnt_translated_sampled_and_scored(
 ) -> None:
     cars, run, out = tmp_path / "cars", tmp_path / "run", tmp_path / "out"
 
-    drawn = cli("cars", cars, "--cars", "2", "--novel", "2", "--size", "16")
+    drawn = cli("cars", cars, "--cars", "2", "--unseen", "2", "--size", "16")
     assert drawn.exit_code == 0 and f"train --domains {cars / 'train'}" in drawn.stdout
 
     checked = cli("check", cars / "train")
@@ -83,13 +83,13 @@ def test_cars_are_drawn_checked_learnt_translated_sampled_and_scored(
     assert learnt.exit_code == 0 and str(run / "model") in learnt.stdout
     assert {"recipe.toml", "log.jsonl", "results.csv", "model/config.json", "model/model.safetensors"} <= files(run)
 
-    translated = cli("run", cars / "novel", "--model", run, "--to", "car001", "--out", out)
+    translated = cli("run", cars / "unseen", "--model", run, "--to", "car001", "--out", out)
     assert translated.exit_code == 0 and "192 translations" in translated.stdout
 
     sampled = cli("sample", "--model", run, "--out", tmp_path / "new.png")
     assert sampled.exit_code == 0 and Image.open(tmp_path / "new.png").size > (16, 16)
 
-    pairs = ("--pairs", cars / "pairs_novel.csv", "--root", cars)
+    pairs = ("--pairs", cars / "pairs_unseen.csv", "--root", cars)
     scored = cli("evaluate", run, *pairs, "--out", tmp_path / "scores")
     assert scored.exit_code == 0 and "PSNR" in scored.stdout
 
@@ -98,7 +98,7 @@ def test_cars_are_drawn_checked_learnt_translated_sampled_and_scored(
 def test_a_single_latent_is_learnt_resumed_sampled_and_explored(
     cli: Any, options: Options, cars: Path, tmp_path: Path, recipe: str
 ) -> None:
-    run, views = tmp_path / "run", sorted((cars / "novel/car003").glob("*.png"))
+    run, views = tmp_path / "run", sorted((cars / "unseen/car003").glob("*.png"))
     asked = options("training.images=128", "model.latent=16")
     asked[asked.index("tiny")] = recipe
     learnt = cli("train", "--domains", cars / "train", "--out", run, *asked)
@@ -183,7 +183,7 @@ def test_one_target_goes_straight_in_and_several_get_a_folder_each(
 def test_style_comes_from_an_image_or_from_the_mean_of_a_folder(
     cli: Any, trained: Path, cars: Path, photos: Path, tmp_path: Path
 ) -> None:
-    references = sorted((cars / "novel/car004").iterdir())[:2]
+    references = sorted((cars / "unseen/car004").iterdir())[:2]
     both = tmp_path / "both"
     both.mkdir()
     for reference in references:
@@ -251,7 +251,7 @@ def test_names_of_odd_bytes_are_translated_and_accounted_for(
     folder.mkdir()
     names = [b"caf\xe9.png", "ünï ☃.png".encode(), b"two\nlines.png", b"-dash.png", b"%d{}.png"]
     for name in names:
-        shutil.copy(cars / "novel/car003/el0_az00.png", folder / os.fsdecode(name))
+        shutil.copy(cars / "unseen/car003/el0_az00.png", folder / os.fsdecode(name))
     (folder / "bad\x1b[31m.png").write_bytes(b"\x89PNG broken")
     arguments = ("run", folder, "--model", trained, "--to", "car000", "--out", out)
     assert cli(*arguments).exit_code == 3
@@ -276,7 +276,7 @@ def test_a_stopped_run_keeps_what_it_has_done(
     cli: Any, trained: Path, cars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: Any, code: int
 ) -> None:
     out = tmp_path / "out"
-    arguments = ("run", cars / "novel/car003", "--model", trained, "--to", "car000", "--out", out, "--batch", "8")
+    arguments = ("run", cars / "unseen/car003", "--model", trained, "--to", "car000", "--out", out, "--batch", "8")
     calls, stage = iter(range(1000)), folder.stage
 
     def stop(*arguments: Any) -> str | None:
@@ -312,7 +312,7 @@ def test_samples_follow_the_seed_and_the_domain(cli: Any, trained: Path, tmp_pat
 
 def test_evaluate_agrees_with_an_independent_score(cli: Any, trained: Path, cars: Path, tmp_path: Path) -> None:
     out = tmp_path / "scores"
-    pairs = cars / "pairs_novel.csv"
+    pairs = cars / "pairs_unseen.csv"
     assert cli("evaluate", trained, "--pairs", pairs, "--root", cars, "--out", out).exit_code == 0
     rows = list(csv.DictReader(pairs.open()))
     assert files(out) >= {f"{i:06d}.png" for i in range(len(rows))} | {"report.json", "pairs.png", "index.html"}
@@ -340,7 +340,7 @@ def test_evaluate_looks_for_styles_when_asked(cli: Any, trained: Path, cars: Pat
     reports = []
     for steps in ("0", "5"):
         out = tmp_path / steps
-        arguments = ("--pairs", cars / "pairs_novel.csv", "--root", cars, "--search", steps, "--out", out)
+        arguments = ("--pairs", cars / "pairs_unseen.csv", "--root", cars, "--search", steps, "--out", out)
         assert cli("evaluate", trained, *arguments).exit_code == 0
         reports.append(json.loads((out / "report.json").read_text()))
     assert [report["search"] for report in reports] == [0, 5]
@@ -351,7 +351,7 @@ def test_evaluate_looks_for_styles_when_asked(cli: Any, trained: Path, cars: Pat
 def test_evaluate_takes_content_from_the_first_column_and_style_from_the_second(
     cli: Any, trained: Path, cars: Path, tmp_path: Path
 ) -> None:
-    row = next(csv.DictReader((cars / "pairs_novel.csv").open()))
+    row = next(csv.DictReader((cars / "pairs_unseen.csv").open()))
     pairs = tmp_path / "one.csv"
     as_excel_has_it = f"\ufefftarget,content,style\n{row['target']},{row['content']},{row['style']}\n"
     pairs.write_text(as_excel_has_it, encoding="utf-8")
@@ -366,7 +366,7 @@ def test_the_demo_shows_what_it_says_and_goes_on_where_it_was(
     cli: Any, tiny: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On fewer cars, for seconds."""
-    for name, value in {"CARS": 2, "NOVEL": 2, "SIZE": 16, "train": partial(train, set=tiny)}.items():
+    for name, value in {"CARS": 2, "UNSEEN": 2, "SIZE": 16, "train": partial(train, set=tiny)}.items():
         monkeypatch.setattr(demo, name, value)
     for _ in range(2):
         result = cli("demo", "--out", tmp_path / "demo", "--device", "cpu")

@@ -32,7 +32,7 @@ EXTRA = ("sklearn", "torchmetrics", "torch_fidelity")
 
 @dataclass(frozen=True)
 class Place:
-    """A trained model, 60 pairs of two novel cars, and the images of the cars it knows, held out or not."""
+    """A trained model, 60 pairs of two unseen cars, and the images of the cars it knows, held out or not."""
 
     here: Path
     cars: Path
@@ -56,12 +56,12 @@ class Place:
 @pytest.fixture
 def place(cars: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.chdir(tmp_path)
-    poses = [path.name for path in sorted((cars / "novel/car003").glob("*.png"))]
+    poses = [path.name for path in sorted((cars / "unseen/car003").glob("*.png"))]
     rows = [
-        f"novel/car003/{pose}.png,novel/car004/{poses[0]},novel/car004/{pose}.png".replace(".png.png", ".png")
+        f"unseen/car003/{pose}.png,novel/car004/{poses[0]},novel/car004/{pose}.png".replace(".png.png", ".png")
         for pose in poses[::2]
     ]
-    rows += [f"novel/car004/{pose},novel/car003/{poses[3]},novel/car003/{pose}" for pose in poses[:12]]
+    rows += [f"unseen/car004/{pose},novel/car003/{poses[3]},novel/car003/{pose}" for pose in poses[:12]]
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("\n".join(["content,style,target", *rows]) + "\n")
     domains = tmp_path / "real"
@@ -389,7 +389,7 @@ CASES: list[Case] = [
     ("domains as output", lambda p: ["--domains", p.domains, "--out", p.domains / "x"], ["is among the images"]),
     (
         "pairs' images as output",
-        lambda p: [*p.on_pairs[2:], "--out", p.cars / "novel/car003"],
+        lambda p: [*p.on_pairs[2:], "--out", p.cars / "unseen/car003"],
         ["is where the images are", "--out"],
     ),
     ("a file as output", lambda p: [*p.on_pairs[2:], "--out", file(p)], ["is a file", "--out"]),
@@ -417,7 +417,7 @@ def test_weights_that_are_not_the_published_ones_are_refused(
 
 def test_an_unreadable_image_of_a_pair_is_an_error(cli: Any, place: Place) -> None:
     root = place.here / "copy"
-    shutil.copytree(place.cars / "novel", root / "novel")
+    shutil.copytree(place.cars / "unseen", root / "unseen")
     bad = read_pairs(place.pairs, root)[3]["style"]
     bad.write_text("no image")
     refused(cli("evaluate", place.trained, "--pairs", place.pairs, "--root", root), 1, f"cannot read {bad}")

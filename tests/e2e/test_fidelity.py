@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 def real(cars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """48 images of two cars never trained on, to change at will."""
     monkeypatch.chdir(tmp_path)
-    for path in sorted((cars / "novel").rglob("*.png"))[::4]:
+    for path in sorted((cars / "unseen").rglob("*.png"))[::4]:
         copy = tmp_path / "real" / path.parent.name / path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)

@@ -68,7 +68,7 @@ def place(
     place = Place(tmp_path, trained, tmp_path / "low", tmp_path / "high", untrained)
     for folder, elevation in ((place.low, 0), (place.high, 3)):
         folder.mkdir()
-        for path in sorted((cars / "novel").rglob(f"el{elevation}_az*[05].png")):
+        for path in sorted((cars / "unseen").rglob(f"el{elevation}_az*[05].png")):
             shutil.copy(path, folder / f"{path.parent.name}_{path.name}")
     return place
 

@@ -47,7 +47,7 @@ def place(cars: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     random = np.random.default_rng(0)
     for folder in (place.like, place.unlike):
         folder.mkdir()
-    for i, path in enumerate(sorted((cars / "novel/car003").glob("*.png"))[::4]):
+    for i, path in enumerate(sorted((cars / "unseen/car003").glob("*.png"))[::4]):
         shutil.copy(path, place.like)
         noise = random.integers(0, 2, (16, 16, 3), np.uint8).repeat(2, 0).repeat(2, 1)
         Image.fromarray(255 * noise).save(place.unlike / f"{i}.png")

@@ -94,8 +94,8 @@ def place(
     monkeypatch.chdir(tmp_path)
     place = Place(tmp_path, trained, untrained, tmp_path / "frames", tmp_path / "okapi")
     for folder, views in (
-        (place.frames, sorted((cars / "novel/car003").glob("*.png"))[:50:10]),
-        (place.okapi, sorted((cars / "novel/car004").glob("*.png"))[::32]),
+        (place.frames, sorted((cars / "unseen/car003").glob("*.png"))[:50:10]),
+        (place.okapi, sorted((cars / "unseen/car004").glob("*.png"))[::32]),
     ):
         folder.mkdir()
         for i, path in enumerate(views):

@@ -119,12 +119,12 @@ class Step:
         )
         seen = self.generated(frozen)
         fakes = np.concatenate([rec, seen[n:]])
-        repelled = {
+        adversarial = {
             "introvae": lambda: self.hinge(w, seen, frozen),
             "soft-introvae": lambda: self.exponential(w, fakes, seen, w, frozen),
             "bootstrap": lambda: self.exponential(w, fakes, seen, self.slow, frozen),
         }
-        return float(elbo.mean() + repelled[objective]())
+        return float(elbo.mean() + adversarial[objective]())
 
     def decoder_loss(self, w: Arrays, before: Arrays, objective: str, gamma_r: float = 0.0) -> float:
         """As a function of the decoder's weights in `w`; the encoder in `w` is updated, `before` gave the codes.

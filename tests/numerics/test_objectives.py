@@ -34,7 +34,7 @@ B, K, S, D, SIDE = 4, 3, 2, 3, 4  # rows, content, style, domains, pixels on a s
 N = 3 * SIDE * SIDE
 BETA = {"rec": 0.7, "kl": 1.3, "neg": 9.0, "style": 0.2, "alpha": 2.0, "margin": 6.0, "features": 0.4}
 COMMON = {"beta_rec": BETA["rec"], "beta_kl": BETA["kl"], "beta_style": BETA["style"], "beta_neg": BETA["neg"]}
-COMMON |= {"beta_features": BETA["features"]}
+COMMON |= {"feature_matching": BETA["features"]}
 GAMES = {
     "introvae": IntroVAE(**COMMON, margin=BETA["margin"]),
     "soft-introvae": SoftIntroVAE(**COMMON, alpha=BETA["alpha"], gamma_r=0.5),
@@ -165,9 +165,9 @@ def test_the_decoders_round_answers_the_updated_encoder(world: World, game: str)
 def test_the_hinge_lets_go_beyond_the_margin(world: World, game: str) -> None:
     near, far = (IntroVAE(**COMMON, margin=margin) for margin in (1e-3, 1e3))
     turn = next(world.play(near))
-    assert turn.terms["repelled"] == 0
+    assert turn.terms["adversarial"] == 0
     world.generator.manual_seed(0)
-    assert next(world.play(far)).terms["repelled"] > 1
+    assert next(world.play(far)).terms["adversarial"] > 1
 
 
 def test_the_warm_up_is_the_plain_elbo(world: World, game: str) -> None:
@@ -175,7 +175,7 @@ def test_the_warm_up_is_the_plain_elbo(world: World, game: str) -> None:
     rec = reference.decode(w, *step.codes(w))
     kl = reference.kl(w, reference.encode(w, step.x), w["prior"][step.domains], BETA["style"])
     expected = step.scale * (BETA["rec"] * reference.squared_error(step.x, rec) + BETA["kl"] * kl).mean()
-    objective = replace(GAMES[game], warmup=0.5)
+    objective = replace(GAMES[game], vae_fraction=0.5)
     (turn,) = objective.play(world.model, world.batch, 0.4, world.generator, world.average)
     assert turn.learns == ("encoder", "decoder")
     assert_close(turn.loss, expected)
@@ -183,7 +183,7 @@ def test_the_warm_up_is_the_plain_elbo(world: World, game: str) -> None:
 
 def test_rows_are_rebuilt_from_their_translations_too(world: World, game: str) -> None:
     model, w, step, rows = world.model, world.w, world.step, 2
-    objective = replace(GAMES[game], warmup=0.5, back=0.5)
+    objective = replace(GAMES[game], vae_fraction=0.5, back_translation=0.5)
     replay = torch.Generator()
     replay.set_state(world.generator.get_state())
     torch.randn(B, K, 1, 1, generator=replay), torch.randn(B, S, generator=replay)
@@ -213,7 +213,7 @@ def test_both_rounds_of_the_game_count_the_rebuilt_rows(
     state, losses = world.generator.get_state(), {}
     for back in (0.0, 0.5):
         world.generator.set_state(state)
-        losses[back] = [turn for turn in world.play(replace(GAMES[game], back=back))]
+        losses[back] = [turn for turn in world.play(replace(GAMES[game], back_translation=back))]
     rec, kl = losses[0.0][0].terms["rec"], losses[0.0][0].terms["kl_real"]
     more_rec, more_kl = ((B * plain + 2 * given) / (B + 2) - plain for plain, given in ((rec, N), (kl, 5)))
     more = world.step.scale * (BETA["rec"] * more_rec + BETA["kl"] * more_kl)
@@ -228,7 +228,7 @@ def test_rows_are_rebuilt_in_their_partners_look(world: World, game: str, progre
     w, step = world.w, world.step
     looks = torch.rand_like(world.batch.images)
     batch = replace(world.batch, restyled=looks)
-    objective = replace(GAMES[game], warmup=0.5)
+    objective = replace(GAMES[game], vae_fraction=0.5)
     turns = []
     for turn in objective.play(world.model, batch, progress, world.generator, world.average):
         torch.autograd.grad(turn.loss, list(world.model.w.values()), retain_graph=True, allow_unused=True)
@@ -247,7 +247,7 @@ def test_features_are_of_the_rows_that_the_encoder_judges(world: World, game: st
     w, step, state, losses = world.w, world.step, world.generator.get_state(), {}
     for weight in (0.0, 0.4):
         world.generator.set_state(state)
-        losses[weight] = [turn for turn in world.play(replace(GAMES[game], share=0.5, beta_features=weight))]
+        losses[weight] = [turn for turn in world.play(replace(GAMES[game], fake_fraction=0.5, feature_matching=weight))]
     rec = reference.decode(w, *step.codes(w))
     assert losses[0.4][0].loss == losses[0.0][0].loss  # the encoder is not told
     assert_close(losses[0.4][1].loss - losses[0.0][1].loss, 0.4 * step.missed(w, step.x[:2], rec[:2]))

@@ -27,12 +27,12 @@ DOMAINS = ("a", "b", "c")
 NETWORK = {"width": 16, "max_width": 32}
 KINDS = {
     "conv": {"name": "conv", "latent": 16, **NETWORK},
-    "style-vector": {"name": "style", "grid": 1, **NETWORK},
-    "style-layout": {"name": "style", "grid": 4, **NETWORK},
+    "style-vector": {"name": "style", "content_stride": 0, **NETWORK},
+    "style-layout": {"name": "style", "content_stride": 4, **NETWORK},
     "synthesis": {"name": "synthesis", "latent": 16, **NETWORK},
 }
 BOTH = {"beta_kl": 0.5, "beta_style": 0.1}
-ADVERSARIAL = {"warmup": 0.25, "share": 0.5, "beta_features": 0.06}
+ADVERSARIAL = {"vae_fraction": 0.25, "fake_fraction": 0.5, "feature_matching": 0.06}
 WEIGHTS = {
     "vae": {**BOTH},
     "introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 0.5, "margin": 20.0},
@@ -40,9 +40,9 @@ WEIGHTS = {
     "bootstrap": {**BOTH, **ADVERSARIAL, "beta_neg": 128.0},
 }
 LAYOUT = {  # its KL is larger, and the exponential is to be felt
-    "soft-introvae": {"back": 0.5, "beta_neg": 8.0},
-    "bootstrap": {"back": 0.5, "beta_neg": 8.0},
-    "introvae": {"back": 0.5, "margin": 150.0},
+    "soft-introvae": {"back_translation": 0.5, "beta_neg": 8.0},
+    "bootstrap": {"back_translation": 0.5, "beta_neg": 8.0},
+    "introvae": {"back_translation": 0.5, "margin": 150.0},
 }
 CURVES = [(kind, objective) for kind in KINDS for objective in OBJECTIVES]
 
@@ -65,7 +65,7 @@ def curve(kind: str, name: str) -> str:
     model = MODELS[KINDS[kind]["name"]](domains=DOMAINS, size=SIZE, **settings)
     model.to(memory_format=torch.channels_last)
     vector, layout = kind == "style-vector", kind == "style-layout"
-    weights = WEIGHTS[name] | (LAYOUT.get(name, {"back": 0.5}) if layout else {})
+    weights = WEIGHTS[name] | (LAYOUT.get(name, {"back_translation": 0.5}) if layout else {})
     lines: list[str] = []
 
     def watch(state: State, progress: float, terms: Terms) -> bool:
@@ -84,7 +84,7 @@ def curve(kind: str, name: str) -> str:
         budget=Budget(images=STEPS * ROWS, minutes=0),
         schedule=Schedule(2e-3, ramp=0),
         state=State(),
-        augment=partial(augment, variants=0.5 * vector, warp=0.5 * vector, until=0.6),
+        augment=partial(augment, domain_aug=0.5 * vector, encoder_warp=0.5 * vector),
         watch=watch,
         seed=3,
     )

@@ -157,8 +157,8 @@ def test_an_override_sets_one_value(built_in: Path, override: str, section: str,
 
 
 def test_the_last_override_wins_and_the_others_stay(built_in: Path) -> None:
-    recipe = load_recipe("faces", ["data.size=16", "data.variants=0.5", "data.size=64"])
-    assert (recipe.data, recipe.training.images) == (Data(size=64, variants=0.5), 5)
+    recipe = load_recipe("faces", ["data.size=16", "data.domain_aug=0.5", "data.size=64"])
+    assert (recipe.data, recipe.training.images) == (Data(size=64, domain_aug=0.5), 5)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_the_last_override_wins_and_the_others_stay(built_in: Path) -> None:
         ("data.flip=True", "data.flip = 'True': expected true or false"),
         ("data.crop=0.51", "data.crop = 0.51: must be in 0..0.5"),
         ("data.crop=-0.1", "data.crop = -0.1: must be in 0..0.5"),
-        ("data.variants=1.5", "data.variants = 1.5: must be in 0..1"),
+        ("data.domain_aug=1.5", "data.domain_aug = 1.5: must be in 0..1"),
         ("data.workers=-1", "data.workers = -1: must be >= 0"),
         ("data.workers=1.5", "data.workers = 1.5: expected an integer"),
         ("training.images=-1", "training.images = -1: must be >= 0 (0: no limit)"),
@@ -309,7 +309,7 @@ HOSTILE = ['"', "\\", "#", "\t\r\n", "\x00\x1f\x7f", "é\u2028😀", "'''", "", 
 )
 def test_a_dumped_recipe_loads_as_itself(tmp_path: Path, values: dict[str, Any]) -> None:
     model = {"name": "conv", **values}
-    recipe = Recipe("mine", Data(variants=1 / 3), model, {"name": "split"}, Training(lr=1e-7, betas=(0.0, 1 / 3)))
+    recipe = Recipe("mine", Data(domain_aug=1 / 3), model, {"name": "split"}, Training(lr=1e-7, betas=(0.0, 1 / 3)))
     text = dump_recipe(recipe)
     tables = tomllib.loads(text)
     assert repr(tables["model"]) == repr(model)  # by repr, for -0.0 and 1.0

@@ -13,7 +13,7 @@ from PIL import Image
 from sivae_translate.datasets import cars
 from sivae_translate.errors import UsageError
 
-VIEW = re.compile(r"(train|test|novel)/car(\d{3})/el([0-3])_az(\d{2})\.png")
+VIEW = re.compile(r"(train|test|unseen)/car(\d{3})/el([0-3])_az(\d{2})\.png")
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
@@ -43,7 +43,7 @@ def files(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cars") / "set"
-    cars.write_set(out, cars=3, novel=2, size=16, held_out=0.25, pairs=100, seed=5)
+    cars.write_set(out, cars=3, unseen=2, size=16, held_out=0.25, pairs=100, seed=5)
     return out
 
 
@@ -150,19 +150,19 @@ class TestWriteSet:
     def test_each_view_is_in_its_place(self, written: Path) -> None:
         views = [parse(path) for path in files(written) if path.endswith(".png")]
         by_split = {
-            split: {(car, pose) for s, car, pose in views if s == split} for split in ("train", "test", "novel")
+            split: {(car, pose) for s, car, pose in views if s == split} for split in ("train", "test", "unseen")
         }
-        assert {split: len(cells) for split, cells in by_split.items()} == {"train": 216, "test": 72, "novel": 192}
+        assert {split: len(cells) for split, cells in by_split.items()} == {"train": 216, "test": 72, "unseen": 192}
         assert not by_split["train"] & by_split["test"]
         assert {car for car, _ in by_split["train"]} == {car for car, _ in by_split["test"]} == {0, 1, 2}
-        assert {car for car, _ in by_split["novel"]} == {3, 4}
+        assert {car for car, _ in by_split["unseen"]} == {3, 4}
 
     def test_pictures_are_the_views_they_are_named_after(self, written: Path) -> None:
-        picture = np.asarray(Image.open(written / "novel/car004/el2_az07.png"))
+        picture = np.asarray(Image.open(written / "unseen/car004/el2_az07.png"))
         np.testing.assert_array_equal(picture, cars.render(cars.design(5, 4), 7, 2, 16))
 
     @pytest.mark.parametrize(
-        ("table", "source", "goal"), [("pairs_heldout.csv", "train", "test"), ("pairs_novel.csv", "novel", "novel")]
+        ("table", "source", "goal"), [("pairs_heldout.csv", "train", "test"), ("pairs_unseen.csv", "unseen", "unseen")]
     )
     def test_tables_hold(self, written: Path, table: str, source: str, goal: str) -> None:
         found = rows(written / table)
@@ -180,29 +180,29 @@ class TestWriteSet:
         }
 
     def test_the_seed_decides_everything(self, written: Path, tmp_path: Path) -> None:
-        cars.write_set(tmp_path / "same", cars=3, novel=2, size=16, held_out=0.25, pairs=100, seed=5)
-        cars.write_set(tmp_path / "other", cars=3, novel=2, size=16, held_out=0.25, pairs=100, seed=6)
+        cars.write_set(tmp_path / "same", cars=3, unseen=2, size=16, held_out=0.25, pairs=100, seed=5)
+        cars.write_set(tmp_path / "other", cars=3, unseen=2, size=16, held_out=0.25, pairs=100, seed=6)
         assert files(tmp_path / "same") == files(written)
         assert set(files(tmp_path / "other")) != set(files(written))
 
     def test_half_held_out_from_two_cars_still_pairs(self, tmp_path: Path) -> None:
-        cars.write_set(tmp_path / "set", cars=2, novel=2, size=16, held_out=0.5, pairs=96)
+        cars.write_set(tmp_path / "set", cars=2, unseen=2, size=16, held_out=0.5, pairs=96)
         assert len(set(rows(tmp_path / "set" / "pairs_heldout.csv"))) == 96
 
     def test_progress_counts_every_picture(self, tmp_path: Path) -> None:
         calls: list[tuple[int, int]] = []
         cars.write_set(
-            tmp_path / "set", cars=2, novel=2, size=16, progress=lambda done, total: calls.append((done, total))
+            tmp_path / "set", cars=2, unseen=2, size=16, progress=lambda done, total: calls.append((done, total))
         )
         assert calls == [(done, 384) for done in range(1, 385)]
 
     def test_an_empty_folder_is_used_and_a_full_one_refused(self, tmp_path: Path) -> None:
         out = tmp_path / "set"
         out.mkdir()
-        cars.write_set(out, cars=2, novel=2, size=16, pairs=1)
+        cars.write_set(out, cars=2, unseen=2, size=16, pairs=1)
         before = files(out)
         with pytest.raises(UsageError, match="new or empty folder"):
-            cars.write_set(out, cars=2, novel=2, size=16, pairs=1, seed=1)
+            cars.write_set(out, cars=2, unseen=2, size=16, pairs=1, seed=1)
         assert files(out) == before
         assert list(tmp_path.iterdir()) == [out]
 
@@ -213,14 +213,14 @@ class TestWriteSet:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            cars.write_set(tmp_path / "set", cars=2, novel=2, size=16, progress=stop)
+            cars.write_set(tmp_path / "set", cars=2, unseen=2, size=16, progress=stop)
         assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize(
         "wrong",
         [
             {"cars": 1},
-            {"novel": 1},
+            {"unseen": 1},
             {"size": 15},
             {"size": 513},
             {"held_out": 0.0},

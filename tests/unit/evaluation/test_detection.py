@@ -71,7 +71,7 @@ def test_the_same_seed_draws_the_same_intervals() -> None:
 
 @pytest.fixture
 def paths(cars: Path) -> list[Path]:
-    return sorted((cars / "novel/car003").glob("*.png"))[::12]
+    return sorted((cars / "unseen/car003").glob("*.png"))[::12]
 
 
 def assert_same(ours: Scores, expected: Scores) -> None:

@@ -129,7 +129,7 @@ def test_features_depend_neither_on_the_batch_nor_on_the_neighbours() -> None:
 @pytest.fixture
 def far(cars: Path) -> Callable[..., float]:
     """How far half of the real cars are from the other half once each has been changed: `far(change)`."""
-    extractor, paths = load_extractor(None), sorted((cars / "novel").rglob("*.png"))
+    extractor, paths = load_extractor(None), sorted((cars / "unseen").rglob("*.png"))
     real = [Image.open(paths[i]).convert("RGB") for i in np.random.default_rng(0).permutation(len(paths))]
     half = len(real) // 2
     reference = extractor(real[:half], CPU)

@@ -68,13 +68,13 @@ def test_pairwise_is_the_mean_over_all_pairs(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_blurred_car_is_nearer_than_another_car(cars: Path) -> None:
-    paths = sorted((cars / "novel/car003").glob("*.png"))[::8]
+    paths = sorted((cars / "unseen/car003").glob("*.png"))[::8]
     pictures = [Image.open(path).convert("RGB") for path in paths]
     truth, blurred, more = (
         stack([np.asarray(image.filter(ImageFilter.GaussianBlur(radius))) for image in pictures])
         for radius in (0, 0.5, 1)
     )
-    others = stack([np.asarray(Image.open(cars / "novel/car004" / path.name).convert("RGB")) for path in paths])
+    others = stack([np.asarray(Image.open(cars / "unseen/car004" / path.name).convert("RGB")) for path in paths])
     measure = RandomPerceptual(CPU)
     distances = [measure(truth, each) for each in (truth, blurred, more, others)]
     for near, far in pairwise(distances):

@@ -28,7 +28,7 @@ def code(values: tuple[float, ...], style: tuple[float, ...] | None = None) -> C
 
 @pytest.fixture
 def pair(cars: Path) -> list[Path]:
-    return [cars / "novel/car003/el0_az00.png", cars / "novel/car004/el2_az09.png"]
+    return [cars / "unseen/car003/el0_az00.png", cars / "unseen/car004/el2_az09.png"]
 
 
 # --- by hand --------------------------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def test_the_last_style_is_a_translation(translator: Translator, pair: list[Path
 def test_between_two_styles_a_third_image_keeps_its_content(
     translator: Translator, pair: list[Path], cars: Path
 ) -> None:
-    third = cars / "novel/car004/el1_az07.png"
+    third = cars / "unseen/car004/el1_az07.png"
     way = translator.interpolate(*pair, what="style", steps=3, content=third)
     assert way[0].tobytes() == translator(third, style=pair[0]).tobytes()
     assert way[-1].tobytes() == translator(third, style=pair[1]).tobytes()

@@ -18,8 +18,8 @@ from sivae_translate.objectives.functional import squared_error
 
 @pytest.fixture
 def x(translator: Translator, cars: Path) -> Tensor:
-    """Six views of two novel cars, `[6, 3, 16, 16]`."""
-    return translator.prepare(sorted((cars / "novel").rglob("*.png"))[::32])
+    """Six views of two unseen cars, `[6, 3, 16, 16]`."""
+    return translator.prepare(sorted((cars / "unseen").rglob("*.png"))[::32])
 
 
 def error(translator: Translator, x: Tensor, steps: int) -> Tensor:
@@ -64,7 +64,7 @@ def test_each_image_is_searched_by_itself(translator: Translator, x: Tensor) -> 
 
 
 def test_pictures_come_back_as_they_were_asked_for(translator: Translator, cars: Path) -> None:
-    path = cars / "novel/car003/el0_az00.png"
+    path = cars / "unseen/car003/el0_az00.png"
     one, (first, second) = translator.reconstruct(path), translator.reconstruct([path, path], steps=0)
     assert one.size == (16, 16) and one.tobytes() == first.tobytes() == second.tobytes()
     with torch.no_grad():

@@ -26,7 +26,7 @@ SIZE = 16
 @pytest.fixture
 def paths(cars: Path) -> list[Path]:
     """Eight views of a car the model has never seen."""
-    return sorted((cars / "novel/car003").glob("*.png"))[::12]
+    return sorted((cars / "unseen/car003").glob("*.png"))[::12]
 
 
 def array(image: Image.Image) -> np.ndarray:
@@ -374,7 +374,7 @@ def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
 # --- feedback -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("settings", "rounds"), [({"grid": 1}, 0), ({"grid": 4}, 2)])
+@pytest.mark.parametrize(("settings", "rounds"), [({"content_stride": 0}, 0), ({"content_stride": 4}, 2)])
 def test_feedback_is_for_contents_with_a_layout(settings: dict[str, Any], rounds: int) -> None:
     settings = {"name": "style", "width": 16, "max_width": 32, **settings}
     model = build_model(settings, ("a", "b"), SIZE)

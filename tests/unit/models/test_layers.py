@@ -65,10 +65,10 @@ def test_unit_scale_is_each_images_own_and_harmless_to_blank_ones() -> None:
     torch.testing.assert_close(unit_scale(h)[:1], unit_scale(h[:1]))
 
 
-@pytest.mark.parametrize(("grid", "moves"), [(1, True), (4, False)])
-def test_only_a_vector_of_content_follows_the_scale_of_the_features(grid: int, moves: bool) -> None:
+@pytest.mark.parametrize(("stride", "moves"), [(0, True), (4, False)])
+def test_only_a_vector_of_content_follows_the_scale_of_the_features(stride: int, moves: bool) -> None:
     torch.manual_seed(0)
-    model = StyleAutoencoder(domains=("a", "b"), size=16, grid=grid, width=16, max_width=16)
+    model = StyleAutoencoder(domains=("a", "b"), size=16, content_stride=stride, width=16, max_width=16)
     x = torch.rand(2, 3, 16, 16)
     before = model.encode(x).mean.content
     features = model.encoder["features"]

@@ -11,7 +11,7 @@ from sivae_translate.models.mixing import mixing_grid
 
 
 def test_a_grid_has_contents_down_and_styles_across(translator: Translator, cars: Path) -> None:
-    paths = sorted((cars / "novel").rglob("*.png"))
+    paths = sorted((cars / "unseen").rglob("*.png"))
     contents, styles = translator.prepare(list(paths[:2])), translator.prepare(list(paths[100:103]))
     grid = mixing_grid(translator.model, contents, styles).view(3, 4, 3, 16, 16)
     assert (grid[0, 0] == 1).all() and torch.equal(grid[0, 1:], styles) and torch.equal(grid[1:, 0], contents)

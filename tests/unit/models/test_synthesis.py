@@ -81,7 +81,7 @@ def test_noise_of_a_level_is_that_level_s_alone() -> None:
 def test_the_strength_of_the_noise_is_learnt_by_the_decoder() -> None:
     network = model()
     batch = Batch(images(4), torch.zeros(4, dtype=torch.int64))
-    turns = SoftIntroVAE(warmup=1.0).play(network, batch, 0.0, torch.Generator().manual_seed(0), network)
+    turns = SoftIntroVAE(vae_fraction=1.0).play(network, batch, 0.0, torch.Generator().manual_seed(0), network)
     next(turns).loss.backward()
     gradients = [block.strength.grad for block in network.decoder["image"].blocks]
     assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)

@@ -26,9 +26,10 @@ def folder(root: Path, domains: int, side: int) -> Domains:
 def picked(recipe: Recipe) -> tuple[object, ...]:
     data, objective = recipe.data, recipe.objective
     weights = (
-        objective.get(name, 0.0) for name in ("beta_kl", "beta_style", "beta_neg", "beta_features", "back", "warmup")
+        objective.get(name, 0.0)
+        for name in ("beta_kl", "beta_style", "beta_neg", "feature_matching", "back_translation", "vae_fraction")
     )
-    return data.size, data.batch, recipe.model["grid"], data.variants, data.warp, *weights
+    return data.size, data.batch, recipe.model["content_stride"], data.domain_aug, data.encoder_warp, *weights
 
 
 @pytest.mark.parametrize(
@@ -47,11 +48,22 @@ def test_what_is_open_follows_the_images_and_the_machine(
 ) -> None:
     recipe, said = settle(load_recipe("style"), folder(tmp_path, domains, side), device)
     assert picked(recipe) == expected
-    size, batch, grid, *rest = expected
-    for part in (f"size {size} (images of {side} px", f"batch {batch}", f"grid {grid} ("):
+    size, batch, stride, *rest = expected
+    for part in (f"size {size} (images of {side} px", f"batch {batch}", f"content_stride {stride} ("):
         assert part in said
-    names = ("variants", "warp", "beta_kl", "beta_style", "beta_neg", "beta_features", "back", "warmup")
-    found = [f"{name} {value:g}" for name, value in zip(names, rest, strict=True) if grid > 1 or name != "back"]
+    names = (
+        "domain_aug",
+        "encoder_warp",
+        "beta_kl",
+        "beta_style",
+        "beta_neg",
+        "feature_matching",
+        "back_translation",
+        "vae_fraction",
+    )
+    found = [
+        f"{name} {value:g}" for name, value in zip(names, rest, strict=True) if stride or name != "back_translation"
+    ]
     assert said.endswith(", ".join(found))
 
 
@@ -59,8 +71,8 @@ def test_a_cpu_folds_larger_patches_the_larger_the_images_and_of_pictures_later(
     domains = folder(tmp_path, FEW + 1, 300)
     for device, overrides, patch in (
         ("cpu", [], 4), ("cuda", [], None), ("cpu", ["data.size=32"], None), ("cpu", ["model.patch=2"], 2),
-        ("cpu", ["model.grid=8"], None), ("cpu", ["model.grid=16", "data.size=128"], 4),
-        ("cpu", ["data.size=256"], 8), ("cpu", ["model.grid=32", "data.size=256"], 4),
+        ("cpu", ["model.content_stride=8"], None), ("cpu", ["model.content_stride=8", "data.size=128"], 4),
+        ("cpu", ["data.size=256"], 8), ("cpu", ["model.content_stride=8", "data.size=256"], 4),
     ):  # fmt: skip
         recipe, said = settle(load_recipe("style", overrides), domains, device)
         assert recipe.model.get("patch") == patch
@@ -72,9 +84,20 @@ def test_a_cpu_folds_larger_patches_the_larger_the_images_and_of_pictures_later(
 
 def test_what_the_recipe_says_stays_and_nothing_is_said(tmp_path: Path) -> None:
     domains = folder(tmp_path, 2, 300)
-    overrides = ["data.size=32", "data.batch=8", "data.variants=0.1", "data.warp=0.2", "model.grid=1"]
-    overrides += ["objective.beta_kl=7", "objective.beta_style=8", "objective.beta_neg=9", "objective.back=1"]
-    overrides += ["objective.beta_features=0.5", "objective.warmup=0.3", "training.precision=bf16"]
+    overrides = [
+        "data.size=32",
+        "data.batch=8",
+        "data.domain_aug=0.1",
+        "data.encoder_warp=0.2",
+        "model.content_stride=0",
+    ]
+    overrides += [
+        "objective.beta_kl=7",
+        "objective.beta_style=8",
+        "objective.beta_neg=9",
+        "objective.back_translation=1",
+    ]
+    overrides += ["objective.feature_matching=0.5", "objective.vae_fraction=0.3", "training.precision=bf16"]
     recipe, said = settle(load_recipe("style", overrides), domains, "cpu")
     assert picked(recipe) == (32, 8, 1, 0.1, 0.2, 7, 8, 9, 0.5, 1, 0.3) and said == ""
     assert recipe.training.precision == "bf16"
@@ -83,16 +106,16 @@ def test_what_the_recipe_says_stays_and_nothing_is_said(tmp_path: Path) -> None:
 def test_a_model_without_style_is_not_augmented_and_nothing_is_said(tmp_path: Path) -> None:
     conv, domains = load_recipe("conv", ["training.precision=fp32"]), folder(tmp_path, 2, 300)
     recipe, said = settle(conv, domains, "cpu")
-    assert (recipe.data.variants, recipe.data.warp, said) == (0.0, 0.0, "")
+    assert (recipe.data.domain_aug, recipe.data.encoder_warp, said) == (0.0, 0.0, "")
     assert (recipe.model, recipe.objective) == (conv.model, conv.objective)
 
 
 def test_the_content_that_was_chosen_decides_the_rest(tmp_path: Path) -> None:
     domains = folder(tmp_path, 2, 300)
-    recipe, _ = settle(load_recipe("style", ["model.grid=1"]), domains, "cpu")
-    assert (recipe.data.warp, recipe.objective["beta_kl"]) == (0.5, 4)
-    recipe, _ = settle(load_recipe("style", ["model.grid=16"]), domains, "cpu")
-    assert (recipe.data.warp, recipe.objective["beta_kl"]) == (0, 0.4)
+    recipe, _ = settle(load_recipe("style", ["model.content_stride=0"]), domains, "cpu")
+    assert (recipe.data.encoder_warp, recipe.objective["beta_kl"]) == (0.5, 4)
+    recipe, _ = settle(load_recipe("style", ["model.content_stride=8"]), domains, "cpu")
+    assert (recipe.data.encoder_warp, recipe.objective["beta_kl"]) == (0, 0.4)
 
 
 def test_the_weights_follow_a_size_that_was_chosen(tmp_path: Path) -> None:
@@ -136,8 +159,8 @@ def test_images_that_cannot_be_read_leave_the_smallest_size(tmp_path: Path) -> N
     assert settle(load_recipe("style"), domains, "cpu")[0].data.size == 32
 
 
-@pytest.mark.parametrize("grid", ["0", "-4", "'x'", "3.5", "true", "[1]"])
-def test_an_impossible_grid_is_left_to_the_model_to_refuse(tmp_path: Path, grid: str) -> None:
-    recipe, _ = settle(load_recipe("style", [f"model.grid={grid}"]), folder(tmp_path, 2, 300), "cpu")
-    with pytest.raises(UsageError, match="grid"):
+@pytest.mark.parametrize("stride", ["3", "-4", "'x'", "3.5", "true", "[1]"])
+def test_an_impossible_grid_is_left_to_the_model_to_refuse(tmp_path: Path, stride: str) -> None:
+    recipe, _ = settle(load_recipe("style", [f"model.content_stride={stride}"]), folder(tmp_path, 2, 300), "cpu")
+    with pytest.raises(UsageError, match="content_stride"):
         resolve(recipe)

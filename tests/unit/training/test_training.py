@@ -46,8 +46,8 @@ def coloured_batch() -> Batch:
     return Batch(images, torch.arange(4).repeat_interleave(2))
 
 
-def augmented(batch: Batch, variants: float, warp: float, progress: float = 0.0) -> Batch:
-    return augment(batch, progress, torch.Generator().manual_seed(1), variants=variants, warp=warp, until=0.5)
+def augmented(batch: Batch, domain_aug: float, encoder_warp: float, progress: float = 0.0) -> Batch:
+    return augment(batch, progress, torch.Generator().manual_seed(1), domain_aug=domain_aug, encoder_warp=encoder_warp)
 
 
 def bar() -> Batch:
