@@ -1,4 +1,4 @@
-"""The values that travel between rooms, and the one statement of their conventions.
+"""The values that travel between rooms, the protocols of models and objectives, and the conventions of both.
 
 Images are float32 `[B, C, H, W]` in [0, 1], RGB. Shapes throughout the package: B batch, C channels, H W pixels,
 K content channels on a g x g grid (g = 1: a plain vector), S style, D domains.
@@ -6,35 +6,40 @@ K content channels on a g x g grid (g = 1: a plain vector), S style, D domains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """x in float32, or as it is where that is wider: half precision is too coarse for norms, KL and errors."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 @dataclass(frozen=True)
 class Batch:
-    """What one step learns from.
+    """The rows that one training step learns from.
 
     Rows come in pairs: rows 2i and 2i + 1 share one style. They are two images of one domain, or, where there are
     no domains, two views of one image.
 
     Attributes:
         images: x, float32 `[B, C, H, W]` in [0, 1], B even.
-        domains: d, int64 `[B]` in 0..D-1, or -1 where an image belongs to no known domain.
-        restyled: what the rows must be rebuilt to, like `images`, where an augmentation makes it differ from what the
-            encoder sees; None where it does not.
+        domains: d, int64 `[B]` in 0..D-1, or -1 for no known domain.
+        unwarped: the images before an augmentation that only the encoder sees, like `images`; None: there was none.
     """
 
     images: Tensor
     domains: Tensor
-    restyled: Tensor | None = None
+    unwarped: Tensor | None = None
 
     @property
     def targets(self) -> Tensor:
-        """What the content of each row must look like in the style of the other row of its pair, like `images`."""
-        return self.images if self.restyled is None else self.restyled
+        """Images that the rows' reconstructions are compared to, like `images`."""
+        return self.images if self.unwarped is None else self.unwarped
 
     def __len__(self) -> int:
         return len(self.images)
@@ -42,7 +47,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Code:
-    """A point in the latent space: where the decoder starts, and what it is modulated with.
+    """A point in the latent space: the content that the decoder starts from, and the style that modulates it.
 
     Attributes:
         content: c, `[B, K, g, g]`.
@@ -192,7 +197,7 @@ class Latents(Distribution):
 
 @dataclass(frozen=True)
 class Scores:
-    """How likely a model finds each image; all float64 `[B]` on the CPU, nats unless said.
+    """Likelihood scores of images; all float64 `[B]` on the CPU, nats unless said.
 
     Attributes:
         bound: importance-weighted lower bound on log p(x). Higher: more like the training images.
@@ -212,17 +217,72 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Round:
-    """One turn of the game: who learns, from which loss, and what is worth logging.
+class Phase:
+    """One phase of a training step: a loss, and the parts of the model that it updates.
 
     Attributes:
-        learns: the players whose weights this loss updates, of "encoder" and "decoder".
+        updates: names of the parts, of "encoder" and "decoder".
         loss: scalar, float32.
         terms: scalars by name, for the log.
-        shares_graph: whether a later round of the step also goes back through this one's passes.
+        retain_graph: whether a later phase of the step also goes back through this one's passes.
     """
 
-    learns: tuple[str, ...]
+    updates: tuple[str, ...]
     loss: Tensor
     terms: dict[str, Tensor]
-    shares_graph: bool = False
+    retain_graph: bool = False
+
+
+class Model(Protocol):
+    """An autoencoder as objectives, the training loop and translation know it.
+
+    Attributes:
+        encoder, decoder: the two parts, each with an optimizer of its own. The prior's weights are the decoder's.
+        domains: names, in the order of their labels.
+    """
+
+    encoder: Any
+    decoder: Any
+    domains: tuple[str, ...]
+
+    def features(self, x: Tensor) -> dict[int, Tensor]:
+        """Images `[B, C, H, W]` in [0, 1] -> the encoder's features `[B, F, r, r]` by resolution r, finest first."""
+
+    def posterior(self, features: dict[int, Tensor]) -> Latents:
+        """q(code | x), read from the features of x."""
+
+    def encode(self, x: Tensor) -> Latents:
+        """Images `[B, C, H, W]` in [0, 1] -> q(code | x)."""
+
+    def decode(self, code: Code) -> Tensor:
+        """Code -> images `[B, C, H, W]`, nominally in [0, 1] but not clamped."""
+
+    def prior(self, domains: Tensor) -> Distribution:
+        """p(code | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""
+
+    def mix_styles(self, samples: Code, generator: torch.Generator) -> Code:
+        """Codes drawn from the prior, as training decodes them."""
+
+
+class Objective(Protocol):
+    """How a step learns from a batch."""
+
+    def play(
+        self, model: Model, batch: Batch, progress: float, generator: torch.Generator, ema: Model
+    ) -> Iterator[Phase]:
+        """The phases of one step, in their order. Each is to be updated before the next is asked for.
+
+        Args:
+            model: the weights that learn.
+            progress: fraction of the budget that is spent, in [0, 1].
+            generator: the only source of randomness, on the batch's device.
+            ema: the moving average of the model, which no loss moves.
+        """
+
+    def diagnose(self, terms: Mapping[str, float], values: int) -> str | None:
+        """Advice for training that goes wrong, None where it goes well.
+
+        Args:
+            terms: means of the logged terms.
+            values: N = C H W, the numbers in an image.
+        """

@@ -40,10 +40,10 @@ def toy(
             no_options_before(context)
             return
         from sivae_translate.toy.experiment import result_line, run_toy
-        from sivae_translate.toy.settings import settle
+        from sivae_translate.toy.settings import resolve
 
         training = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
-        report = run_toy(settle(objective, dataset, set_ or (), **training), new_folder(out), display)
+        report = run_toy(resolve(objective, dataset, set_ or (), **training), new_folder(out), display)
         say(f"{result_line(report)}; look at {out / 'density.png'}")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 from sivae_translate.models.decoder import Decoder
 from sivae_translate.models.encoder import BASE, LOGVAR_MAX, LOGVAR_MIN, Encoder, GaussianHead, level_widths
 from sivae_translate.models.layers import no_norm
-from sivae_translate.types import Code, Distribution, Gaussian, Latents, Mixture
+from sivae_translate.types import Code, Distribution, Gaussian, Latents, Mixture, at_least_float32
 
 SIZES = (16, 32, 64, 128, 256, 512)
 SPREAD = 2.0  # of the content prior's means at first, in deviations of a posterior
-HASTE = 8.0  # see `StylePrior`; a power of two, so that a mean put in comes out to the bit
+PRIOR_LR = 8.0  # times the learning rate: a domain's mean is moved by its own rows alone, and in minutes there are few
 
 
 def check_network(size: int, patch: int, width: int, max_width: int) -> None:
@@ -46,13 +47,14 @@ def single_latent_encoder(size: int, patch: int, widths: list[int], latent: int)
 
 
 class Autoencoder(nn.Module, ABC):
-    """Two players, `encoder` and `decoder`, and the prior. An objective and the translator know no more of a model.
+    """The base of the models: see the protocol `types.Model`.
 
     Attributes:
         domains: names, in the order of their labels.
         size: pixels on a side of its images.
         content_shape: `(K, g, g)` of the content of a code.
         style_size: S of the style of a code; 0: a single latent.
+        lr_multipliers: submodules that learn at a multiple of the learning rate, by their dotted names.
     """
 
     encoder: Any
@@ -60,6 +62,7 @@ class Autoencoder(nn.Module, ABC):
     size: int
     content_shape: tuple[int, int, int]
     style_size: int = 0
+    lr_multipliers: Mapping[str, float] = MappingProxyType({})
 
     def encode(self, x: Tensor) -> Latents:
         """Images `[B, 3, H, W]` in [0, 1] -> their posterior q(code | x)."""
@@ -82,8 +85,8 @@ class Autoencoder(nn.Module, ABC):
     def prior(self, domains: Tensor) -> Distribution:
         """p(code | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""
 
-    def mixed(self, samples: Code, generator: torch.Generator) -> Code:
-        """Codes drawn from the prior as training decodes them: as they are, where a model mixes no styles."""
+    def mix_styles(self, samples: Code, generator: torch.Generator) -> Code:
+        """Codes drawn from the prior, as training decodes them; unchanged where a model mixes no styles."""
         return samples
 
 
@@ -203,6 +206,7 @@ class StyleAutoencoder(Autoencoder):
                 "components": nn.Embedding(components, content),
             }
         )
+        self.lr_multipliers = {"decoder.prior": PRIOR_LR}
         nn.init.normal_(self.decoder["components"].weight, std=SPREAD)  # type: ignore[arg-type]
 
     def features(self, x: Tensor) -> dict[int, Tensor]:
@@ -221,7 +225,7 @@ class StyleAutoencoder(Autoencoder):
 
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]` in (0, 1), by a sigmoid of slope 1: a flat white ground comes out flat."""
-        return torch.sigmoid(4 * self.decoder["image"](code).float())
+        return torch.sigmoid(4 * at_least_float32(self.decoder["image"](code)))
 
     def prior(self, domains: Tensor) -> Distribution:
         """p(c) p(s | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""
@@ -230,13 +234,13 @@ class StyleAutoencoder(Autoencoder):
         return Distribution(Mixture(means, (len(domains), *self.content_shape)), style)
 
     def refit_style_prior(self, domains: Tensor, q: Gaussian) -> None:
-        """Move p(s | d) to where KL(q(s | x) || p(s | d)) is least, see `StylePrior.fit`.
+        """Move p(s | d) to where KL(q(s | x) || p(s | d)) is least, see `StylePrior.refit`.
 
         Args:
             domains: labels of images, int64 `[B]` in 0..D-1.
             q: their styles, `[B, S]`.
         """
-        self.decoder["prior"].fit(domains, q)  # type: ignore[operator]
+        self.decoder["prior"].refit(domains, q)  # type: ignore[operator]
 
     def add_domain(self, name: str, style: Tensor) -> None:
         """Know one domain more, the last, with this style `[S]` as its prior's mean."""
@@ -245,11 +249,7 @@ class StyleAutoencoder(Autoencoder):
 
 
 class StylePrior(nn.Module):
-    """p(s | d) = N(m_d, sigma^2), sigma the same for all domains; N(0, I) for no known domain.
-
-    Weights are learned `HASTE` times as fast as others: a domain's mean is moved by its own rows alone, and in a run of
-    minutes there are few.
-    """
+    """p(s | d) = N(m_d, sigma^2), sigma the same for all domains; N(0, I) for no known domain."""
 
     def __init__(self, domains: int, style: int) -> None:
         super().__init__()
@@ -259,50 +259,53 @@ class StylePrior(nn.Module):
     def forward(self, domains: Tensor) -> Gaussian:
         """Labels int64 `[B]`, -1 for no known domain -> p(s | d), `[B, S]`."""
         known = (domains >= 0)[:, None]
-        mean = HASTE * self.means[domains.clamp(min=0)] * known
-        return Gaussian(mean, (HASTE * self.logvar).clamp(LOGVAR_MIN, LOGVAR_MAX) * known)
+        mean = self.means[domains.clamp(min=0)] * known
+        return Gaussian(mean, self.logvar.clamp(LOGVAR_MIN, LOGVAR_MAX) * known)
 
     @torch.no_grad()
-    def fit(self, domains: Tensor, q: Gaussian) -> None:
+    def refit(self, domains: Tensor, q: Gaussian) -> None:
         """Move to where KL(q || p) is least, its mean over each domain's images and over the domains.
 
         That is m_d = E_d mu, and sigma^2 = E (sigma_q^2 + (mu - m_d)^2). A domain without images keeps its mean.
 
         Args:
             domains: labels, int64 `[B]` in 0..D-1.
-            q: the images' styles, `[B, S]`.
+            q: styles of the images, `[B, S]`.
         """
         variances = []
         for domain in set(domains.tolist()):
             mean, variance = q.mean[domains == domain], q.logvar[domains == domain].exp()
-            middle = mean.mean(0)
-            variances.append((variance + (mean - middle).square()).mean(0))
-            self.means[domain] = middle / HASTE
-        self.logvar.copy_(torch.stack(variances).mean(0).log().clamp(LOGVAR_MIN, LOGVAR_MAX) / HASTE)
+            self.means[domain] = mean.mean(0)
+            variances.append((variance + (mean - self.means[domain]).square()).mean(0))
+        self.logvar.copy_(torch.stack(variances).mean(0).log().clamp(LOGVAR_MIN, LOGVAR_MAX))
 
     def add(self, style: Tensor) -> None:
         """One domain more, with this mean `[S]`."""
-        self.means = nn.Parameter(torch.cat([self.means.detach(), style[None].to(self.means) / HASTE]), False)
+        self.means = nn.Parameter(torch.cat([self.means.detach(), style[None].to(self.means)]), False)
 
 
 def unit_scale(h: Tensor) -> Tensor:
     """Features `[B, ...]` with a root mean square of 1 in each image."""
-    square = h.float().square().mean(tuple(range(1, h.dim())), keepdim=True)
+    square = at_least_float32(h).square().mean(tuple(range(1, h.dim())), keepdim=True)
     return h * torch.rsqrt(square + 1e-4).to(h.dtype)
 
 
 def with_detail(x: Tensor) -> Tensor:
-    """Images `[B, C, H, W]` beside what is left of them without their mean over a quarter of the side each way, 2 C
-    channels around 0: silhouettes drown small parts less, and the first convolution starts from both signs."""
+    """Images beside their local contrast, `[B, C, H, W]` -> `[B, 2 C, H, W]` around 0.
+
+    Local contrast is x less its mean over a quarter of the side each way. Silhouettes drown small parts less in it,
+    and the first convolution starts from both signs.
+    """
     with torch.autocast(x.device.type, enabled=False):
-        average = running_average(x.shape[-1], x.shape[-1] // 8, x.device)
-        return torch.cat([x - 0.5, 2 * (x - average @ x.float() @ average.T)], 1)
+        x = at_least_float32(x)
+        average = running_average(x.shape[-1], x.shape[-1] // 8, x.device).to(x.dtype)
+        return torch.cat([x - 0.5, 2 * (x - average @ x @ average.T)], 1)
 
 
 def running_average(length: int, reach: int, device: torch.device) -> Tensor:
-    """`[length, length]`: times a line of pixels, the mean of each with `reach` more on either side, the ends repeated.
+    """Matrix `[length, length]` that gives each pixel of a line the mean over `reach` more on either side.
 
-    As a matrix it takes a CPU a twelfth of the time of avg_pool2d.
+    The ends of the line are repeated. As a matrix it takes a CPU a twelfth of the time of avg_pool2d.
     """
     around = torch.arange(length, device=device)[:, None] + torch.arange(-reach, reach + 1, device=device)
     return F.one_hot(around.clamp(0, length - 1), length).float().mean(1)

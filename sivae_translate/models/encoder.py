@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sivae_translate.models.layers import Norm, ResidualBlock, activation, group_norm
-from sivae_translate.types import Gaussian
+from sivae_translate.types import Gaussian, at_least_float32
 
 BASE = 4  # pixels on a side of the coarsest features
 
@@ -32,7 +32,7 @@ class GaussianHead(nn.Module):
         self.learned_variance = learned_variance
 
     def forward(self, h: Tensor) -> Gaussian:
-        y = self.layer(h).float()
+        y = at_least_float32(self.layer(h))
         if not self.learned_variance:
             return Gaussian(y, torch.zeros_like(y))
         mean, logvar = y.chunk(2, dim=1)

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sivae_translate.types import at_least_float32
+
 GROUP = 16  # channels that one group of a group norm holds
 EPSILON = 1e-2  # of a variance; with PyTorch's 1e-5 a flat channel is magnified 300 times, and runs come undone
 
@@ -49,8 +51,8 @@ class AdaIN(nn.Module):
 
     def forward(self, h: Tensor, style: Tensor) -> Tensor:
         """`[B, C, H, W]`, `[B, S]` -> `[B, C, H, W]`."""
-        scale, shift = self.affine(style).float()[:, :, None, None].chunk(2, dim=1)
-        x, pixels = h.float(), h.shape[2] * h.shape[3]
+        scale, shift = at_least_float32(self.affine(style))[:, :, None, None].chunk(2, dim=1)
+        x, pixels = at_least_float32(h), h.shape[2] * h.shape[3]
         # On a CPU a quarter of the time of torch.mean, whose gradient fills an image. The variance's by the mean is 0.
         mean = x.sum((2, 3), keepdim=True) / pixels
         variance = (x - mean.detach()).square().sum((2, 3), keepdim=True) / pixels

@@ -79,8 +79,8 @@ class SynthesisAutoencoder(Autoencoder):
         content = standard_normal(torch.zeros(len(domains), *self.content_shape, device=domains.device))
         return Latents(content, noise=self._noise(len(domains), domains.device))
 
-    def mixed(self, samples: Code, generator: torch.Generator) -> Code:
-        """Samples of which a share has another sample's latent from a random level on."""
+    def mix_styles(self, samples: Code, generator: torch.Generator) -> Code:
+        """Samples, of which a fraction `mixing` has another sample's latent from a random level on."""
         z, n = samples.content.flatten(1), len(samples)
         device = z.device
         start = torch.randint(1, self.levels, (n,), generator=generator, device=device)

@@ -1,18 +1,19 @@
-"""The objectives, by the name a recipe calls them. They differ in how the encoder repels generated images: not at
-all, by a hinge on their KL, by an exponential of their ELBO, by that exponential under a slow decoder."""
+"""The objectives, by the name a recipe calls them.
+
+They differ in the encoder's adversarial term for generated images: none, a hinge on their KL, the exponential of their
+ELBO, and that exponential under a slow decoder. A constructor's keyword arguments are the recipe's keys.
+"""
 
 from __future__ import annotations
 
-from sivae_translate.objectives.bootstrap import Bootstrap
-from sivae_translate.objectives.introvae import IntroVAE
-from sivae_translate.objectives.soft_introvae import SoftIntroVAE
-from sivae_translate.objectives.vae import VAE
+from collections.abc import Callable
 
-OBJECTIVES: dict[str, type[VAE]] = {
-    "vae": VAE,
-    "introvae": IntroVAE,
-    "soft-introvae": SoftIntroVAE,
-    "bootstrap": Bootstrap,
+from sivae_translate.objectives import bootstrap, introvae, soft_introvae, vae
+from sivae_translate.types import Objective
+
+OBJECTIVES: dict[str, Callable[..., Objective]] = {
+    "vae": vae.vae,
+    "introvae": introvae.introvae,
+    "soft-introvae": soft_introvae.soft_introvae,
+    "bootstrap": bootstrap.bootstrap,
 }
-
-__all__ = ["OBJECTIVES", "VAE", "Bootstrap", "IntroVAE", "SoftIntroVAE"]

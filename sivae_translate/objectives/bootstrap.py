@@ -1,37 +1,85 @@
-"""Bootstrapped Soft-IntroVAE: generated images are judged by a slow copy of the decoder (Daniel & Tamar 2021,
-arXiv:2012.13253, whose copy is renewed every epoch; here it is the run's moving average)."""
+"""Bootstrapped Soft-IntroVAE: fakes are reconstructed by a slow copy of the decoder (Daniel & Tamar 2021,
+arXiv:2012.13253). The paper renews the copy every epoch; here it is the moving average of the weights."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from sivae_translate.objectives.back_translation import BackTranslation
+from sivae_translate.objectives.elbo import ELBO, sample
+from sivae_translate.objectives.feature_matching import FeatureMatching
 from sivae_translate.objectives.functional import squared_error
-from sivae_translate.objectives.introspective import Generated
-from sivae_translate.objectives.soft_introvae import SoftIntroVAE
-from sivae_translate.objectives.vae import draw
+from sivae_translate.objectives.introspective import Fakes, Introspective
+from sivae_translate.objectives.soft_introvae import Exponential
+from sivae_translate.objectives.vae import VAE
+from sivae_translate.types import Model
 
 
 @dataclass(frozen=True)
-class Bootstrap(SoftIntroVAE):
-    """Soft-IntroVAE in which generated images are decoded again by a target decoder T that neither player moves:
+class BootstrappedExponential:
+    """`Exponential` with the fakes' reconstructions by a target decoder T, which no loss moves:
 
-        adversarial(g)    = mean_g (1/alpha) exp(-alpha s (beta_rec L_r(g, T(z_g)) + beta_neg KL(g)))
-        regularised(g) = gamma_r s beta_rec mean_g L_r(sg g, T(z_g))
+        encoder:  mean_g (1 / alpha) exp(-alpha (beta_rec L_r(g, T(z_g)) / N + beta_neg KL(g)))
+        decoder:  gamma_r beta_rec mean_g L_r(sg g, T(z_g)) / N
 
-    z_g is not stopped in the second, which thus reaches the decoder through the encoder and the images themselves.
+    z_g is not stopped in the second, which reaches the decoder through the encoder and the fakes.
+
+    Attributes:
+        exponential: the weights.
     """
 
-    gamma_r: float = 1.0
+    exponential: Exponential
 
-    def adversarial(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
-        again = average.decode(draw(generated.q, generator))
-        return self.exponential(generated, squared_error(generated.images, again))
+    def encoder_loss(self, fakes: Fakes, elbo: ELBO, model: Model, ema: Model, generator: torch.Generator) -> Tensor:
+        again = ema.decode(sample(fakes.q, generator))
+        return self.exponential.mean(fakes, squared_error(fakes.images, again), elbo)
 
-    def regularised(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor | float:
-        again = average.decode(draw(generated.q, generator))
-        error = squared_error(generated.images.detach(), again).mean()
-        return self.gamma_r * generated.scale * self.beta_rec * error
+    def decoder_loss(
+        self, fakes: Fakes, elbo: ELBO, model: Model, ema: Model, generator: torch.Generator
+    ) -> Tensor | float:
+        again = ema.decode(sample(fakes.q, generator))
+        error = squared_error(fakes.images.detach(), again).mean()
+        return self.exponential.gamma_r * elbo.beta_rec * error / fakes.values
+
+    def advice(self, terms: Mapping[str, float]) -> str:
+        return self.exponential.advice(terms)
+
+
+def bootstrap(
+    *,
+    beta_rec: float = 1.0,
+    beta_kl: float = 3.2552e-4,
+    beta_style: float = 0.02,
+    beta_neg: float = 0.083333,
+    alpha: float = 2.0,
+    gamma_r: float = 1.0,
+    vae_fraction: float = 0.0,
+    fake_fraction: float = 1.0,
+    feature_matching: float = 0.0,
+    back_translation: float = 0.0,
+) -> Introspective:
+    """Soft-IntroVAE with a slow decoder for the fakes' reconstructions, so that the decoder cannot please itself.
+
+    Args:
+        beta_rec: weight of the mean squared error, > 0. Leave it at 1 and change beta_kl.
+        beta_kl: weight of a nat of KL, > 0. Higher: less domain in the content, softer pictures.
+        beta_style: weight of the style's KL relative to the content's, > 0. Higher: less in the style.
+        beta_neg: weight of a nat of the fakes' KL in the exponential, > 0; choose it as for soft-introvae.
+        alpha: sharpness of the exponential, > 0. Leave it at the paper's 2.
+        gamma_r: weight of the slow decoder's reconstruction of fakes, >= 0; 1 in the paper.
+        vae_fraction: fraction of the budget trained as a plain VAE first, 0..1.
+        fake_fraction: rows of each kind of fake, as a fraction of the batch, above 0 and up to 1. Lower: cheaper.
+        feature_matching: weight of the reconstructions' error in the encoder's features, >= 0. Higher: sharper.
+        back_translation: fraction of the batch that is also reconstructed from its translations, 0..1.
+    """
+    return Introspective(
+        VAE(ELBO(beta_rec, beta_kl, beta_style), BackTranslation(back_translation)),
+        BootstrappedExponential(Exponential(beta_neg, alpha, gamma_r)),
+        FeatureMatching(feature_matching),
+        vae_fraction,
+        fake_fraction,
+    )

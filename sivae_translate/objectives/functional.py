@@ -1,7 +1,9 @@
-"""The equations, one a function: tensors in, `[B]` out, no mean over the batch (that is taken in one place, by the
-objective) unless the equation holds one. Everything is float32: exp and KL lose their meaning in half precision.
+"""The equations, one a function: tensors in, `[B]` out. Objectives take the mean over a batch, in one place each.
 
-The objective of Daniel & Tamar, Soft-IntroVAE, CVPR 2021 (arXiv:2012.13253).
+Everything is float32 or wider: exp and KL lose their meaning in half precision. B rows, C channels, H W pixels,
+K content channels, M components, N = C H W values of an image.
+
+The objective: Daniel & Tamar, Soft-IntroVAE, CVPR 2021 (arXiv:2012.13253).
 """
 
 from __future__ import annotations
@@ -12,26 +14,26 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from sivae_translate.types import Gaussian, Mixture
+from sivae_translate.types import Gaussian, Mixture, at_least_float32
 
-TINY = 1e-6  # the least variance of features: a layer may be dead
+MIN_VARIANCE = 1e-6  # of features: a layer may be dead
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
     """L_r(x, y): squared error of images `[B, C, H, W]`, summed over channels and pixels -> `[B]`."""
-    return (x.float() - y.float()).square().flatten(1).sum(1)
+    return (at_least_float32(x) - at_least_float32(y)).square().flatten(1).sum(1)
 
 
-def feature_error(wanted: Mapping[int, Tensor], made: Mapping[int, Tensor]) -> Tensor:
-    """Squared error of features `[B, C, r, r]` at each resolution r, relative to the variance of those wanted (over the
-    batch), and its mean over resolutions -> `[B]`; 0 for equal features, about 1 for constant ones.
+def feature_error(target: Mapping[int, Tensor], made: Mapping[int, Tensor]) -> Tensor:
+    """L_f: squared error of features `[B, C, r, r]`, over the target's variance, mean over the resolutions r -> `[B]`.
 
-    Larsen et al. 2016 (arXiv:1512.09300, eq. 7) have one level of the discriminator.
+    L_f is 0 for equal features and about 1 for constant ones. Larsen et al. 2016 (arXiv:1512.09300, eq. 7) take one
+    level of a discriminator.
     """
-    errors = [
-        (b.float() - a.float()).square().flatten(1).mean(1) / a.float().var().clamp(min=TINY)
-        for a, b in ((wanted[r], made[r]) for r in wanted)
-    ]
+    errors = []
+    for resolution in target:
+        a, b = (at_least_float32(features[resolution]) for features in (target, made))
+        errors.append((b - a).square().flatten(1).mean(1) / a.var().clamp(min=MIN_VARIANCE))
     return torch.stack(errors).mean(0)
 
 
@@ -46,8 +48,10 @@ def kl_divergence(q: Gaussian, p: Gaussian) -> Tensor:
 
 
 def kl_to_mixture(q: Gaussian, p: Mixture) -> Tensor:
-    """An upper bound of KL(q || p) for q `[B, K, g, g]` -> `[B]`, nats per image, summed over places:
-    -log 1/M sum_k exp -KL(q || N(m_k, I)), the variational one of Hershey & Olsen (ICASSP 2007)."""
+    """Upper bound of KL(q || p) for q `[B, K, g, g]` -> `[B]`, nats per image, summed over places.
+
+    The bound is -log 1/M sum_k exp -KL(q || N(m_k, I)), the variational one of Hershey & Olsen (ICASSP 2007).
+    """
     mean, logvar = (t.flatten(2).transpose(1, 2) for t in (q.mean, q.logvar))  # [B, places, K]
     distance = (mean[:, :, None] - p.means).square().sum(-1)  # [B, places, M]
     width = (torch.exp(logvar) - 1 - logvar).sum(-1)
@@ -55,21 +59,29 @@ def kl_to_mixture(q: Gaussian, p: Mixture) -> Tensor:
     return (0.5 * width - nearest).sum(1)
 
 
-def negative_elbo(error: Tensor, kl: Tensor, *, scale: float, beta_rec: float, beta_kl: float) -> Tensor:
-    """scale * (beta_rec * L_r + beta_kl * KL): the negative ELBO with the paper's weights, `[B]` -> `[B]`."""
-    return scale * (beta_rec * error + beta_kl * kl)
+def negative_elbo(error: Tensor, kl: Tensor, *, values: int, beta_rec: float, beta_kl: float) -> Tensor:
+    """beta_rec L_r / N + beta_kl KL, `[B]` and `[B]` -> `[B]`.
 
+    The paper writes s (b_rec L_r + b_kl KL) with s = 1 / N, so its b_kl is N times our beta_kl.
 
-def repulsion(error: Tensor, kl: Tensor, *, scale: float, beta_rec: float, beta_neg: float, alpha: float) -> Tensor:
-    """(1 / alpha) exp(-alpha * scale * (beta_rec * L_r + beta_neg * KL)): the encoder's term for generated images.
-
-    `[B]` -> `[B]` in (0, 1 / alpha]: large for a generated image that the encoder takes for real.
+    Args:
+        values: N, the numbers in an image.
     """
-    return torch.exp(-alpha * scale * (beta_rec * error + beta_neg * kl)) / alpha
+    return beta_rec * error / values + beta_kl * kl
+
+
+def exponential_elbo(
+    error: Tensor, kl: Tensor, *, values: int, beta_rec: float, beta_neg: float, alpha: float
+) -> Tensor:
+    """(1 / alpha) exp(-alpha (beta_rec L_r / N + beta_neg KL)), `[B]` and `[B]` -> `[B]` in (0, 1 / alpha].
+
+    The encoder's adversarial term for a generated image: large while the encoder takes the image for real.
+    """
+    return torch.exp(-alpha * (beta_rec * error / values + beta_neg * kl)) / alpha
 
 
 def hinge(kl: Tensor, margin: float) -> Tensor:
-    """max(0, margin - mean KL): IntroVAE's term for one kind of generated image (Huang et al. 2018, encoder's loss).
+    """max(0, margin - mean KL): IntroVAE's adversarial term for one kind of generated image (Huang et al. 2018).
 
     `[B]` in nats -> a scalar in [0, margin]. The mean is inside, so images beyond the margin make up for others.
     """

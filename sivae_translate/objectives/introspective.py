@@ -1,168 +1,157 @@
-"""The game that IntroVAE, Soft-IntroVAE and its bootstrapped form share: the encoder is its own critic.
+"""The adversarial training that IntroVAE, Soft-IntroVAE and its bootstrapped form share: the encoder is the critic.
 
-They differ in how the encoder repels generated images, which each says in its own file. A translation, the content of
-one image under the style of another, is a third kind of generated image beside reconstructions and samples. Its KL is
-taken to the prior of the domain it claims to show, which makes the encoder a critic of domains too.
+A step has two phases. The encoder lowers the negative ELBO of real images and raises that of generated ones, the
+fakes; the decoder answers the updated encoder. Objectives differ in the adversarial term that raises it.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from sivae_translate.objectives.functional import feature_error, kl_divergence
-from sivae_translate.objectives.vae import VAE, Rebuilt, draw, in_pairs, kl_to_prior, partners, targets
-from sivae_translate.types import Batch, Code, Latents, Round
+from sivae_translate.objectives.elbo import ELBO, Reconstructions, sample, swap_styles, whole_pairs
+from sivae_translate.objectives.feature_matching import FeatureMatching
+from sivae_translate.objectives.functional import kl_divergence
+from sivae_translate.objectives.vae import VAE
+from sivae_translate.types import Batch, Code, Latents, Model, Phase
 
-HEALTHY_GAP = -1.0  # nats; Daniel & Tamar's advice for KL(generated) - KL(real)
+HEALTHY_GAP = -1.0  # nats; Daniel & Tamar's advice for KL(fake) - KL(real)
 
 
 @dataclass(frozen=True)
-class Generated:
-    """Generated images of one step, kind after kind, n of each: reconstructions, samples, translations.
+class Fakes:
+    """Generated images of one step as the encoder sees them: n reconstructions, n samples, n translations.
 
     Attributes:
-        images: `[kinds * n, C, H, W]`; in the encoder's round gradients reach the encoder through reconstructions.
-        q: what the encoder says of them.
-        kl: KL(q || p) to the prior of the domain each claims to show, `[kinds * n]`, in nats.
+        images: `[kinds n, C, H, W]`.
+        q: posterior of the images.
+        kl: KL(q || p) to the prior of the domain that each image claims to show, `[kinds n]`, nats.
         n: rows of each kind.
-        scale: s = 1 / (C H W).
     """
 
     images: Tensor
     q: Latents
     kl: Tensor
     n: int
-    scale: float
+
+    @property
+    def values(self) -> int:
+        """N, the numbers in an image."""
+        return self.images[0].numel()
 
     def kl_by_kind(self) -> tuple[Tensor, ...]:
         return torch.split(self.kl, self.n)
 
 
+class AdversarialTerm(Protocol):
+    """How an objective opposes encoder and decoder over fakes."""
+
+    def encoder_loss(self, fakes: Fakes, elbo: ELBO, model: Model, ema: Model, generator: torch.Generator) -> Tensor:
+        """The encoder's term, a scalar: large while the encoder takes fakes for real."""
+
+    def decoder_loss(
+        self, fakes: Fakes, elbo: ELBO, model: Model, ema: Model, generator: torch.Generator
+    ) -> Tensor | float:
+        """The decoder's own term beside the KL of fakes, a scalar; 0 for none."""
+
+    def advice(self, terms: Mapping[str, float]) -> str:
+        """Which weight to change where fakes pass for real, by the means of the logged terms."""
+
+
 @dataclass(frozen=True)
-class Introspective(VAE, ABC):
-    """The two-player game, with s = 1 / (C H W), sg = stop-gradient, and g over the kinds of generated image:
+class Introspective:
+    """Adversarial training after a fraction of plain VAE; sg is stop-gradient, g runs over the fakes.
 
-        encoder:  s (beta_rec L_r(x, rec) + beta_kl KL(x)) + adversarial(sg g)
-        decoder:  s (beta_rec L_r(x, D(sg z)) + beta_kl mean_g KL(g)) + feature_matching L_f + regularised(g)
+        encoder:  -ELBO(x) + adversarial(sg g)
+        decoder:  beta_rec L_r(x, D(sg z)) / N + beta_kl mean_g KL(g) + feature matching + the term's own
 
-    L_f is the error of reconstructions in the features of the encoder, which is their critic (`feature_error`; a
-    learned similarity as in VAE/GAN, Larsen et al. 2016, arXiv:1512.09300): what the game teaches the encoder to look
-    at, the decoder has to get right.
-
-    With `back_translation`, rows rebuilt from their translations count among the x of both rounds.
-
-    The decoder also learns the domains' priors, from KL(sg q(s|x) || p(s|d)). Its pass over z and the noise is computed
-    once and serves both rounds: the encoder's update does not change it.
+    A translation, one row's content under the next pair's style, is a third kind of fake beside reconstructions and
+    samples. Its KL is taken to the prior of the domain it claims to show, so the encoder judges domains too. The
+    decoder also learns the domains' style priors, from KL(sg q(s|x) || p(s|d)).
 
     Attributes:
-        beta_rec, beta_kl, beta_style, back_translation: as in `VAE`.
-        feature_matching: weight of L_f. The squared error of a good reconstruction is some thousandths of a value, its
-            L_f some tenths.
-        vae_fraction: fraction of the budget trained as a plain VAE first.
-        fake_fraction: fraction of the batch drawn for each kind of generated image in a step.
+        vae: the first phase of training, and the weights of the ELBO.
+        adversarial: the term over fakes.
+        feature_matching: the decoder's term over reconstructions.
+        vae_fraction: fraction of the budget that trains the plain VAE first, 0..1.
+        fake_fraction: rows of each kind of fake, as a fraction of the batch, above 0 and up to 1.
     """
 
-    feature_matching: float = 0.0
-    vae_fraction: float = 0.0
-    fake_fraction: float = 1.0
+    vae: VAE
+    adversarial: AdversarialTerm
+    feature_matching: FeatureMatching
+    vae_fraction: float
+    fake_fraction: float
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.feature_matching < 0:
-            raise ValueError("feature_matching: must be >= 0")
         if not 0 <= self.vae_fraction <= 1:
-            raise ValueError("vae_fraction: must be 0 to 1, a share of the budget")
+            raise ValueError("vae_fraction: must be 0 to 1, a fraction of the budget")
         if not 0 < self.fake_fraction <= 1:
             raise ValueError("fake_fraction: must be above 0 and at most 1, a fraction of the batch")
 
-    @abstractmethod
-    def adversarial(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
-        """The encoder's term for generated images, a scalar: large while it takes them for real."""
-
-    def regularised(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor | float:
-        """The decoder's own term beside the game, a scalar; none unless an objective has one."""
-        return 0.0
-
-    @abstractmethod
-    def remedy(self, terms: dict[str, float]) -> str:
-        """What repels generated images more, given the means of the terms that were logged."""
-
-    def health(self, terms: dict[str, float]) -> str | None:
-        """The remedy, where generated images pass for more real than real ones, or as in `VAE`; None elsewhere."""
-        if terms.get("gap", 0.0) >= HEALTHY_GAP:
-            return super().health(terms)
-        return f"KL(generated) - KL(real) = {terms['gap']:.1f}, should be >= 0: {self.remedy(terms)}"
-
     def play(
-        self, model: Any, batch: Batch, progress: float, generator: torch.Generator, average: Any
-    ) -> Iterator[Round]:
-        """One step on a batch, `progress` in [0, 1] of the budget: yields each round's player and loss.
+        self, model: Model, batch: Batch, progress: float, generator: torch.Generator, ema: Model
+    ) -> Iterator[Phase]:
+        """One step on a batch (Daniel & Tamar 2021, algorithm 1); see `types.Objective`.
 
-        The player must be updated before the next round is asked for, as the decoder answers the updated encoder.
+        The decoder's pass over z and the fakes' codes serves both phases: the encoder's update does not change it.
         """
         if progress < self.vae_fraction:
-            yield from super().play(model, batch, progress, generator, average)
+            yield from self.vae.play(model, batch, progress, generator, ema)
             return
-        x, scale = batch.images, 1 / batch.images[0].numel()
-        n = in_pairs(self.fake_fraction, len(batch))  # of each kind
+        x, elbo, n = batch.images, self.vae.elbo, whole_pairs(self.fake_fraction, len(batch))
 
+        # Real rows: z ~ q(z|x), x -> D(z).
         q = model.encode(x)
-        z = partners(draw(q, generator))
-        y = targets(batch, z)
+        z = swap_styles(sample(q, generator))
         prior = model.prior(batch.domains)
-        codes, domains = self.generated_codes(model, batch, z, n, generator)
-        images = model.decode(Code.cat([z, codes]))
-        rec, fakes = images[: len(x)], torch.cat([images[:n], images[len(x) :]])
-        target = model.prior(domains).detach()  # generated images move to the prior, never the prior to them
 
-        # Encoder: real images down, generated images up.
-        real = Rebuilt(y, rec, kl_to_prior(q, prior.detach(), self.beta_style))
-        rows = self.with_back(real, model, batch, z, generator)
-        q_fake = model.encode(fakes.detach())
-        seen = Generated(fakes, q_fake, kl_to_prior(q_fake, target, self.beta_style), n, scale)
-        adversarial = self.adversarial(seen, model, average, generator)
+        # Fakes: reconstructions, samples, translations. They move to the prior, never the prior to them.
+        fake_codes, fake_domains = self.fake_codes(model, batch, z, n, generator)
+        decoded = model.decode(Code.cat([z, fake_codes]))
+        rec, fake_images = decoded[: len(x)], torch.cat([decoded[:n], decoded[len(x) :]])
+        fake_prior = model.prior(fake_domains).detach()
+
+        # Encoder phase: real images down, fakes up.
+        real = Reconstructions(batch.targets, rec, elbo.kl(q, prior.detach()))
+        rows = self.vae.back_translation.extend(real, model, batch, z, elbo, generator)
+        q_fake = model.encode(fake_images.detach())
+        fakes = Fakes(fake_images, q_fake, elbo.kl(q_fake, fake_prior), n)
+        adversarial = self.adversarial.encoder_loss(fakes, elbo, model, ema, generator)
         terms = {"rec": real.error.mean(), "kl_real": real.kl.mean(), "adversarial": adversarial}
-        yield Round(("encoder",), self.elbo(rows) + adversarial, terms, shares_graph=True)
+        yield Phase(("encoder",), elbo.loss(rows) + adversarial, terms, retain_graph=True)
 
-        # Decoder: the updated encoder must take its images for real.
-        features = model.features(fakes)
+        # Decoder phase: the updated encoder must take fakes for real.
+        features = model.features(fake_images)
         q_fake = model.posterior(features)
-        seen = Generated(fakes, q_fake, kl_to_prior(q_fake, target, self.beta_style), n, scale)
-        loss = scale * (self.beta_rec * rows.error.mean() + self.beta_kl * seen.kl.mean())
+        fakes = Fakes(fake_images, q_fake, elbo.kl(q_fake, fake_prior), n)
+        loss = elbo.beta_rec * rows.error.mean() / rows.values + elbo.beta_kl * fakes.kl.mean()
         if q.style is not None and prior.style is not None:
-            kl_style = kl_divergence(q.detach().style, prior.style)
-            loss = loss + scale * self.beta_kl * self.beta_style * kl_style.mean()
-        loss = loss + self.missed(model, y[:n], features) + self.regularised(seen, model, average, generator)
-        names = ("kl_rec", "kl_fake", "kl_swap")
-        terms = {name: part.mean() for name, part in zip(names, seen.kl_by_kind(), strict=False)}
-        yield Round(("decoder",), loss, terms | {"gap": seen.kl.mean() - real.kl.mean()})
+            loss = loss + elbo.beta_kl * elbo.beta_style * kl_divergence(q.style.detach(), prior.style).mean()
+        loss = loss + self.feature_matching(model, batch.targets[:n], features)
+        loss = loss + self.adversarial.decoder_loss(fakes, elbo, model, ema, generator)
+        kinds = zip(("kl_rec", "kl_fake", "kl_swap"), fakes.kl_by_kind(), strict=False)
+        terms = {name: kl.mean() for name, kl in kinds} | {"gap": fakes.kl.mean() - real.kl.mean()}
+        yield Phase(("decoder",), loss, terms)
 
-    def missed(self, model: Any, wanted: Tensor, features: dict[int, Tensor]) -> Tensor | float:
-        """feature_matching L_f, of the rows that were to become `wanted`; their features come first."""
-        if not self.feature_matching:
-            return 0.0
-        with torch.no_grad():
-            real = model.features(wanted)
-        made = {resolution: h[: len(wanted)] for resolution, h in features.items()}
-        return self.feature_matching * feature_error(real, made).mean()
-
-    def generated_codes(
-        self, model: Any, batch: Batch, z: Code, n: int, generator: torch.Generator
+    def fake_codes(
+        self, model: Model, batch: Batch, z: Code, n: int, generator: torch.Generator
     ) -> tuple[Code, Tensor]:
-        """Codes of samples and, where there is a style, translations; the domains of rec, samples, translations.
-
-        Each kind has n rows. A translation takes the content of a row and the style of the next pair's.
-        """
-        domains = torch.randint(len(model.domains), (n,), generator=generator, device=batch.domains.device)
-        samples = model.mixed(draw(model.prior(domains), generator), generator).detach()
-        codes, labels = [samples], [batch.domains[:n], domains]
-        if z.style is not None:
+        """Codes of n samples and, where there is a style, n translations; the domains of all 2 or 3 kinds of fake."""
+        sampled = torch.randint(len(model.domains), (n,), generator=generator, device=batch.domains.device)
+        codes = [model.mix_styles(sample(model.prior(sampled), generator), generator).detach()]
+        domains = [batch.domains[:n], sampled]
+        if z.style is not None:  # the style of the next pair
             codes.append(z[:n].with_style_of(z.map(lambda t: t.roll(2, 0))[:n]).detach())
-            labels.append(batch.domains.roll(2, 0)[:n])
-        return Code.cat(codes), torch.cat(labels)
+            domains.append(batch.domains.roll(2, 0)[:n])
+        return Code.cat(codes), torch.cat(domains)
+
+    def diagnose(self, terms: Mapping[str, float], values: int) -> str | None:
+        """Advice where fakes have a lower KL than real images, or as in `VAE`; see `types.Objective`."""
+        if terms.get("gap", 0.0) >= HEALTHY_GAP:
+            return self.vae.diagnose(terms, values)
+        return f"KL(fake) - KL(real) = {terms['gap']:.1f}, should be >= 0: {self.adversarial.advice(terms)}"

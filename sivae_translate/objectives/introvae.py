@@ -1,44 +1,82 @@
-"""IntroVAE: generated images are adversarial by a hinge on their KL (Huang et al., NeurIPS 2018, arXiv:1807.06358)."""
+"""IntroVAE: the adversarial term is a hinge on the fakes' KL (Huang et al., NeurIPS 2018, arXiv:1807.06358)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from sivae_translate.objectives.back_translation import BackTranslation
+from sivae_translate.objectives.elbo import ELBO, require_positive
+from sivae_translate.objectives.feature_matching import FeatureMatching
 from sivae_translate.objectives.functional import hinge
-from sivae_translate.objectives.introspective import Generated, Introspective
-from sivae_translate.objectives.vae import require_positive
+from sivae_translate.objectives.introspective import Fakes, Introspective
+from sivae_translate.objectives.vae import VAE
+from sivae_translate.types import Model
 
 
 @dataclass(frozen=True)
-class IntroVAE(Introspective):
-    """The game of `Introspective` with
-
-        adversarial(g) = s beta_kl beta_neg mean_kinds max(0, margin - mean_g KL(g))
-
-    The factor s, which the original lacks, leaves the balance of the terms as it is: it multiplies all of them.
+class Hinge:
+    """beta_kl beta_neg mean_kinds max(0, margin - mean_g KL(g)) for the encoder, nothing for the decoder.
 
     Attributes:
-        beta_neg: weight of the hinge relative to the KL of real images; 0.5 at the original's 256 px.
-        margin: in nats; generated images whose KL exceeds it are adversarial no further. The game lives between the KL
-            of real images and it; 120 at the original's 256 px with 512 latents.
+        beta_neg: weight relative to beta_kl, > 0.
+        margin: nats, > 0.
     """
 
-    beta_neg: float = 0.5
-    margin: float = 60.0
+    beta_neg: float
+    margin: float
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         require_positive(beta_neg=self.beta_neg, margin=self.margin)
 
-    def adversarial(self, generated: Generated, model: Any, average: Any, generator: torch.Generator) -> Tensor:
-        hinges = torch.stack([hinge(kl, self.margin) for kl in generated.kl_by_kind()])
-        return generated.scale * self.beta_kl * self.beta_neg * hinges.mean()
+    def encoder_loss(self, fakes: Fakes, elbo: ELBO, model: Model, ema: Model, generator: torch.Generator) -> Tensor:
+        hinges = torch.stack([hinge(kl, self.margin) for kl in fakes.kl_by_kind()])
+        return elbo.beta_kl * self.beta_neg * hinges.mean()
 
-    def remedy(self, terms: dict[str, float]) -> str:
+    def decoder_loss(
+        self, fakes: Fakes, elbo: ELBO, model: Model, ema: Model, generator: torch.Generator
+    ) -> Tensor | float:
+        return 0.0
+
+    def advice(self, terms: Mapping[str, float]) -> str:
         if terms["adversarial"] == 0:
-            return f"they are beyond the margin, raise objective.margin (now {self.margin:g})"
+            return f"fakes are beyond the margin, raise objective.margin (now {self.margin:g})"
         return f"raise objective.beta_neg (now {self.beta_neg:g})"
+
+
+def introvae(
+    *,
+    beta_rec: float = 1.0,
+    beta_kl: float = 3.2552e-4,
+    beta_style: float = 0.02,
+    beta_neg: float = 0.5,
+    margin: float = 60.0,
+    vae_fraction: float = 0.0,
+    fake_fraction: float = 1.0,
+    feature_matching: float = 0.0,
+    back_translation: float = 0.0,
+) -> Introspective:
+    """IntroVAE, the hinge that Soft-IntroVAE replaces; a baseline.
+
+    Args:
+        beta_rec: weight of the mean squared error, > 0. Leave it at 1 and change beta_kl.
+        beta_kl: weight of a nat of KL, > 0. Higher: less domain in the content, softer pictures.
+        beta_style: weight of the style's KL relative to the content's, > 0. Higher: less in the style.
+        beta_neg: weight of the hinge relative to beta_kl, > 0; 0.5 at the original's 256 px.
+        margin: nats, > 0; fakes of a higher KL are left alone. It must lie above the KL of real images; 120 at the
+            original's 256 px with 512 latents.
+        vae_fraction: fraction of the budget trained as a plain VAE first, 0..1.
+        fake_fraction: rows of each kind of fake, as a fraction of the batch, above 0 and up to 1. Lower: cheaper.
+        feature_matching: weight of the reconstructions' error in the encoder's features, >= 0. Higher: sharper.
+        back_translation: fraction of the batch that is also reconstructed from its translations, 0..1.
+    """
+    return Introspective(
+        VAE(ELBO(beta_rec, beta_kl, beta_style), BackTranslation(back_translation)),
+        Hinge(beta_neg, margin),
+        FeatureMatching(feature_matching),
+        vae_fraction,
+        fake_fraction,
+    )

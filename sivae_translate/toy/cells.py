@@ -18,7 +18,7 @@ from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.progress import Display
 from sivae_translate.toy.experiment import Report, run
 from sivae_translate.toy.metrics import NotFiniteError
-from sivae_translate.toy.settings import Settings, settle
+from sivae_translate.toy.settings import Settings, resolve
 from sivae_translate.training.optimizers import NonFiniteLossError
 
 
@@ -33,7 +33,7 @@ class Cell:
 def cell(objective: str, dataset: str, seed: int, steps: int | None, *overrides: str) -> Cell:
     training = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
     name = "_".join([objective, dataset, str(seed), *overrides])
-    return Cell(settle(objective, dataset, overrides, **training), Path("cells", f"{name}.json"))
+    return Cell(resolve(objective, dataset, overrides, **training), Path("cells", f"{name}.json"))
 
 
 def run_cells(cells: Sequence[Cell], out: Path, jobs: int, display: Display) -> list[Report]:

@@ -27,7 +27,7 @@ REFRESH = 0.5  # seconds between two looks at the progress
 Report = dict[str, Any]
 
 
-class Watch:
+class Monitor:
     """Follows a run: its theory, where the dataset's density is known, and its progress on the display."""
 
     def __init__(self, settings: Settings, display: Display) -> None:
@@ -54,15 +54,15 @@ def run(settings: Settings, display: Display | None = None) -> tuple[PlaneAutoen
         the data is not known.
 
     Raises:
-        NonFiniteLossError, NotFiniteError: the game was lost.
+        NonFiniteLossError, NotFiniteError: training diverged.
     """
-    watch, started = Watch(settings, display or Silent()), time.monotonic()
-    model = train(settings, watch)
+    monitor, started = Monitor(settings, display or Silent()), time.monotonic()
+    model = train(settings, monitor)
     seconds = time.monotonic() - started
     figures = judge(model, settings.dataset, torch.Generator().manual_seed(JUDGES))
     collapsed = figures["coverage"] < COLLAPSED
     return model, {
-        **settings.to_dict(), "seconds": round(seconds, 1), **figures, "collapsed": collapsed, "course": watch.course
+        **settings.to_dict(), "seconds": round(seconds, 1), **figures, "collapsed": collapsed, "course": monitor.course
     }  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def run_toy(settings: Settings, out: Path, display: Display | None = None) -> Re
 
     Raises:
         UsageError: matplotlib is not installed; nothing has been trained or written.
-        SivaeError: the game ended in NaN.
+        SivaeError: training diverged.
     """
     require("matplotlib", "plots")
     try:

@@ -14,15 +14,15 @@ from sivae_translate.models.encoder import GaussianHead
 from sivae_translate.toy.datasets import Dataset
 from sivae_translate.toy.settings import Settings
 from sivae_translate.training.loop import Terms
-from sivae_translate.training.loop import train as play
-from sivae_translate.training.optimizers import Players, moving_average
+from sivae_translate.training.loop import train as train_loop
+from sivae_translate.training.optimizers import Optimizers, moving_average
 from sivae_translate.training.processes import new_accelerator
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.types import Batch, Code, Latents
 
 WIDTH, LAYERS, LATENT = 256, 3, 2
 
-Watch = Callable[["PlaneAutoencoder", State, float], None]
+Monitor = Callable[["PlaneAutoencoder", State, float], None]
 
 
 class PlaneAutoencoder(Autoencoder):
@@ -65,11 +65,11 @@ def batches(dataset: Dataset, size: int, seed: int) -> Iterator[Batch]:
         yield Batch(dataset.sample(size, generator), torch.zeros(size, dtype=torch.int64))
 
 
-def train(settings: Settings, watch: Watch) -> PlaneAutoencoder:
-    """Play the objective on fresh points; returns the moving average of the model.
+def train(settings: Settings, monitor: Monitor) -> PlaneAutoencoder:
+    """Train on fresh points; returns the moving average of the model.
 
     Args:
-        watch: called before every step and once at the end with (average, state, progress in [0, 1]).
+        monitor: called before every step and once at the end with (moving average, state, progress in [0, 1]).
 
     Raises:
         NonFiniteLossError: a loss became NaN or infinite.
@@ -77,28 +77,28 @@ def train(settings: Settings, watch: Watch) -> PlaneAutoencoder:
     training = settings.training
     torch.manual_seed(training.seed)
     model, accelerator = PlaneAutoencoder(), new_accelerator("cpu", "fp32")
-    average = moving_average(model, training.ema)
+    ema = moving_average(model, training.ema)
 
     def look(state: State, progress: float, terms: Terms) -> bool:
-        watch(average.module, state, progress)  # type: ignore[arg-type]
+        monitor(ema.module, state, progress)  # type: ignore[arg-type]
         return False
 
     with one_thread():
-        play(
+        train_loop(
             model,
             settings.objective,
             batches(settings.dataset, training.batch, training.seed),
-            Players(model, accelerator, lr=training.lr, betas=training.betas),
-            average,
+            Optimizers(model, accelerator, lr=training.lr, betas=training.betas),
+            ema,
             accelerator=accelerator,
             budget=Budget(images=training.steps * training.batch, minutes=0),
             schedule=Schedule(training.lr, ramp=0),
             state=State(),
             augment=lambda batch, *_: batch,
-            watch=look,
+            monitor=look,
             seed=training.seed,
         )
-    return average.module  # type: ignore[return-value]
+    return ema.module  # type: ignore[return-value]
 
 
 @contextmanager

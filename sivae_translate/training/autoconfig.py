@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import statistics
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from sivae_translate.data.domains import Domains, read_source
@@ -122,4 +123,4 @@ def typical_side(domains: Domains) -> int:
 
 
 def settings_of(objective: object) -> set[str]:
-    return {field.name for field in fields(OBJECTIVES[objective])} if objective in OBJECTIVES else set()
+    return set(inspect.signature(OBJECTIVES[str(objective)]).parameters) if objective in OBJECTIVES else set()

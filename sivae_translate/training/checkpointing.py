@@ -14,46 +14,54 @@ from torch.optim.swa_utils import AveragedModel
 from sivae_translate import checkpoint
 from sivae_translate.errors import UsageError
 from sivae_translate.recipe import load_recipe
-from sivae_translate.training.optimizers import Players
+from sivae_translate.training.optimizers import Optimizers
 from sivae_translate.training.state import Budget, State
 
+FORMAT = 2  # of trainer.json and the tensors beside it
 
-def save_state(folder: Path, model: Any, average: AveragedModel, players: Players, state: State) -> None:
+
+def save_state(folder: Path, model: Any, ema: AveragedModel, optimizers: Optimizers, state: State) -> None:
     """Write weights, their moving average, both optimizers and the progress, atomically. There is no random state to
     keep: every step draws from (seed, process, images seen)."""
-    tensors = {"model": model.state_dict(), "average": average.module.state_dict()}
-    optimizers = {}
-    for name, optimizer in players.optimizers.items():
-        tensors[name], optimizers[name] = checkpoint.flatten_optimizer(optimizer.state_dict())
+    tensors = {"model": model.state_dict(), "ema": ema.module.state_dict()}
+    groups = {}
+    for part, adam in optimizers.adam.items():
+        tensors[part], groups[part] = checkpoint.flatten_optimizer(adam.state_dict())
     trainer = {
+        "format": FORMAT,
         "state": asdict(state),
-        "averaged": int(average.n_averaged),
-        "optimizers": optimizers,
+        "averaged": int(ema.n_averaged),
+        "optimizers": groups,
         "domains": list(model.domains),
     }
     checkpoint.save(folder, tensors, {"trainer": trainer})
 
 
-def load_state(folder: Path, model: Any, average: AveragedModel, players: Players) -> State:
+def load_state(folder: Path, model: Any, ema: AveragedModel, optimizers: Optimizers) -> State:
     """Read what `save_state` wrote into the parts of a run; returns its progress.
 
     Raises:
-        UsageError: the model knows other domains now.
+        UsageError: the model knows other domains now, or the state is of another format.
         SivaeError: the files are damaged or of another model.
     """
-    tensors, meta = checkpoint.load(folder, ["model", "average", "encoder", "decoder"], ["trainer"])
-    trainer = meta["trainer"]
+    trainer = checkpoint.load(folder, [], ["trainer"])[1]["trainer"]
+    if trainer.get("format") != FORMAT:
+        raise UsageError(
+            f"{folder} has format {trainer.get('format', 1)}, expected {FORMAT}: it cannot be resumed by this version; "
+            "train anew in another --out"
+        )
     if trainer["domains"] != list(model.domains):
         raise UsageError(
             f"{folder.parent} was trained on {len(trainer['domains'])} domains, now there are {len(model.domains)} or "
             "their names differ: expected the same folder; choose another --out"
         )
+    tensors, _ = checkpoint.load(folder, ["model", "ema", "encoder", "decoder"], [])
     checkpoint.load_into(model, tensors["model"], f"{folder} (model)")
-    checkpoint.load_into(average.module, tensors["average"], f"{folder} (average)")
-    average.n_averaged.fill_(trainer["averaged"])
-    for name, optimizer in players.optimizers.items():
-        optimizer.load_state_dict(checkpoint.unflatten_optimizer(tensors[name], trainer["optimizers"][name]))
-        _in_layout_of_weights(optimizer)
+    checkpoint.load_into(ema.module, tensors["ema"], f"{folder} (moving average)")
+    ema.n_averaged.fill_(trainer["averaged"])
+    for part, adam in optimizers.adam.items():
+        adam.load_state_dict(checkpoint.unflatten_optimizer(tensors[part], trainer["optimizers"][part]))
+        _in_layout_of_weights(adam)
     return State(**trainer["state"])
 
 

@@ -4,44 +4,44 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from sivae_translate.training.optimizers import Players
+from sivae_translate.training.optimizers import Optimizers
 from sivae_translate.training.state import Budget, Schedule, State
-from sivae_translate.types import Batch, Round
+from sivae_translate.types import Batch, Objective, Phase
 
 Terms = dict[str, Tensor]
 
 
 def train(
-    model: Any,
-    objective: Any,
+    model: nn.Module,
+    objective: Objective,
     batches: Iterator[Batch],
-    players: Players,
-    average: AveragedModel,
+    optimizers: Optimizers,
+    ema: AveragedModel,
     *,
     accelerator: Accelerator,
     budget: Budget,
     schedule: Schedule,
     state: State,
     augment: Callable[[Batch, float, torch.Generator], Batch],
-    watch: Callable[[State, float, Terms], bool],
+    monitor: Callable[[State, float, Terms], bool],
     seed: int,
 ) -> None:
-    """Play until the budget is spent, or until `watch` asks to stop.
+    """Train until the budget is spent, or until the monitor asks to stop.
 
     Args:
+        model: a `types.Model`.
         batches: endless stream on the accelerator's device; each process has its own.
-        average: the exponential moving average of the model, updated in place.
+        ema: the exponential moving average of the model, updated in place.
         state: where to start, updated in place.
-        augment: applied on the device, given the progress; to be drawn from the generator alone.
-        watch: called before every step and once at the end with (state, progress, terms of the step before); logs,
-            draws, saves; True stops the run.
+        augment: applied on the device, given the progress; draws from the generator alone.
+        monitor: called before every step and once at the end with (state, progress, terms of the step before); logs,
+            draws, saves. True stops the run.
         seed: all randomness of a step comes from (seed, process, images seen), so a resumed run repeats none.
     """
     generator = torch.Generator(accelerator.device)
@@ -49,33 +49,33 @@ def train(
     while True:
         started = time.monotonic()
         progress = budget.progress(state)
-        stop = watch(state, progress, terms)
+        stop = monitor(state, progress, terms)
         if stop or progress >= 1:
             return
         generator.manual_seed(hash((seed, accelerator.process_index, state.images)) % 2**63)
         batch = augment(next(batches), progress, generator)
-        players.lr = schedule(state.images, progress)
+        optimizers.lr = schedule(state.images, progress)
         terms = {}
-        for turn in rounds(objective.play(model, batch, progress, generator, average.module), accelerator):
-            players.update(turn)
-            terms |= turn.terms
-        average.update_parameters(model)
+        for phase in autocast(objective.play(model, batch, progress, generator, ema.module), accelerator):  # type: ignore[arg-type]
+            optimizers.step(phase)
+            terms |= phase.terms
+        ema.update_parameters(model)
         state.step += 1
         state.images += len(batch) * accelerator.num_processes
-        state.seconds += same_everywhere(time.monotonic() - started, accelerator)
+        state.seconds += largest(time.monotonic() - started, accelerator)
 
 
-def rounds(play: Iterator[Round], accelerator: Accelerator) -> Iterator[Round]:
-    """The rounds of a step, each computed in the run's precision; what is done with them in between is not."""
+def autocast(phases: Iterator[Phase], accelerator: Accelerator) -> Iterator[Phase]:
+    """The phases, each computed in the run's precision; the updates in between are not."""
     while True:
         with accelerator.autocast():
-            turn = next(play, None)
-        if turn is None:
+            phase = next(phases, None)
+        if phase is None:
             return
-        yield turn
+        yield phase
 
 
-def same_everywhere(value: float, accelerator: Accelerator) -> float:
+def largest(value: float, accelerator: Accelerator) -> float:
     """The largest of the processes' values, so that all agree when the time is up."""
     if accelerator.num_processes == 1:
         return value

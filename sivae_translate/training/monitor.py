@@ -1,9 +1,9 @@
-"""What happens between the steps of a run: it is logged, drawn, saved, and stopped when asked."""
+"""The monitor of a run: between steps it logs, draws, saves, and stops when asked."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sivae_translate.progress import Display
 from sivae_translate.recipe import Recipe
@@ -11,16 +11,17 @@ from sivae_translate.training.log import LogFiles, Means
 from sivae_translate.training.loop import Terms
 from sivae_translate.training.state import Budget, State
 
-REFRESH = 0.5  # seconds between two looks at the progress
-SAVING = 0.1  # of the time until the next save, at most; one takes over a minute at 256 px on a CPU
+REFRESH = 0.5  # seconds between two updates of the display
+SAVING = 0.1  # largest share of the time that goes into saving; a save takes over a minute at 256 px on a CPU
 
 
-class Watch:
+class Monitor:
     """Called before every step and once at the end; see `loop.train`.
 
     Args:
         log: None for all processes but the first.
         lr: the learning rate of the step before.
+        diagnose: advice by the means of the terms, None where training goes well; see `types.Objective`.
         asked_to_stop: whether a signal came in.
         draw: draws the sample grids, given the images seen.
         save: saves the run.
@@ -35,13 +36,13 @@ class Watch:
         log: LogFiles | None,
         *,
         lr: Callable[[], float],
-        health: Callable[[dict[str, float]], str | None],
+        diagnose: Callable[[Mapping[str, float]], str | None],
         asked_to_stop: Callable[[], bool],
         draw: Callable[[int], None],
         save: Callable[[], None],
     ) -> None:
         self.recipe, self.budget, self.display, self.log = recipe, budget, display, log
-        self.lr, self.health = lr, health
+        self.lr, self.diagnose = lr, diagnose
         self.asked_to_stop, self.draw, self.save = asked_to_stop, draw, save
         self.means, self.line, self.advised = Means(), "", False
         self.logged_images, self.drawn = state.images, int(budget.progress(state) * recipe.training.samples)
@@ -83,7 +84,7 @@ class Watch:
         row = {"images": state.images, "seconds": state.seconds, "lr": self.lr(), "images_per_s": pace}
         self.log.write(row | means)
         self.line = " ".join(f"{name} {value:.3g}" for name, value in means.items())
-        advice = self.health(means)
+        advice = self.diagnose(means)
         if advice and not self.advised:
             self.display.note(advice)
-        self.advised = advice is not None  # said once, and again only after it had mended
+        self.advised = advice is not None  # said once, and again only after a recovery

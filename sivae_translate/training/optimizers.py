@@ -10,66 +10,92 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sivae_translate.errors import SivaeError
-from sivae_translate.types import Round
+from sivae_translate.types import Phase
+
+PARTS = ("encoder", "decoder")
 
 
 class NonFiniteLossError(SivaeError):
     """A loss was NaN or infinite. No weight has been touched by it."""
 
 
-class Players:
-    """Encoder and decoder, an Adam each.
+class Optimizers:
+    """An Adam for the encoder and an Adam for the decoder.
 
-    Gradients are averaged over processes here, once per round, rather than by DistributedDataParallel, whose hooks
-    `encode` and `decode` would bypass. Those of a player that are longer than `clip` are shortened to it (Pascanu et
-    al. 2013, arXiv:1211.5063, algorithm 1): one odd image can have a gradient a thousand times the usual, and Adam
-    then moves every weight by ten times the rate. 0: no limit.
+    Gradients are averaged over processes here, once a phase. DistributedDataParallel's hooks would be bypassed, since
+    training calls `encode` and `decode` rather than `forward`.
+
+    Args:
+        model: a `types.Model` with `lr_multipliers`, see `models.autoencoder.Autoencoder`.
+        clip: largest norm of a part's gradient (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1); 0: no limit. One
+            odd image can have a gradient a thousand times the usual, after which Adam moves every weight by ten times
+            the learning rate.
     """
 
     def __init__(
         self, model: Any, accelerator: Accelerator, *, lr: float, betas: tuple[float, float], clip: float = 0.0
     ) -> None:
         self.accelerator, self.clip = accelerator, clip
-        modules: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
-        self.parameters = {name: list(module.parameters()) for name, module in modules.items()}
-        self.optimizers = {
-            name: accelerator.prepare(torch.optim.Adam(parameters, lr, betas, fused=True))
-            for name, parameters in self.parameters.items()
+        self.parameters: dict[str, list[nn.Parameter]] = {
+            part: list(getattr(model, part).parameters()) for part in PARTS
+        }
+        self.adam = {
+            part: accelerator.prepare(torch.optim.Adam(parameter_groups(model, part), lr, betas, fused=True))
+            for part in PARTS
         }
 
     @property
     def lr(self) -> float:
-        return float(self.optimizers["encoder"].param_groups[0]["lr"])
+        """The learning rate, before any group's multiplier."""
+        group = self.adam["encoder"].param_groups[0]
+        return float(group["lr"] / group["lr_multiplier"])
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        for optimizer in self.optimizers.values():
+        for optimizer in self.adam.values():
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group["lr_multiplier"]
 
-    def update(self, turn: Round) -> None:
-        """One step of the players whose turn it is, on every process alike; the others' weights stay as they are."""
-        loss = self.accelerator.reduce(turn.loss.detach(), "mean")
+    def step(self, phase: Phase) -> None:
+        """Update the parts that the phase names, on every process alike; the other's weights stay as they are.
+
+        Raises:
+            NonFiniteLossError: the loss is NaN or infinite; nothing has been updated.
+        """
+        loss = self.accelerator.reduce(phase.loss.detach(), "mean")
         if not torch.isfinite(loss):
-            raise NonFiniteLossError(f"the {' and '.join(turn.learns)}'s loss became {float(loss)}")
-        parameters = [p for name in turn.learns for p in self.parameters[name]]
-        self.accelerator.backward(turn.loss, inputs=parameters, retain_graph=turn.shares_graph)
+            raise NonFiniteLossError(f"the {' and '.join(phase.updates)}'s loss became {float(loss)}")
+        parameters = [p for part in phase.updates for p in self.parameters[part]]
+        self.accelerator.backward(phase.loss, inputs=parameters, retain_graph=phase.retain_graph)
         self._average_gradients(parameters)
-        for name in turn.learns:
+        for part in phase.updates:
             if self.clip:
-                self.accelerator.unscale_gradients(self.optimizers[name])
-                nn.utils.clip_grad_norm_(self.parameters[name], self.clip)
-            self.optimizers[name].step()
-            self.optimizers[name].zero_grad()
+                self.accelerator.unscale_gradients(self.adam[part])
+                nn.utils.clip_grad_norm_(self.parameters[part], self.clip)
+            self.adam[part].step()
+            self.adam[part].zero_grad()
 
     def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
         if self.accelerator.num_processes == 1:
             return
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
         mean = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
-        parts = mean.split([gradient.numel() for gradient in gradients])
-        for parameter, gradient, part in zip(parameters, gradients, parts, strict=True):
-            parameter.grad = gradient.copy_(part.view_as(gradient))  # its memory layout stays: fused Adam relies on it
+        pieces = mean.split([gradient.numel() for gradient in gradients])
+        for parameter, gradient, piece in zip(parameters, gradients, pieces, strict=True):
+            parameter.grad = gradient.copy_(piece.view_as(gradient))  # fused Adam relies on the memory layout
+
+
+def parameter_groups(model: Any, part: str) -> list[dict[str, Any]]:
+    """Adam's groups of one part of a model, a group for each learning-rate multiplier."""
+    multiplier = {
+        parameter: factor
+        for name, factor in model.lr_multipliers.items()
+        for parameter in model.get_submodule(name).parameters()
+    }
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in getattr(model, part).parameters():
+        groups.setdefault(multiplier.get(parameter, 1.0), []).append(parameter)
+    return [{"params": parameters, "lr_multiplier": factor} for factor, parameters in groups.items()]
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:

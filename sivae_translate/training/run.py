@@ -23,7 +23,7 @@ from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.models import MODELS, Autoencoder
 from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import Frame, build_model, load_model, model_directory, save_model
-from sivae_translate.objectives import OBJECTIVES, VAE
+from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.progress import Display, Silent
 from sivae_translate.recipe import Recipe, bind, build, difference, dump_recipe, load_recipe
 from sivae_translate.training.augment import augment
@@ -31,14 +31,14 @@ from sivae_translate.training.autoconfig import as_begun, settle
 from sivae_translate.training.checkpointing import load_state, save_state
 from sivae_translate.training.grids import COLUMNS, Grids
 from sivae_translate.training.log import LogFiles
-from sivae_translate.training.loop import train as play
-from sivae_translate.training.monitor import Watch
-from sivae_translate.training.optimizers import NonFiniteLossError, Players, moving_average
+from sivae_translate.training.loop import train as train_loop
+from sivae_translate.training.monitor import Monitor
+from sivae_translate.training.optimizers import NonFiniteLossError, Optimizers, moving_average
 from sivae_translate.training.prior_refit import refit_style_prior
 from sivae_translate.training.processes import new_accelerator
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import Stop
-from sivae_translate.types import Batch
+from sivae_translate.types import Batch, Objective
 
 
 class InterruptedRunError(SivaeError):
@@ -84,8 +84,8 @@ def named(
     return {"name": name, **bind(section, table[name], settings, given=given)}
 
 
-def build_objective(recipe: Recipe) -> VAE:
-    objective: VAE = build("objective", OBJECTIVES[recipe.objective["name"]], recipe.objective)  # type: ignore[assignment]
+def build_objective(recipe: Recipe) -> Objective:
+    objective: Objective = build("objective", OBJECTIVES[recipe.objective["name"]], recipe.objective)  # type: ignore[assignment]
     return objective
 
 
@@ -195,8 +195,8 @@ class Run:
             self.grow(smaller)
         self.model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         broadcast(list(self.model.parameters()))
-        self.players = Players(self.model, accelerator, lr=settings.lr, betas=settings.betas, clip=settings.clip)
-        self.average = moving_average(self.model, settings.ema)
+        self.optimizers = Optimizers(self.model, accelerator, lr=settings.lr, betas=settings.betas, clip=settings.clip)
+        self.ema = moving_average(self.model, settings.ema)
         self.state = self.resume()
         self.stop = Stop(accelerator)
 
@@ -234,7 +234,7 @@ class Run:
         saved = self.folder / "state"
         if not saved.exists():
             return State()
-        state = load_state(saved, self.model, self.average, self.players)
+        state = load_state(saved, self.model, self.ema, self.optimizers)
         self.display.note(f"resuming at {state.images:,} images")
         return state
 
@@ -246,18 +246,18 @@ class Run:
         device = self.accelerator.device
         try:
             with self.stop.listening():
-                play(
+                train_loop(
                     self.model,
                     self.objective,
                     batches(self.images, self.sampler(), workers=data.workers, device=device),
-                    self.players,
-                    self.average,
+                    self.optimizers,
+                    self.ema,
                     accelerator=self.accelerator,
                     budget=budget,
                     schedule=Schedule(settings.lr, settings.warmup_images),
                     state=state,
                     augment=partial(augment, domain_aug=data.domain_aug or 0.0, encoder_warp=data.encoder_warp or 0.0),
-                    watch=self.watch(budget),
+                    monitor=self.monitor(budget),
                     seed=settings.seed,
                 )
                 self.accelerator.wait_for_everyone()  # a launcher ends all when one leaves, and the first still saves
@@ -278,18 +278,18 @@ class Run:
             start=self.state.step,
         )
 
-    def watch(self, budget: Budget) -> Watch:
+    def monitor(self, budget: Budget) -> Monitor:
         first = self.accelerator.is_main_process
-        return Watch(
+        return Monitor(
             self.recipe,
             budget,
             self.state,
             self.display,
             LogFiles(self.folder) if first else None,
-            lr=lambda: self.players.lr,
-            health=self.objective.health,
+            lr=lambda: self.optimizers.lr,
+            diagnose=partial(self.objective.diagnose, values=3 * self.recipe.data.size**2),
             asked_to_stop=self.stop.asked,
-            draw=partial(self.grids().write, self.average.module) if first else lambda images: None,
+            draw=partial(self.grids().write, self.ema.module) if first else lambda images: None,
             save=self.save if first else lambda: None,
         )
 
@@ -303,8 +303,8 @@ class Run:
 
     def save(self) -> None:
         """`state/` to go on from here, `model/` (the moving average, its style prior refitted) to use."""
-        save_state(self.folder / "state", self.model, self.average, self.players, self.state)
-        model = copy.deepcopy(self.average.module)
+        save_state(self.folder / "state", self.model, self.ema, self.optimizers, self.state)
+        model = copy.deepcopy(self.ema.module)
         refit_style_prior(model, self.images, self.recipe.data.batch)
         save_model(self.folder / "model", model, self.recipe.model, self.frame)  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ import torch
 
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.toy.datasets import DATASETS
-from sivae_translate.toy.settings import WEIGHTS, settle
+from sivae_translate.toy.settings import WEIGHTS, resolve
 from sivae_translate.toy.world import PlaneAutoencoder, train
 from sivae_translate.training.state import State
 
@@ -27,7 +27,7 @@ def played(objective: str, dataset: str, steps: int, seed: int = 0) -> tuple[Pla
     def watch(model: PlaneAutoencoder, state: State, progress: float) -> None:
         errors.append(error(model, dataset))
 
-    return train(settle(objective, dataset, steps=steps, seed=seed), watch), errors
+    return train(resolve(objective, dataset, steps=steps, seed=seed), watch), errors
 
 
 def test_every_objective_has_its_weights() -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sivae_translate.toy import cells, metrics, table
-from sivae_translate.toy.settings import Training, settle
+from sivae_translate.toy.settings import Training, resolve
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ def test_the_sweep_counts_failures_along_what_repels(
 
 
 def test_a_run_that_ends_in_nan_is_a_failure_and_no_figure(coarse: None) -> None:
-    settings = settle("vae", "rings", ["training.lr=1e30"], steps=9)
-    lost, kept = cells.report(settings), cells.report(settle("vae", "rings", steps=1))
+    settings = resolve("vae", "rings", ["training.lr=1e30"], steps=9)
+    lost, kept = cells.report(settings), cells.report(resolve("vae", "rings", steps=1))
     assert "error" in lost
     row = table.summary([lost, kept])
     assert (row["runs"], row["not_finite"], row["collapsed"]) == (2, 1, 1)

@@ -17,7 +17,7 @@ from sivae_translate.models import MODELS
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.training.augment import augment
 from sivae_translate.training.loop import Terms, train
-from sivae_translate.training.optimizers import Players, moving_average
+from sivae_translate.training.optimizers import Optimizers, moving_average
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.types import Batch
 
@@ -31,17 +31,18 @@ KINDS = {
     "style-layout": {"name": "style", "content_stride": 4, **NETWORK},
     "synthesis": {"name": "synthesis", "latent": 16, **NETWORK},
 }
-BOTH = {"beta_kl": 0.5, "beta_style": 0.1}
+NAT = 1 / (3 * SIZE * SIZE)  # a nat's weight where the KL counts as much as the squared error summed over the image
+BOTH = {"beta_kl": 0.5 * NAT, "beta_style": 0.1}
 ADVERSARIAL = {"vae_fraction": 0.25, "fake_fraction": 0.5, "feature_matching": 0.06}
 WEIGHTS = {
     "vae": {**BOTH},
     "introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 0.5, "margin": 20.0},
-    "soft-introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 128.0},
-    "bootstrap": {**BOTH, **ADVERSARIAL, "beta_neg": 128.0},
+    "soft-introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 128 * NAT},
+    "bootstrap": {**BOTH, **ADVERSARIAL, "beta_neg": 128 * NAT},
 }
 LAYOUT = {  # its KL is larger, and the exponential is to be felt
-    "soft-introvae": {"back_translation": 0.5, "beta_neg": 8.0},
-    "bootstrap": {"back_translation": 0.5, "beta_neg": 8.0},
+    "soft-introvae": {"back_translation": 0.5, "beta_neg": 8 * NAT},
+    "bootstrap": {"back_translation": 0.5, "beta_neg": 8 * NAT},
     "introvae": {"back_translation": 0.5, "margin": 150.0},
 }
 CURVES = [(kind, objective) for kind in KINDS for objective in OBJECTIVES]
@@ -68,7 +69,7 @@ def curve(kind: str, name: str) -> str:
     weights = WEIGHTS[name] | (LAYOUT.get(name, {"back_translation": 0.5}) if layout else {})
     lines: list[str] = []
 
-    def watch(state: State, progress: float, terms: Terms) -> bool:
+    def monitor(state: State, progress: float, terms: Terms) -> bool:
         if terms:
             lines.append(" ".join(f"{key}={float(value.detach()):.6e}" for key, value in terms.items()))
         return False
@@ -78,14 +79,14 @@ def curve(kind: str, name: str) -> str:
         model,
         OBJECTIVES[name](**weights),
         synthetic_batches(),
-        Players(model, accelerator, lr=2e-3, betas=(0.9, 0.99), clip=0.1),
+        Optimizers(model, accelerator, lr=2e-3, betas=(0.9, 0.99), clip=0.1),
         moving_average(model, 0.9),
         accelerator=accelerator,
         budget=Budget(images=STEPS * ROWS, minutes=0),
         schedule=Schedule(2e-3, ramp=0),
         state=State(),
         augment=partial(augment, domain_aug=0.5 * vector, encoder_warp=0.5 * vector),
-        watch=watch,
+        monitor=monitor,
         seed=3,
     )
     return "\n".join(lines) + "\n"
