@@ -1,7 +1,7 @@
 """Checkpoints: a directory of tensors (safetensors) and JSON, written atomically, read strictly, never unpickled.
 
-A directory is staged beside its place and renamed into it. While the old one gives way to the new, it is called
-`.old-<name>`: a reader that finds nothing in place reads that, and `sweep` puts it back after a crash.
+A directory is written beside its place and renamed into it. While the new one replaces the old one, the old one is
+called `.old-<name>`: a reader that finds nothing in place reads that, and `sweep` puts it back after a crash.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ def atomic_directory(final: Path) -> Iterator[Path]:
     and the old one lies beside it as `.old-<name>`. Everything that was in the old one goes. Files get the mode that
     the umask gives new files.
     """
-    final = Path(final).resolve()  # to stage on the file system that a link leads to
+    final = Path(final).resolve()  # so that it is written to the file system that a link leads to
     final.parent.mkdir(parents=True, exist_ok=True)
-    stage = _stage(final)
-    stage.mkdir()
+    temporary = _temporary(final)
+    temporary.mkdir()
     try:
-        yield stage
-        _settle(stage)
-        _replace(stage, final)
+        yield temporary
+        _flush(temporary)
+        _replace(temporary, final)
     except BaseException:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
@@ -93,9 +93,9 @@ def save(directory: Path, tensors: Mapping[str, Mapping[str, Tensor]], meta: Map
     try:
         if directory.exists() and os.listdir(directory) and not (directory / MANIFEST).exists():
             raise SivaeError(f"{directory}: holds something else than a checkpoint, which saving would delete")
-        with atomic_directory(directory) as stage:
+        with atomic_directory(directory) as temporary:
             for name, data in files.items():
-                (stage / name).write_bytes(data)
+                (temporary / name).write_bytes(data)
     except OSError as error:
         raise _write_error(directory, error, sum(map(len, files.values()))) from error
 
@@ -176,11 +176,14 @@ def unflatten_optimizer(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) 
 
 
 def sweep(parent: Path) -> None:
-    """Cleans up in `parent` after processes that were killed while writing: removes their stages, and puts a
-    directory back that had been moved aside. Call it before this process writes there."""
+    """Clean up in `parent` after processes that were killed while writing.
+
+    Their temporary files go, and a directory that had been moved aside comes back. Call it before this process writes
+    there.
+    """
     for path in sorted(Path(parent).glob(".tmp-*")):
-        staged = re.fullmatch(r"\.tmp-.+-(\d{1,9})-[0-9a-f]{8}", path.name)
-        if not staged or _runs(int(staged[1])):
+        match = re.fullmatch(r"\.tmp-.+-(\d{1,9})-[0-9a-f]{8}", path.name)
+        if not match or _runs(int(match[1])):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -194,7 +197,7 @@ def sweep(parent: Path) -> None:
             os.rename(old, final)
 
 
-def _stage(final: Path) -> Path:
+def _temporary(final: Path) -> Path:
     return final.with_name(f".tmp-{final.name}-{os.getpid()}-{secrets.token_hex(4)}")
 
 
@@ -204,34 +207,36 @@ def _old(final: Path) -> Path:
 
 def _write_atomic(path: Path, data: bytes) -> None:
     path = Path(path).resolve()
-    stage = _stage(path)
+    temporary = _temporary(path)
     try:
-        with stage.open("xb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(stage, path)
+        os.replace(temporary, path)
         _fsync(path.parent)
     except BaseException:
-        stage.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def _settle(stage: Path) -> None:
-    """Everything in the stage on the disk, files with the mode of the umask: some writers make them private."""
-    mode = stage.stat().st_mode & 0o666  # the umask as the stage itself got it; reading it otherwise means setting it
-    for path in stage.rglob("*"):
+def _flush(temporary: Path) -> None:
+    """Flush a directory to the disk, its files with the mode of the umask: some writers make them private."""
+    mode = (
+        temporary.stat().st_mode & 0o666
+    )  # the directory's own mode tells the umask, which can only be read by setting it
+    for path in temporary.rglob("*"):
         if path.is_file():
             path.chmod(mode)
         _fsync(path)
-    _fsync(stage)
+    _fsync(temporary)
 
 
-def _replace(stage: Path, final: Path) -> None:
-    """The stage in the place of `final`. There is no portable call that exchanges two directories in one step."""
+def _replace(temporary: Path, final: Path) -> None:
+    """Rename a directory over `final`. No portable call exchanges two directories in one step."""
     while True:
         try:
-            os.rename(stage, final)
+            os.rename(temporary, final)
             break
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -251,7 +256,7 @@ def _fsync(path: Path) -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether another process of this id runs. Ours has staged nothing yet: in a container ids are often the same."""
+    """Whether another process of this id runs. This process has written nothing yet; in a container ids recur."""
     if pid == os.getpid():
         return False
     try:

@@ -1,4 +1,4 @@
-"""The autoencoders an objective plays with: images -> posterior, code -> images, and the prior of each domain."""
+"""The autoencoders: images -> posterior, code -> images, and the prior of each domain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sivae_translate.models.layers import no_norm
 from sivae_translate.types import Code, Distribution, Gaussian, Latents, Mixture, at_least_float32
 
 SIZES = (16, 32, 64, 128, 256, 512)
-SPREAD = 2.0  # of the content prior's means at first, in deviations of a posterior
+INITIAL_SPREAD = 2.0  # standard deviation of the content prior's means at initialisation; a posterior's is 1
 PRIOR_LR = 8.0  # times the learning rate: a domain's mean is moved by its own rows alone, and in minutes there are few
 
 
@@ -140,11 +140,11 @@ class StyleAutoencoder(Autoencoder):
     """Content and style: q(c, s | x) = N(mu_c, I) N(mu_s, sigma_s^2), p(c) = 1/M sum_k N(m_k, I) at each place, and
     p(s | d) = N(m_d, sigma^2).
 
-    Content has fixed unit variance: its KL then is a budget in which the domain does not fit. Its prior is learned, a
-    mixture (Tomczak & Welling 2018, arXiv:1705.07120, whose means are codes of learned images): codes that gather
-    around M places shared by all domains are cheap wherever those are, and only what sets a domain apart from the
-    others costs. The style prior's mean m_d is a learned code per domain (as in LORD, Gabbay & Hoshen 2020, where it is
-    the style itself), its variance that of the styles within a domain; d = -1, no known domain, has the prior N(0, I).
+    The content's variance is fixed at 1, so its KL is a budget of nats in which the domain does not fit. The content's
+    prior is a mixture with learned means (Tomczak & Welling 2018, arXiv:1705.07120, whose means are codes of learned
+    images). Contents near one of the M means, which all domains share, cost little; a trace of the domain costs.
+    The style prior's mean m_d is a learned code per domain, as in LORD (Gabbay & Hoshen 2020), where it is the style
+    itself. Its variance is that of the styles within a domain. No known domain, d = -1, has the prior N(0, I).
 
     Args:
         domains: names, in the order of their labels.
@@ -198,7 +198,7 @@ class StyleAutoencoder(Autoencoder):
                 "style": GaussianHead(nn.Linear(coarse, 2 * style), learned_variance=True),
             }
         )
-        # The prior is half of the generative model, so it is the decoder's to learn.
+        # The prior is part of the generative model, so the decoder's optimizer learns it.
         self.decoder = nn.ModuleDict(
             {
                 "image": Decoder(patch, widths, content, grid, style),
@@ -207,7 +207,7 @@ class StyleAutoencoder(Autoencoder):
             }
         )
         self.lr_multipliers = {"decoder.prior": PRIOR_LR}
-        nn.init.normal_(self.decoder["components"].weight, std=SPREAD)  # type: ignore[arg-type]
+        nn.init.normal_(self.decoder["components"].weight, std=INITIAL_SPREAD)  # type: ignore[arg-type]
 
     def features(self, x: Tensor) -> dict[int, Tensor]:
         """Images `[B, 3, H, W]` in [0, 1] -> features of them and of their detail, as in `Autoencoder`."""
@@ -218,7 +218,7 @@ class StyleAutoencoder(Autoencoder):
         coarse, grid = features[BASE].flatten(1), self.content_shape[1]
         if grid == 1:
             content, style = self.encoder["content"](coarse), self.encoder["style"](coarse)
-        else:  # a layout of hundreds of nats has far to fall: features of any scale threw it off at rates of 2e-3
+        else:  # without unit scale, a layout of hundreds of nats diverges at learning rates of 2e-3
             content = self.encoder["content"](unit_scale(features[grid]))
             style = self.encoder["style"](unit_scale(coarse))
         return Latents(content.map(lambda t: t.view(len(coarse), *self.content_shape)), style)

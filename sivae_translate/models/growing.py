@@ -31,16 +31,16 @@ def check_growth(smaller: Autoencoder, kind: type[Autoencoder], size: int) -> No
 def grow(model: Autoencoder, smaller: Autoencoder) -> float:
     """Give a model the weights of one at half its size wherever they fit.
 
-    Levels correspond by their resolution: the decoder counts its blocks from the coarsest, so they keep their numbers;
-    the encoder counts from the finest, so each moves up by one and the first is new. Where the patch doubles too, the
-    levels are the same, and the convolutions from and to pixels treat each four as the smaller model's one. What has
-    another shape is new: to keep more, train the smaller model at the widths that the larger one has there.
+    Levels correspond by their resolution. The decoder counts its blocks from the coarsest, so they keep their numbers.
+    The encoder counts from the finest, so each moves up by one and the first is new. Where the patch doubles too, the
+    levels are the same, and the convolutions from and to pixels treat each four as the smaller model's one. A weight
+    of another shape stays new; train the smaller model at the larger one's widths to keep more.
 
     Args:
         smaller: as `check_growth` accepts it; of a model with style, with the same domains.
 
     Returns:
-        The share of the model's parameters that were taken over.
+        The fraction of the model's parameters that were taken over.
 
     Raises:
         ValueError: a model with style, and other domains.

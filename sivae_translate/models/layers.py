@@ -1,4 +1,4 @@
-"""The pieces both networks are made of. Nothing here tells training from evaluation, so neither do the models."""
+"""The layers of both networks. None behaves otherwise in training than in evaluation, so neither do the models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sivae_translate.types import at_least_float32
 
 GROUP = 16  # channels that one group of a group norm holds
-EPSILON = 1e-2  # of a variance; with PyTorch's 1e-5 a flat channel is magnified 300 times, and runs come undone
+EPSILON = 1e-2  # of a variance; with PyTorch's 1e-5 a flat channel is magnified 300 times, and training diverges
 
 Norm = Callable[[int], nn.Module]
 """Makes the normalisation of so many channels."""

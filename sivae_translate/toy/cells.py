@@ -1,4 +1,4 @@
-"""Many runs in the plane: in parallel, each finished one kept, and gone on with where they were stopped."""
+"""Many runs in the plane, in parallel. Finished ones are kept, so that the same call resumes."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def begin_work() -> None:
 
 
 def report(settings: Settings) -> Report:
-    """The report of `run`; where the game ended in NaN, the settings and the `error`."""
+    """The report of `run`; where training diverged, the settings and the `error`."""
     try:
         return run(settings)[1]
     except (NonFiniteLossError, NotFiniteError) as error:

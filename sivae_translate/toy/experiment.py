@@ -1,4 +1,4 @@
-"""One run in the plane, judged: what `sivae-translate toy` does, and every cell of its table."""
+"""One run in the plane, trained and measured: `sivae-translate toy`, and every cell of its table."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from sivae_translate.toy.world import PlaneAutoencoder, train
 from sivae_translate.training.optimizers import NonFiniteLossError
 from sivae_translate.training.state import State
 
-JUDGES = 1 << 32  # seed of every judgement: all models are asked about the same points
-LOOKS = 20  # at the theory, spread over a run
-REFRESH = 0.5  # seconds between two looks at the progress
+METRICS_SEED = 1 << 32  # all models are measured at the same points
+THEORY_POINTS = 20  # evaluations of `theory`, spread over a run
+REFRESH = 0.5  # seconds between two updates of the display
 
 Report = dict[str, Any]
 
@@ -37,8 +37,8 @@ class Monitor:
 
     def __call__(self, model: PlaneAutoencoder, state: State, progress: float) -> None:
         dataset = self.settings.dataset
-        if dataset.log_density is not None and progress * LOOKS >= len(self.course):
-            now = theory(model, dataset, torch.Generator().manual_seed(JUDGES))
+        if dataset.log_density is not None and progress * THEORY_POINTS >= len(self.course):
+            now = theory(model, dataset, torch.Generator().manual_seed(METRICS_SEED))
             self.course.append({"step": state.step, **now})
         if progress >= 1 or time.monotonic() - self.shown >= REFRESH:
             self.shown = time.monotonic()
@@ -59,7 +59,7 @@ def run(settings: Settings, display: Display | None = None) -> tuple[PlaneAutoen
     monitor, started = Monitor(settings, display or Silent()), time.monotonic()
     model = train(settings, monitor)
     seconds = time.monotonic() - started
-    figures = judge(model, settings.dataset, torch.Generator().manual_seed(JUDGES))
+    figures = judge(model, settings.dataset, torch.Generator().manual_seed(METRICS_SEED))
     collapsed = figures["coverage"] < COLLAPSED
     return model, {
         **settings.to_dict(), "seconds": round(seconds, 1), **figures, "collapsed": collapsed, "course": monitor.course
@@ -89,11 +89,11 @@ def run_toy(settings: Settings, out: Path, display: Display | None = None) -> Re
 
 
 def result_line(report: Report) -> str:
-    """What a run gave, in a line."""
+    """The metrics of a run, in a line."""
     objective, training = report["objective"]["name"], report["training"]
     return (
         f"{objective} on {report['dataset']}, {training['steps']:,} steps in {report['seconds']:.0f} s: "
-        f"KL {report['kl']:.2f} (floor {report['kl_floor']:.2f}), "
-        f"JSD {report['jsd']:.2f} (floor {report['jsd_floor']:.2f}), ELBO {report['elbo']:.2f} nats, "
+        f"KL {report['kl']:.2f} (data {report['kl_baseline']:.2f}), "
+        f"JSD {report['jsd']:.2f} (data {report['jsd_baseline']:.2f}), ELBO {report['elbo']:.2f} nats, "
         f"covers {report['coverage']:.0%} of the data{' (collapsed)' if report['collapsed'] else ''}"
     )

@@ -1,4 +1,4 @@
-"""How near a model is to the distribution it learnt from. Divergences and densities are in nats and float64."""
+"""Metrics of a model against the distribution it was trained on. Divergences and densities: nats, float64."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAMPLES = 5000  # of the model and of the data, as in the paper
 BINS = 100  # of a histogram, each way, as in the paper
 PSEUDO = 0.01  # counts that every bin starts with, so that an empty one costs much, but not everything
 POOL = 4  # bins in the side of a cell of `coverage`
-COVERED = 0.1  # of the data's share, which a model must put into a cell to cover it
+COVERED = 0.1  # of the data's mass, which a model must put into a cell to cover it
 COLLAPSED = 0.9  # of the data; a model that covers less has collapsed. One of the 8 Gaussians is 0.125
 GRID = 200  # points each way; 800 change the figures by less than 0.002
 REFERENCE, NEIGHBOURS = 20_000, 10  # samples that a density is read off, and which of a point's neighbours tells
@@ -95,27 +95,27 @@ def jsd(p: Tensor, q: Tensor) -> float:
 
 
 def coverage(p: Tensor, q: Tensor) -> float:
-    """Share of p, 0 to 1, that lies in cells of `POOL` x `POOL` bins where q has at least `COVERED` of p's share."""
+    """Fraction of p, 0 to 1, in cells of `POOL` x `POOL` bins where q has at least `COVERED` of p's mass."""
     p, q = (F.avg_pool2d(h[None], POOL)[0] * POOL**2 for h in (p, q))
     return float(p[q >= COVERED * p].sum())
 
 
 def judge(model: Any, dataset: Dataset, generator: torch.Generator) -> dict[str, float]:
-    """Every figure of a model, from `SAMPLES` points of it and of the data; see the functions above.
+    """Every metric of a model, from `SAMPLES` points of it and of the data; see the functions above.
 
     Returns:
-        elbo, kl, jsd, coverage; and kl_floor, jsd_floor: what fresh points of the data themselves would score.
+        elbo, kl, jsd, coverage; and kl_baseline, jsd_baseline: the same of fresh points of the data.
     """
     points, fresh = (dataset.sample(SAMPLES, generator) for _ in range(2))
     drawn = sample(model, SAMPLES, generator)
-    p, floor, q = (histogram(x, dataset.reach) for x in (points, fresh, drawn))
+    p, baseline, q = (histogram(x, dataset.reach) for x in (points, fresh, drawn))
     return {
         "elbo": float(log_density(model, points, dataset.reach).mean()),
         "kl": kl(p, q),
         "jsd": jsd(p, q),
         "coverage": coverage(p, q),
-        "kl_floor": kl(p, floor),
-        "jsd_floor": jsd(p, floor),
+        "kl_baseline": kl(p, baseline),
+        "jsd_baseline": jsd(p, baseline),
     }
 
 

@@ -37,7 +37,7 @@ def draw(file: Path, model: Any, dataset: Dataset, points: Tensor, course: list[
 
 
 def draw_course(panel: Any, course: list[dict[str, float]]) -> None:
-    steps, kl, entropy = ([look[name] for look in course] for name in ("step", "kl", "entropy"))
+    steps, kl, entropy = ([point[name] for point in course] for name in ("step", "kl", "entropy"))
     panel.plot(steps, kl, label="KL(data || model)")
     panel.plot(steps, entropy, label="H(model)")
     panel.plot(steps, [sum(both) for both in zip(kl, entropy, strict=True)], "k", label="their sum")

@@ -1,4 +1,4 @@
-"""What a run in the plane may be told: which objective and distribution, with which weights, for how long."""
+"""Settings of a run in the plane: objective and distribution, weights, optimizer and length."""
 
 from __future__ import annotations
 

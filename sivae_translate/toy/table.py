@@ -1,4 +1,4 @@
-"""Tables of many runs in the plane: the objectives side by side, and the sweep of what repels."""
+"""Tables of many runs in the plane: the objectives side by side, and the sweep of the adversarial term."""
 
 from __future__ import annotations
 
@@ -18,10 +18,7 @@ from sivae_translate.toy.metrics import COLLAPSED
 from sivae_translate.toy.settings import WEIGHTS
 
 COMPARED = ("vae", "introvae", "soft-introvae")
-SWEPT = {
-    "introvae": "margin",
-    "soft-introvae": "beta_neg",
-}  # the knob that decides how strong the adversarial term is
+SWEPT = {"introvae": "margin", "soft-introvae": "beta_neg"}  # the knob that sets the adversarial term's strength
 FACTORS = (1 / 16, 1 / 4, 1.0, 4.0, 16.0)  # of its default
 FIGURES = ("elbo", "kl", "jsd", "coverage")
 FAILED = f"A run fails where its loss is not finite, or where it covers less than {COLLAPSED:.0%} of the data."
@@ -54,7 +51,7 @@ def write_table(
 def write_sweep(
     out: Path, *, seeds: int = 1, steps: int | None = None, jobs: int = 1, display: Display | None = None
 ) -> str:
-    """How often a game fails as what repels is made weaker and stronger: `out/sweep.md` and `out/sweep.json`.
+    """How often training fails as the adversarial term is made weaker and stronger: `out/sweep.md`, `out/sweep.json`.
 
     A row counts all four distributions. Arguments, result and errors are those of `write_table`.
     """
@@ -77,7 +74,7 @@ def write(stem: Path, table: Sequence[Row], text: Callable[[Sequence[Row]], str]
 
 
 def rows(heads: Sequence[Row], reports: Sequence[Report]) -> list[Row]:
-    """Each head with the summary of its equal share of the reports."""
+    """Each head with the summary of its reports, equally many each."""
     n = len(reports) // len(heads)
     return [{**head, **summary(reports[i * n : (i + 1) * n])} for i, head in enumerate(heads)]
 
@@ -89,7 +86,7 @@ def summary(reports: Sequence[Report]) -> Row:
     collapsed = sum(report["collapsed"] for report in finite)
     figures = {
         name: spread([report[name] for report in finite])
-        for name in (*FIGURES, "kl_floor", "jsd_floor", "seconds")
+        for name in (*FIGURES, "kl_baseline", "jsd_baseline", "seconds")
     }  # fmt: skip
     return {"runs": len(reports), "not_finite": len(reports) - len(finite), "collapsed": collapsed, **figures}
 
@@ -101,7 +98,7 @@ def spread(values: Sequence[float]) -> list[float] | None:
 def table_text(table: Sequence[Row]) -> str:
     lines = [
         f"Mean ± standard deviation over {table[0]['runs']} seeds; grid-normalised ELBO, KL(data || model) and JSD in",
-        "nats. The floor is what fresh points of the data score.",
+        "nats. Rows *data*: fresh points of the data.",
         FAILED,
         "",
         "| dataset | objective | failed | ELBO ↑ | KL ↓ | JSD ↓ | covered ↑ | seconds |",
@@ -112,13 +109,13 @@ def table_text(table: Sequence[Row]) -> str:
         lines.append(line(row["dataset"], row["objective"], failed(row), *figures))
         if i % len(COMPARED) == 0:
             lines.append(
-                line(row["dataset"], "*floor*", "", "", shown(row["kl_floor"]), shown(row["jsd_floor"]), "", "")
+                line(row["dataset"], "*data*", "", "", shown(row["kl_baseline"]), shown(row["jsd_baseline"]), "", "")
             )
     return "\n".join(lines) + "\n"
 
 
 def sweep_text(table: Sequence[Row]) -> str:
-    lines = [FAILED, "", "| objective | what repels | failed | by NaN | JSD ↓ |", "|---|---|---|---|---|"]
+    lines = [FAILED, "", "| objective | adversarial term | failed | by NaN | JSD ↓ |", "|---|---|---|---|---|"]
     for row in table:
         knob = f"{row['knob']} {row['value']:g}"
         lines.append(line(row["objective"], knob, failed(row), str(row["not_finite"]), shown(row["jsd"])))

@@ -109,14 +109,14 @@ def train(
         grow: a run, or model, of half the size and otherwise alike, with whose weights this one begins; see
             `models.growing`.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps"; several processes take their own under a launcher.
-        display: is told how it goes.
+        display: shows progress and notes.
 
     Returns:
         The directory of the trained model, for `Translator.from_pretrained`.
 
     Raises:
         UsageError: a folder, recipe or setting is wrong; nothing has been written.
-        SivaeError: the run could not go on; what it had learnt is saved.
+        SivaeError: the run could not go on; the last checkpoint is saved.
     """
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, set)
@@ -156,7 +156,7 @@ def smaller_model(path: Path, recipe: Recipe) -> Autoencoder:
 
 
 def prepare_directory(run: Path, domains: Path) -> Path:
-    """The run's directory, outside the domains, made and found writable; stages of a killed run swept away."""
+    """The run's directory, outside the domains, made and found writable; temporary files of a killed run go."""
     if domains.resolve() in (run.resolve(), *run.resolve().parents):
         raise UsageError(f"{run} is among the images of {domains}: choose another folder with --out")
     if run.exists() and not run.is_dir():
@@ -220,12 +220,12 @@ class Run:
 
     def grow(self, smaller: Autoencoder) -> None:
         try:
-            share = grow(self.model, smaller)
+            fraction = grow(self.model, smaller)
         except ValueError as error:
             raise UsageError(
                 f"the smaller run cannot grow into this one: {error}; expected the same --domains"
             ) from None
-        self.display.note(f"begins with {share:.0%} of its weights from {smaller.size} px")
+        self.display.note(f"begins with {fraction:.0%} of its weights from {smaller.size} px")
 
     def resume(self) -> State:
         resolved, text = self.folder / "recipe.toml", dump_recipe(self.recipe)
@@ -304,9 +304,9 @@ class Run:
     def save(self) -> None:
         """`state/` to go on from here, `model/` (the moving average, its style prior refitted) to use."""
         save_state(self.folder / "state", self.model, self.ema, self.optimizers, self.state)
-        model = copy.deepcopy(self.ema.module)
+        model: Autoencoder = copy.deepcopy(self.ema.module)  # type: ignore[assignment]
         refit_style_prior(model, self.images, self.recipe.data.batch)
-        save_model(self.folder / "model", model, self.recipe.model, self.frame)  # type: ignore[arg-type]
+        save_model(self.folder / "model", model, self.recipe.model, self.frame)
 
 
 def check_same_recipe(run: Path, recipe: Recipe) -> None:

@@ -1,4 +1,4 @@
-"""Where a run stands: time spent, counted in images and seconds, and what of it the budget allows."""
+"""The progress of a run in images and seconds, its budget, and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Budget:
     minutes: float
 
     def progress(self, state: State) -> float:
-        """Share of the budget spent, 0 to 1, by the limit that binds."""
+        """Fraction of the budget spent, 0 to 1, by the limit that binds."""
         by_images = state.images / self.images if self.images else 0.0
         by_time = state.seconds / (60 * self.minutes) if self.minutes else 0.0
         return min(1.0, max(by_images, by_time))

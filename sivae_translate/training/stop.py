@@ -1,4 +1,4 @@
-"""Stopping a run from outside without losing anything."""
+"""Signals that stop a run after the step at hand, so that it saves itself."""
 
 from __future__ import annotations
 
