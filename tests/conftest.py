@@ -18,9 +18,10 @@ import torch
 from typer.testing import CliRunner
 
 from sivae_translate.cli import app
+from sivae_translate.data.images import Frame
 from sivae_translate.datasets.cars import write_set
 from sivae_translate.inference.translator import Translator
-from sivae_translate.models.pretrained import Frame, build_model, save_model
+from sivae_translate.models.pretrained import build_model, save_model
 from sivae_translate.training.run import train
 
 torch.set_num_threads(1)

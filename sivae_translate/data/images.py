@@ -1,7 +1,7 @@
-"""One untrusted image file to upright 8-bit sRGB, or a short reason why not.
+"""Decode one untrusted image file to upright 8-bit sRGB, or give a short reason why it cannot be read.
 
-Pillow alone decodes: other decoders end the process, or return grey, on a damaged file. Nothing process-wide is read or
-changed on the way, so two threads or a host application with its own Pillow settings get the same pixels.
+Pillow alone decodes: other decoders end the process, or return grey, on a damaged file. Decoding neither reads nor
+changes process-wide settings. Several threads, or a host application with its own Pillow settings, get the same pixels.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,19 +42,38 @@ FULL_SCALES: dict[str, tuple[int, ...]] = {"I;16": (65535,), "I": (255, 65535), 
 Colour = tuple[int, int, int]
 
 
-class UnreadableImage(SivaeError):  # noqa: N818 - says what the file is, as FileNotFound would
-    """This file gives no pixels. The message is the reason alone, such as "truncated": the caller knows the path."""
+@dataclass(frozen=True)
+class Frame:
+    """The square that every image is put into; see `fit`.
+
+    Attributes:
+        size: side in pixels.
+        fit: one of `FITS`.
+        background: RGB in 0..255, under transparent images and beside padded ones.
+    """
+
+    size: int
+    fit: str
+    background: Colour
+
+
+class UnreadableImage(SivaeError):  # noqa: N818 - named after the file's state, like FileNotFound
+    """The file gives no pixels. The message is the reason alone, such as "truncated": the caller knows the path."""
 
 
 def read_image(path: str | Path, *, background: Colour = BACKGROUND, min_side: int | None = None) -> np.ndarray:
-    """The image in this file as uint8 `[H, W, 3]`, upright, sRGB, transparency laid on `background`.
+    """The image in a file as uint8 `[H, W, 3]`, upright, in sRGB, composited onto `background`.
 
-    The format is told by the content, whatever the suffix; of an animation or a stack of pages, the first is read.
-    With `min_side` a large JPEG may come back reduced 2, 4 or 8 times (several times faster to decode), its shorter
-    side at least `min_side`.
+    The content decides the format, whatever the suffix. The first frame of an animation or page of a stack is read.
+
+    Args:
+        path: the file.
+        background: RGB in 0..255, under transparent pixels.
+        min_side: least length in pixels of the shorter side. A large JPEG is then decoded at 1/2, 1/4 or 1/8 of its
+            size, which is several times faster.
 
     Raises:
-        UnreadableImage: anything short of a whole image of at most `MAX_PIXELS` in a regular file.
+        UnreadableImage: the file is not regular, or holds no whole image of at most `MAX_PIXELS`.
     """
     image = open_image(path)
     if min_side:
@@ -62,12 +82,12 @@ def read_image(path: str | Path, *, background: Colour = BACKGROUND, min_side: i
 
 
 def open_image(path: str | Path) -> Image.Image:
-    """The image in this file with its header read and its size checked, but no pixels decoded yet.
+    """The image in a file, its header read and its size checked, its pixels not yet decoded.
 
     Raises:
-        UnreadableImage: not a regular file, not one of `FORMATS`, damaged as far as can be told, or too large.
+        UnreadableImage: the file is not regular, not one of `FORMATS`, visibly damaged, or too large.
     """
-    with _plain_words():
+    with _only_unreadable():
         size = regular_file(path).st_size
         if size > MAX_BYTES:
             raise UnreadableImage(f"too large a file: {size >> 20} MiB > {MAX_BYTES >> 20} MiB")
@@ -77,33 +97,40 @@ def open_image(path: str | Path) -> Image.Image:
             raise UnreadableImage(f"too many pixels: {image.width}x{image.height} > {MAX_PIXELS // 10**6} Mpx")
         if image.format == "PNG":
             image.verify()  # decoding skips the checksums: a flipped byte may just give other pixels
-            image = _identify(data)  # verifying uses the image up
+            image = _identify(data)  # `verify` leaves the image unusable
         return image
 
 
 def to_rgb(image: Image.Image, background: Colour = BACKGROUND) -> Image.Image:
-    """Any Pillow image as a new RGB one: upright, sRGB, transparency laid on `background`, metadata gone.
+    """Any Pillow image as a new RGB image: upright, in sRGB, composited onto `background`, without metadata.
 
-    Grey deeper than 8 bits is scaled, never clipped: 16-bit by 1/257; other whole numbers as 0..255 or 0..65535 and
-    floats as 0..1 or 0..255, whichever is the first to hold every value; what none holds, by its own range.
+    Grey deeper than 8 bits is scaled to 0..255, never clipped. The full scale of 16-bit grey is 65535, of 32-bit
+    integers 255 or 65535, of floats 1 or 255: the first that holds every value. Values beyond all of them, or below 0,
+    are scaled by their own minimum and maximum.
 
     Raises:
         UnreadableImage: the pixels cannot be decoded.
     """
-    with _plain_words():
+    with _only_unreadable():
         image.load()
         colour, alpha = _split_alpha(_eight_bit(_upright(image)))
         rgb = _to_srgb(colour, image.info.get("icc_profile"))
-        canvas = Image.new("RGB", rgb.size, background)  # new, so that no stale orientation, profile or place stays
+        canvas = Image.new("RGB", rgb.size, background)  # a new image carries no stale orientation or profile
         canvas.paste(rgb, mask=alpha)
         return canvas
 
 
 def fit(image: np.ndarray, size: int, how: str = "crop", background: Colour = BACKGROUND) -> np.ndarray:
-    """uint8 `[H, W, 3]` to `[size, size, 3]`: area averaging along a side that shrinks, bicubic along one that grows.
+    """Resize an image, uint8 `[H, W, 3]`, to `[size, size, 3]`.
 
-    "crop" keeps the central square, "pad" keeps everything and fills up with `background`, "stretch" ignores the
-    proportions.
+    A side that shrinks is averaged over areas (box filter); a side that grows is interpolated (bicubic).
+
+    Args:
+        image: the pixels.
+        size: side of the result in pixels.
+        how: "crop" keeps the central square, "pad" keeps everything and fills the rest with `background`, "stretch"
+            changes the aspect ratio.
+        background: RGB in 0..255.
 
     Raises:
         UsageError: `how` is none of `FITS`.
@@ -113,7 +140,7 @@ def fit(image: np.ndarray, size: int, how: str = "crop", background: Colour = BA
     if how == "stretch":
         return np.array(_resize(picture, size, size))
     if how == "crop":
-        side = min(width, height)  # cropped first: a resized 4000x1 would not fit in memory
+        side = min(width, height)  # cropping comes first: a resized 4000x1 would not fit in memory
         left, top = (width - side) // 2, (height - side) // 2
         return np.array(_resize(picture.crop((left, top, left + side, top + side)), size, size))
     if how == "pad":
@@ -126,8 +153,12 @@ def fit(image: np.ndarray, size: int, how: str = "crop", background: Colour = BA
 
 
 def regular_file(path: str | Path) -> os.stat_result:
-    """The status of a regular file that holds something; UnreadableImage for a pipe, which would hang, or a folder."""
-    with _plain_words():
+    """The status of a regular file that is not empty.
+
+    Raises:
+        UnreadableImage: a folder, a pipe (reading it would hang), an empty file, or none.
+    """
+    with _only_unreadable():
         status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableImage("not a regular file")
@@ -137,8 +168,8 @@ def regular_file(path: str | Path) -> os.stat_result:
 
 
 @contextmanager
-def _plain_words() -> Iterator[None]:
-    """Whatever goes wrong inside leaves as UnreadableImage. Pillow raises any exception there is on damaged data."""
+def _only_unreadable() -> Iterator[None]:
+    """Turn every exception of the block into UnreadableImage: on damaged data Pillow raises exceptions of any type."""
     try:
         yield
     except UnreadableImage:
@@ -148,19 +179,19 @@ def _plain_words() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:  # from the system, such as "permission denied"
+    if isinstance(error, OSError) and error.strerror:  # of the operating system, such as "permission denied"
         return error.strerror.lower()
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):  # of a frame, by Pillow's cap
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):  # Pillow's own cap, on frames
         return "too many pixels"
     message = " ".join(str(error).split())
     if isinstance(error, EOFError | IndexError | struct.error) or "truncated" in message.lower():
         return "truncated"
-    in_words = isinstance(error, OSError | SyntaxError | ValueError)  # a KeyError's message is a bare number
-    return f"corrupt: {message}" if in_words and message else "corrupt"
+    readable = isinstance(error, OSError | SyntaxError | ValueError)  # a KeyError's message is a bare number
+    return f"corrupt: {message}" if readable and message else "corrupt"
 
 
 def _identify(data: bytes) -> Image.Image:
-    """As Image.open, less its size check: that one warns or raises by process-wide settings."""
+    """Open an image as `Image.open` does, but without its size check, which follows process-wide settings."""
     if data.startswith(b"version https://git-lfs"):
         raise UnreadableImage("git-lfs pointer")
     if all(byte >= 32 or byte in b"\t\n\f\r" for byte in data[:512]):
@@ -174,16 +205,16 @@ def _identify(data: bytes) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as EXIF says. ImageOps.exif_transpose would also write EXIF back, which fails on tags it finds odd."""
+    """Apply the EXIF orientation. `ImageOps.exif_transpose` would also write EXIF back, and fail on odd tags."""
     try:
         turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged EXIF says nothing about the pixels
+    except Exception:  # damaged EXIF does not make the pixels unusable
         turn = None
     return image if turn is None else image.transpose(turn)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Grey deeper than 8 bits as "L", by the rule in `to_rgb`; NaN as the darkest value. Other modes unchanged."""
+    """Grey deeper than 8 bits in mode "L", scaled as in `to_rgb`, NaN as the minimum. Other modes stay as they are."""
     scales = FULL_SCALES.get(image.mode[:4])  # "I;16" and its byte orders
     if scales is None:
         return image
@@ -196,7 +227,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Colour in a mode that colour management knows, and the alpha channel if there is one."""
+    """The colour channels, in a mode that colour management accepts, and the alpha channel, if any."""
     colour = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     if image.has_transparency_data:  # an alpha channel, or a colour or palette entries marked as transparent
         both = image.convert(colour + "A")
@@ -209,9 +240,9 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return transform.apply(image) if transform else image.convert("RGB")
 
 
-@functools.lru_cache(maxsize=8)  # building one takes longer than applying it to a small image
+@functools.lru_cache(maxsize=8)  # building a transform takes longer than applying it to a small image
 def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """To sRGB from this profile; None for a profile that is broken or not of this mode."""
+    """The transform from a profile to sRGB; None where the profile is broken or of another mode."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from sivae_translate.data.domains import list_images
-from sivae_translate.data.images import UnreadableImage, fit, read_image, to_rgb
+from sivae_translate.data.images import Frame, UnreadableImage, fit, read_image, to_rgb
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.inference.edit import along, between
 from sivae_translate.inference.inversion import best_code
@@ -22,7 +22,6 @@ from sivae_translate.inference.style_correction import ROUNDS, answered
 from sivae_translate.models import Autoencoder
 from sivae_translate.models.likelihood import BETA, score
 from sivae_translate.models.pretrained import (
-    Frame,
     load_model,
     model_directory,
     require_new_name,

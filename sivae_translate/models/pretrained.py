@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from torch import Tensor
 
 from sivae_translate import checkpoint
+from sivae_translate.data.images import Frame
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import MODELS, Autoencoder, StyleAutoencoder
-
-
-@dataclass(frozen=True)
-class Frame:
-    """How any image becomes the square a model was trained on; see `data.images.fit`.
-
-    Attributes:
-        size: pixels on a side.
-        fit: "crop", "pad" or "stretch".
-        background: RGB 0..255, under transparent images and beside padded ones.
-    """
-
-    size: int
-    fit: str
-    background: tuple[int, int, int]
 
 
 def build_model(settings: dict[str, Any], domains: tuple[str, ...], size: int) -> Autoencoder:

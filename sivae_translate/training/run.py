@@ -18,11 +18,12 @@ from sivae_translate import checkpoint
 from sivae_translate.data.augment import Augment
 from sivae_translate.data.batches import Images, PairSampler, batches, collate
 from sivae_translate.data.domains import Domains, find_domains, shown
+from sivae_translate.data.images import Frame
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.models import MODELS, Autoencoder
 from sivae_translate.models.growing import check_growth, grow
-from sivae_translate.models.pretrained import Frame, build_model, load_model, model_directory, save_model
+from sivae_translate.models.pretrained import build_model, load_model, model_directory, save_model
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.progress import Display, Silent
 from sivae_translate.recipe import Recipe, bind, build, difference, dump_recipe, load_recipe

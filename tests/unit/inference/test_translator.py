@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sivae_translate.data.images import UnreadableImage
+from sivae_translate.data.images import Frame, UnreadableImage
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.inference.translator import Translator
-from sivae_translate.models.pretrained import Frame, build_model
+from sivae_translate.models.pretrained import build_model
 from sivae_translate.types import Code
 
 SIZE = 16
