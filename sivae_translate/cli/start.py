@@ -1,4 +1,4 @@
-"""Commands to start with: built-in data and what to look at before training."""
+"""Commands to start with: the demo, the built-in and the published data sets, and the check before training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("runs/demo"),
     device: Device = "auto",
 ) -> None:
-    """Draw cars, train on them, translate cars never seen, and show how well: a few minutes on a laptop."""
+    """Draw cars, train on them, translate unseen cars and score the result: a few minutes on a laptop."""
     with terminal() as display:
         from sivae_translate.cli.demo import run_demo
 
@@ -33,10 +33,10 @@ def demo(
 def check(
     root: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with a sub-folder of images per domain.")],
 ) -> None:
-    """Look at a folder before training: domains, counts, sizes, bad files, warnings."""
+    """Check a folder before training: domains, counts, sizes, bad files, warnings."""
     with terminal() as display:
-        from sivae_translate.data.domains import check as check_domains
-        from sivae_translate.data.domains import find_domains, report_lines
+        from sivae_translate.data.check import check_domains, report_lines
+        from sivae_translate.data.domains import find_domains
 
         report = check_domains(find_domains(root), counts(display, "images"))
         for line in report_lines(report):
@@ -49,11 +49,11 @@ def check(
 def cars(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     cars: Annotated[int, typer.Option("--cars", help="Cars to train on.")] = 40,
-    unseen: Annotated[int, typer.Option("--unseen", help="Cars never trained on.")] = 8,
+    unseen: Annotated[int, typer.Option("--unseen", help="Unseen cars, never trained on.")] = 8,
     size: Annotated[int, typer.Option("--size", help="Pixels on a side.")] = 64,
     seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same cars.")] = 0,
 ) -> None:
-    """Draw the built-in cars from 24 x 4 views, with held-out views, unseen cars and pairs of known truth."""
+    """Draw the built-in cars from 24 x 4 views, with held-out views, unseen cars and pairs with ground truth."""
     with terminal() as display:
         from sivae_translate.datasets.cars import write_set
 
@@ -65,10 +65,10 @@ def cars(
 def dataset(
     name: Annotated[str, typer.Argument(metavar="NAME", help="cifar10, fashion-mnist, mnist or svhn.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
-    root: Annotated[Path, typer.Option("--root", help="Where torchvision keeps the set, or is to put it.")] = Path(
+    root: Annotated[Path, typer.Option("--root", help="Where torchvision keeps the set or downloads it to.")] = Path(
         "data"
     ),
-    download: Annotated[bool, typer.Option("--download", help="Fetch what is missing there.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Download the files that are missing there.")] = False,
 ) -> None:
     """Write a published data set as plain folders: OUT/train and OUT/test, a sub-folder of PNGs per class."""
     with terminal() as display:

@@ -1,13 +1,12 @@
-"""From domains to an endless, resumable, domain-balanced stream of batches.
+"""An endless, resumable, domain-balanced stream of batches from domains of images.
 
-What the t-th batch holds is a pure function of (seed, t, rank): resuming is starting at t.
+The t-th batch is a pure function of (seed, t, rank): a resumed run starts the stream at t.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,22 +15,23 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sivae_translate.data.augment import Augment
-from sivae_translate.data.domains import Bad, Domains, Source, read_source
-from sivae_translate.data.images import Colour, UnreadableImage, fit
-from sivae_translate.data.pseudo_domains import by_colours
+from sivae_translate.data.domains import Bad, Domains, Source
+from sivae_translate.data.images import Frame
+from sivae_translate.data.pseudo_domains import cluster_by_colour
+from sivae_translate.data.reader import Progress, read_images, read_in_frame
 from sivae_translate.types import Batch
 
-MEMORY = 4 * 2**30  # bytes of decoded images that are held in memory rather than decoded again for every batch
+MEMORY = 4 * 2**30  # bytes; a set that is larger once decoded is decoded anew for every batch
 
-Key = tuple[int, int]  # which image, and the seed of its augmentation
+Key = tuple[int, int]  # row of an image, seed of its augmentation
 
 
 class Images(Dataset[tuple[np.ndarray, int]]):
-    """Every readable image of the domains at one size, decoded once to find the unreadable ones.
+    """Every readable image of the domains in one frame. All are decoded once, to find the unreadable ones.
 
     Args:
-        domains: what to read.
-        size, how, background: the frame, see `fit`.
+        domains: the images and their labels.
+        frame: the square that every image is put into.
         augment: uint8 `[size, size, 3]` and a seed -> the same shape.
         progress: called with (done, total) while decoding.
 
@@ -39,50 +39,24 @@ class Images(Dataset[tuple[np.ndarray, int]]):
         UsageError: no image can be read (from `Domains.without`).
     """
 
-    def __init__(
-        self,
-        domains: Domains,
-        size: int,
-        how: str,
-        background: Colour,
-        augment: Augment,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        self.size, self.how, self.background, self.augment = size, how, background, augment
-        self.in_memory = len(domains.sources) * size * size * 3 <= MEMORY
-        self.domains = domains
-        pixels, bad = self._decode_all(progress)
+    def __init__(self, domains: Domains, frame: Frame, augment: Augment, progress: Progress | None = None) -> None:
+        self.frame, self.augment = frame, augment
+        self.in_memory = len(domains.sources) * frame.size**2 * 3 <= MEMORY
+        pixels: dict[Source, np.ndarray] = {}
+        bad: list[Bad] = []
+        images = read_images(domains.sources, frame, progress=progress)
+        for source, image in zip(domains.sources, images, strict=True):
+            if isinstance(image, Bad):
+                bad.append(image)
+            elif self.in_memory:
+                pixels[source] = image
         self.domains = domains.without(bad)
         self.pixels = np.stack([pixels[source] for source in self.domains.sources]) if self.in_memory else None
 
-    def _decode_all(self, progress: Callable[[int, int], None] | None) -> tuple[dict[Source, np.ndarray], list[Bad]]:
-        sources, bad = self.domains.sources, []
-        pixels: dict[Source, np.ndarray] = {}
-
-        def decode(index: int) -> np.ndarray | Bad:
-            try:
-                return self._decode(index)
-            except UnreadableImage as error:
-                return Bad(sources[index].path, str(error))
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for done, result in enumerate(pool.map(decode, range(len(sources)))):
-                if isinstance(result, Bad):
-                    bad.append(result)
-                elif self.in_memory:
-                    pixels[sources[done]] = result
-                if progress:
-                    progress(done + 1, len(sources))
-        return pixels, bad
-
-    def _decode(self, index: int) -> np.ndarray:
-        image = read_source(self.domains.sources[index], background=self.background, min_side=self.size)
-        return fit(image, self.size, self.how, self.background)
-
-    def group(self, seed: int) -> None:
-        """Sort the images of a folder without sub-folders into pseudo-domains; see `grouping`."""
+    def assign_pseudo_domains(self, seed: int) -> None:
+        """Label the images of a folder without sub-folders by clustering their colours; see `cluster_by_colour`."""
         rows = range(len(self))
-        self.domains = by_colours(self.domains, (self._pixels(row) for row in rows), seed)
+        self.domains = cluster_by_colour(self.domains, (self._pixels(row) for row in rows), seed)
 
     def __len__(self) -> int:
         return len(self.domains.sources)
@@ -92,20 +66,24 @@ class Images(Dataset[tuple[np.ndarray, int]]):
         return self.augment(self._pixels(index), seed), self.domains.labels[index]
 
     def _pixels(self, index: int) -> np.ndarray:
-        pixels: np.ndarray = self._decode(index) if self.pixels is None else self.pixels[index]
+        if self.pixels is None:
+            return read_in_frame(self.domains.sources[index], self.frame)
+        pixels: np.ndarray = self.pixels[index]
         return pixels
 
 
 class PairSampler:
-    """Endless batches of pairs: two images of one domain, domains balanced whatever their sizes.
+    """Endless batches of pairs, each of two images of one domain; domains are balanced whatever their sizes.
 
-    In each batch no domain comes a second time before all have come once, up to the batch's size. A domain of one image
-    pairs it with itself.
+    Within a batch no domain is drawn a second time before all have been drawn once. A domain of a single image pairs
+    that image with itself.
 
     Args:
         labels: the domain of each image.
-        batch: images in a batch, even.
-        start: the index t of the first batch.
+        batch: images per batch, even.
+        seed: of every draw.
+        rank: index of the process, whose batches differ from those of other ranks.
+        start: index t of the first batch.
     """
 
     def __init__(self, labels: Sequence[int], *, batch: int, seed: int, rank: int = 0, start: int = 0) -> None:
@@ -121,7 +99,7 @@ class PairSampler:
             t += 1
 
     def keys(self, t: int) -> list[Key]:
-        """The t-th batch of this rank: `batch` (image, augmentation seed), rows 2i and 2i + 1 a pair."""
+        """Keys of the t-th batch of this rank; rows 2i and 2i + 1 are a pair."""
         random = np.random.default_rng((self.seed, self.rank, t))
         pairs = self.batch // 2
         rounds = -(-pairs // len(self.members))
@@ -138,13 +116,20 @@ class PairSampler:
 
 
 def collate(rows: list[tuple[np.ndarray, int]]) -> tuple[Tensor, Tensor]:
-    """uint8 images `[B, 3, H, W]` and labels int64 `[B]`."""
+    """Images `[H, W, 3]` and their labels -> uint8 images `[B, 3, H, W]` and int64 labels `[B]`."""
     images = torch.from_numpy(np.stack([image for image, _ in rows])).permute(0, 3, 1, 2)
     return images, torch.tensor([label for _, label in rows])
 
 
 def batches(images: Images, sampler: PairSampler, *, workers: int | None, device: torch.device) -> Iterator[Batch]:
-    """The stream, on `device`, float32 in [0, 1]. `workers` None: none where images lie in memory, else one a core."""
+    """The stream of batches on a device: images `[B, 3, size, size]`, float32 in [0, 1], channels last.
+
+    Args:
+        images: the data set.
+        sampler: which images make up each batch.
+        workers: processes that read and augment. None: 0 where the images are in memory, else one per core, at most 8.
+        device: where the batches go.
+    """
     if workers is None:
         workers = 0 if images.in_memory else min(8, os.cpu_count() or 1)
     loader: DataLoader[Any] = DataLoader(

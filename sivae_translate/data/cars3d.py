@@ -1,12 +1,13 @@
 """Cars3D as published (Reed et al., "Deep Visual Analogy-Making", NIPS 2015): one MATLAB file per car, 96 views each.
 
-Every file holds one array `im`, `[H, W, 3, 24, 4]`: 24 azimuths by 4 elevations, uint8 or floats in [0, 1].
-View v is the one at azimuth v // 4 and elevation v % 4.
+Each file holds one array `im`, `[H, W, 3, 24, 4]`: 24 azimuths by 4 elevations, uint8 or floats in [0, 1].
+View v has azimuth v // 4 and elevation v % 4.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from sivae_translate.data.images import MAX_PIXELS, UnreadableImage, regular_fil
 
 AZIMUTHS, ELEVATIONS = 24, 4
 VIEWS = AZIMUTHS * ELEVATIONS
+LOADING = threading.Lock()  # without it, threads that read views of one file would each load all of them
 
 
 def view_count(path: str | Path) -> int:
-    """How many views this file holds, 96, by its header alone.
+    """The number of views in a file, 96, by its header alone.
 
     Raises:
-        UnreadableImage: not a MATLAB file, or one without the array described above.
+        UnreadableImage: the file is no MATLAB file, or lacks the array described above.
     """
     from scipy.io import whosmat
 
@@ -41,22 +43,27 @@ def view_count(path: str | Path) -> int:
 
 
 def read_view(path: str | Path, view: int) -> np.ndarray:
-    """One view as uint8 `[H, W, 3]`, `view` in 0..95, azimuth first.
+    """One view, uint8 `[H, W, 3]`.
+
+    Args:
+        path: the file.
+        view: in 0..95, azimuth first.
 
     Raises:
-        UnreadableImage: as `view_count`, or the array is damaged or outside [0, 1].
+        UnreadableImage: as in `view_count`; also where the array is damaged or exceeds [0, 1].
         IndexError: there is no such view.
     """
     if not 0 <= view < VIEWS:
         raise IndexError(f"view {view} of {VIEWS}")
     status = regular_file(path)
-    views: np.ndarray = _read_views(str(path), status.st_mtime_ns, status.st_size)[view]
-    return views.copy()
+    with LOADING:
+        views = _read_views(str(path), status.st_mtime_ns, status.st_size)
+    return np.array(views[view])  # a copy, which the caller may change
 
 
 @functools.lru_cache(maxsize=8)  # 5 MB each at the published 128x128
 def _read_views(path: str, modified: int, size: int) -> np.ndarray:
-    """All views, uint8 `[96, H, W, 3]`; time and size are there so that a file written anew is read anew."""
+    """All views, uint8 `[96, H, W, 3]`. Modification time and size are arguments so that a changed file is reread."""
     from scipy.io import loadmat
 
     view_count(path)

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sivae_translate.data.domains import Bad, Domains, Source, evenly_spread, find_domains, read_source, shown
+from sivae_translate.data.domains import Bad, Domains, Source, evenly_spread, find_domains, shown
 from sivae_translate.data.images import UnreadableImage
+from sivae_translate.data.reader import read_source
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor
 from sivae_translate.inference.translator import Translator

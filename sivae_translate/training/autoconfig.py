@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from sivae_translate.data.domains import Domains, read_source
+from sivae_translate.data.domains import Domains
 from sivae_translate.data.images import UnreadableImage
+from sivae_translate.data.reader import read_source
 from sivae_translate.device import pick_precision
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.recipe import SIZES, Recipe

@@ -203,20 +203,20 @@ class Run:
 
     def decode(self, domains: Domains) -> Images:
         data = self.recipe.data
-        augment = Augment(data.size, flip=data.flip, crop=data.crop)
+        augment = Augment(data.size, getattr(data, "augment", ()))
 
         def progress(done: int, total: int) -> None:
             self.display.step(done / total, f"reading {done:,} of {total:,} images")
 
-        images = Images(domains, data.size, self.frame.fit, self.frame.background, augment, progress)
+        images = Images(domains, self.frame, augment, progress)
         for bad in images.domains.bad:
             self.display.note(f"left out {shown(bad.path)}: {bad.reason}")
         names = images.domains.names
         self.display.note(f"{len(images):,} images in {len(names):,} domain{'s' if len(names) > 1 else ''}")
         if not images.domains.labelled and self.recipe.model["name"] == "style":
-            images.group(self.recipe.training.seed)
-            groups = len(images.domains.names)
-            self.display.note(f"no sub-folders: sorted by their colours into {groups:,} groups, which serve as domains")
+            images.assign_pseudo_domains(self.recipe.training.seed)
+            found = len(images.domains.names)
+            self.display.note(f"no sub-folders: clustered by colour into {found:,} pseudo-domains")
         return images
 
     def grow(self, smaller: Autoencoder) -> None:

@@ -448,8 +448,8 @@ def test_a_folder_of_bare_images_trains_and_takes_its_styles_from_references(
     bare = place.cars / "unseen/car003"
     trained = cli("train", "--domains", bare, "--out", run, *options("training.images=16"))
     assert trained.exit_code == 0
-    assert "no sub-folders: sorted by their colours into" in trained.stderr
-    assert json.loads((run / "model/config.json").read_text())["domains"][0] == "group-001"
+    assert "no sub-folders: clustered by colour into" in trained.stderr
+    assert json.loads((run / "model/config.json").read_text())["domains"][0] == "cluster-001"
     assert cli("run", place.view(), "--model", run, "--style", bare, "--out", out).exit_code == 0
     assert (out / "el0_az00.png").exists()
 

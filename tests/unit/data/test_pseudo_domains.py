@@ -1,4 +1,4 @@
-"""Images without labels are grouped by what colours they show, wherever those are."""
+"""Unlabelled images are clustered by their colours, wherever in the image those are."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from PIL import Image
 from sivae_translate.data.augment import Augment
 from sivae_translate.data.batches import Images
 from sivae_translate.data.domains import find_domains
-from sivae_translate.data.pseudo_domains import histogram, several, weighed
+from sivae_translate.data.images import Frame
+from sivae_translate.data.pseudo_domains import colour_histogram, merge_singletons, tf_idf
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 170, 40), "blue": (30, 40, 200), "grey": (120, 120, 120)}
 EACH = 6
 
 
 def shape(colour: tuple[int, int, int], random: np.random.Generator) -> Image.Image:
-    """A square of that colour, lit from somewhere, with two black wheels, anywhere on white."""
+    """A square of a colour under random light, with two black wheels, at a random place on white."""
     picture = Image.new("RGB", (32, 32), "white")
     x, y, side = random.integers(0, 14), random.integers(0, 14), random.integers(8, 16)
     light = random.uniform(0.8, 1.1)
@@ -30,7 +31,7 @@ def shape(colour: tuple[int, int, int], random: np.random.Generator) -> Image.Im
 
 
 @pytest.fixture
-def bag(tmp_path: Path) -> Path:
+def unlabelled(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
     for name, colour in COLOURS.items():
         for i in range(EACH):
@@ -38,14 +39,14 @@ def bag(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def grouped(bag: Path, seed: int = 0) -> Images:
-    images = Images(find_domains(bag), 32, "crop", (255, 255, 255), Augment(32, flip=False, crop=0.0))
-    images.group(seed)
+def clustered(folder: Path, seed: int = 0) -> Images:
+    images = Images(find_domains(folder), Frame(32, "crop", (255, 255, 255)), Augment(32))
+    images.assign_pseudo_domains(seed)
     return images
 
 
-def test_like_colours_come_together_whatever_the_place(bag: Path) -> None:
-    domains = grouped(bag).domains
+def test_a_cluster_holds_images_of_one_colour(unlabelled: Path) -> None:
+    domains = clustered(unlabelled).domains
     colours: dict[int, set[str]] = {}
     for source, label in zip(domains.sources, domains.labels, strict=True):
         colours.setdefault(label, set()).add(source.path.stem.split("-")[1])
@@ -53,41 +54,41 @@ def test_like_colours_come_together_whatever_the_place(bag: Path) -> None:
     assert set().union(*colours.values()) == set(COLOURS)
 
 
-def test_groups_are_named_and_none_is_of_one_image(bag: Path) -> None:
-    domains = grouped(bag).domains
-    assert domains.names == tuple(f"group-{i + 1:03}" for i in range(len(domains.names)))
+def test_clusters_are_numbered_and_hold_several_images_each(unlabelled: Path) -> None:
+    domains = clustered(unlabelled).domains
+    assert domains.names == tuple(f"cluster-{i + 1:03}" for i in range(len(domains.names)))
     assert min(domains.counts()) > 1 and sum(domains.counts()) == len(COLOURS) * EACH
-    assert 2 <= len(domains.names) <= 5  # the square root of 24
+    assert 2 <= len(domains.names) <= 5  # about the square root of 24
 
 
-def test_the_same_seed_groups_alike_and_files_stay_with_their_pixels(bag: Path) -> None:
-    first, again = grouped(bag), grouped(bag)
+def test_the_same_seed_clusters_alike_and_files_keep_their_pixels(unlabelled: Path) -> None:
+    first, again = clustered(unlabelled), clustered(unlabelled)
     assert first.domains == again.domains
     for row, source in enumerate(first.domains.sources):
         np.testing.assert_array_equal(first[(row, 0)][0], np.asarray(Image.open(source.path)))
         assert first[(row, 0)][1] == first.domains.labels[row]
 
 
-def test_a_histogram_is_of_shares_and_does_not_change_with_the_light() -> None:
+def test_a_histogram_sums_to_one_and_hardly_changes_with_the_light() -> None:
     image = np.full((4, 4, 3), 255, np.uint8)
     image[:2] = (200, 100, 40)
-    shares = histogram(image)
-    assert shares.sum() == pytest.approx(1) and shares[-1] == 0.5  # half of it white
+    fractions = colour_histogram(image)
+    assert fractions.sum() == pytest.approx(1) and fractions[-1] == 0.5  # half of the pixels are white
     darker = image.copy()
     darker[:2] = (100, 50, 20)
-    np.testing.assert_allclose(histogram(darker), shares, atol=0.02)
-    turned = image[..., ::-1]
-    assert histogram(turned)[:-1] @ shares[:-1] == 0
+    np.testing.assert_allclose(colour_histogram(darker), fractions, atol=0.02)
+    other_hue = image[..., ::-1]
+    assert colour_histogram(other_hue)[:-1] @ fractions[:-1] == 0
 
 
-def test_what_all_images_show_counts_for_nothing() -> None:
-    shares = np.array([[0.8, 0.2, 0.0], [0.8, 0.0, 0.2], [0.9, 0.1, 0.0], [0.9, 0.0, 0.1]])
-    features = weighed(shares)
+def test_a_colour_that_all_images_show_has_weight_zero() -> None:
+    histograms = np.array([[0.8, 0.2, 0.0], [0.8, 0.0, 0.2], [0.9, 0.1, 0.0], [0.9, 0.0, 0.1]])
+    features = tf_idf(histograms)
     assert np.abs(features[:, 0]).max() < 1e-9
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1)
 
 
-def test_a_lone_image_joins_the_nearest_group() -> None:
+def test_a_cluster_of_one_image_joins_the_nearest() -> None:
     features = np.array([[0.0], [0.1], [5.0], [5.1], [0.4]])
-    assert several(features, np.array([3, 3, 1, 1, 0])).tolist() == [1, 1, 0, 0, 1]
-    assert several(features, np.arange(5)).tolist() == [0] * 5
+    assert merge_singletons(features, np.array([3, 3, 1, 1, 0])).tolist() == [1, 1, 0, 0, 1]
+    assert merge_singletons(features, np.arange(5)).tolist() == [0] * 5

@@ -13,6 +13,7 @@ from PIL import Image
 from sivae_translate.data.augment import Augment
 from sivae_translate.data.batches import Images
 from sivae_translate.data.domains import find_domains
+from sivae_translate.data.images import Frame
 from sivae_translate.inference.translator import Translator
 from sivae_translate.models import MODELS
 from sivae_translate.models.autoencoder import StyleAutoencoder, StylePrior
@@ -72,7 +73,7 @@ def images(tmp_path: Path) -> Images:
         for i in range(12):
             pixels = np.random.default_rng(i).integers(0, level, (16, 16, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
-    return Images(find_domains(tmp_path), 16, "crop", (255, 255, 255), Augment(16, flip=False, crop=0.0))
+    return Images(find_domains(tmp_path), Frame(16, "crop", (255, 255, 255)), Augment(16))
 
 
 def test_each_domain_ends_at_the_mean_of_its_images_styles(images: Images) -> None:

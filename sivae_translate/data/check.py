@@ -1,0 +1,217 @@
+"""Check the images of a folder before training: sizes, unreadable files, duplicates across domains, unused files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from statistics import median_low
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from sivae_translate.data.domains import (
+    Bad,
+    Domains,
+    Layout,
+    Source,
+    find_layout,
+    folders_in,
+    linked_folders,
+    list_images,
+    other_suffixes,
+    shown,
+    walk,
+)
+from sivae_translate.data.images import open_image, to_rgb
+from sivae_translate.data.reader import Progress, read_each, read_source
+
+SMALL_SIDE = 16  # pixels; a smaller image has little to translate
+UNBALANCED = 10  # ratio of the largest domain to the smallest
+MANY_BAD = 0.05  # fraction of all files
+
+GREY = {"1": "1-bit", "L": "grey", "LA": "grey", "I;16": "16-bit grey", "I": "32-bit grey", "F": "float grey"}
+UNUSUAL = {**GREY, "CMYK": "CMYK", "LAB": "LAB"}
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One domain, decoded.
+
+    Attributes:
+        name: of the domain.
+        count: readable images.
+        bad: files that give no image.
+        smallest, median, largest: (width, height) in pixels, each side taken by itself; (0, 0) without readable images.
+        kinds: number of images of each kind other than plain RGB, such as {"grey": 3, "transparent": 10}.
+    """
+
+    name: str
+    count: int
+    bad: int
+    smallest: Size
+    median: Size
+    largest: Size
+    kinds: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Check:
+    """The report on a folder: a row per domain, the unreadable files, and the warnings, a line each."""
+
+    rows: tuple[Row, ...]
+    bad: tuple[Bad, ...]
+    warnings: tuple[str, ...]
+
+
+def check_domains(domains: Domains, progress: Progress | None = None) -> Check:
+    """Decode every image and report on the folder.
+
+    Args:
+        domains: the images.
+        progress: called with (done, total) after each image.
+
+    Raises:
+        UsageError: no image can be read.
+    """
+    found = [Found() for _ in domains.names]
+    bad = list(domains.bad)
+    first: dict[bytes, tuple[int, Source]] = {}
+    duplicates: list[tuple[Source, Source]] = []
+    images = read_each(inspect, domains.sources, progress=progress)
+    for label, source, image in zip(domains.labels, domains.sources, images, strict=True):
+        if isinstance(image, Bad):
+            bad.append(image)
+            continue
+        found[label].add(image)
+        first_label, first_source = first.setdefault(image.digest, (label, source))
+        if first_label != label:
+            duplicates.append((first_source, source))
+    domains.without(bad)  # raises where nothing is left
+    bad = list(dict.fromkeys(bad))  # a bad Cars3D file is found once per view
+    layout = find_layout(domains.root)
+    domain_of = {file: name for name, files in layout.files.items() for file in files}
+    bad_in = Counter(domain_of.get(each.path) for each in bad)
+    rows = tuple(each.row(name, bad_in[name]) for name, each in zip(domains.names, found, strict=True))
+    sizes = [size for each in found for size in each.sizes]
+    warnings = [
+        *unused_files(layout),
+        *bad_warnings(bad, rows),
+        *size_warnings(rows, sizes),
+        *duplicate_warnings(duplicates),
+    ]
+    return Check(rows, tuple(bad), tuple(warnings))
+
+
+def report_lines(report: Check) -> list[str]:
+    """A check as lines of text: a table of the domains, then the bad files, then the warnings."""
+    names = [shown(row.name) for row in report.rows]
+    width = max(6, *(len(name) for name in names))
+    lines = [f"{'domain':{width}}   images   bad   smallest     median    largest   kinds"]
+    for name, row in zip(names, report.rows, strict=True):
+        sizes = "".join(f"{f'{w}x{h}':>11}" for w, h in (row.smallest, row.median, row.largest))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in row.kinds.items())
+        lines.append(f"{name:{width}} {row.count:8,} {row.bad:5,}{sizes}   {kinds}".rstrip())
+    lines.append(f"{len(names):,} domains, {sum(row.count for row in report.rows):,} images")
+    lines += [f"bad: {shown(bad.path)}: {bad.reason}" for bad in report.bad]
+    return lines + [f"warning: {warning}" for warning in report.warnings]
+
+
+class Inspected(NamedTuple):
+    """One decoded image: its (width, height) in pixels, its kinds other than plain RGB, a digest of its pixels."""
+
+    size: Size
+    kinds: list[str]
+    digest: bytes
+
+
+@dataclass
+class Found:
+    """The readable images of one domain."""
+
+    sizes: list[Size] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def add(self, image: Inspected) -> None:
+        self.sizes.append(image.size)
+        self.kinds.update(image.kinds)
+
+    def row(self, name: str, bad: int) -> Row:
+        widths, heights = zip(*self.sizes, strict=True) if self.sizes else ((0,), (0,))
+        smallest, median, largest = ((f(widths), f(heights)) for f in (min, median_low, max))
+        return Row(name, len(self.sizes), bad, smallest, median, largest, dict(self.kinds.most_common()))
+
+
+def inspect(source: Source) -> Inspected:
+    """Decode one image. Raises UnreadableImage."""
+    if source.view is not None:
+        pixels, kinds = read_source(source), list[str]()
+    else:
+        image = open_image(source.path)
+        pixels, kinds = np.asarray(to_rgb(image)), kinds_of(image)
+    height, width = pixels.shape[:2]
+    digest = hashlib.blake2b(str(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest()
+    return Inspected((width, height), kinds, digest)
+
+
+def kinds_of(image: Image.Image) -> list[str]:
+    """The kinds of an image other than plain RGB, such as "grey" or "transparent"."""
+    kinds = [UNUSUAL[mode] for mode in (image.mode[:4],) if mode in UNUSUAL]  # "I;16" and its byte orders
+    if image.has_transparency_data:
+        kinds.append("transparent")
+    with suppress(Exception):  # Pillow counts frames by reading on, perhaps into damaged ones, which are not used
+        if getattr(image, "is_animated", False):
+            kinds.append("several frames")
+    return kinds
+
+
+def unused_files(layout: Layout) -> Iterator[str]:
+    """A warning for each kind of thing that lies in the folder and is not used."""
+    used = {path for paths in layout.files.values() for path in paths}
+    bare = [path for path in list_images(layout.base) if path.parent == layout.base and path not in used]
+    if bare:
+        yield f"images beside the sub-folders are ignored: {len(bare)}, such as {shown(bare[0].name)}"
+    others = other_suffixes(path for path in walk(layout.base) if path not in used)
+    if others:
+        yield f"files that are no images are ignored: {others}"
+    empty = [shown(folder.name) for folder in folders_in(layout.base) if not list_images(folder)]
+    if empty:
+        yield f"sub-folders without images are ignored: {', '.join(empty[:5])}{', ...' if len(empty) > 5 else ''}"
+    linked = linked_folders(layout.base)
+    if linked:
+        yield f"linked folders are not followed: {len(linked)}, such as {shown(linked[0].name)}"
+
+
+def bad_warnings(bad: list[Bad], rows: tuple[Row, ...]) -> Iterator[str]:
+    """Warnings of many unreadable files, and of domains without a readable image."""
+    total = len(bad) + sum(row.count for row in rows)
+    if len(bad) > MANY_BAD * total:
+        yield f"many unreadable files: {len(bad)} of {total}, such as {shown(bad[0].path)}: {bad[0].reason}"
+    for row in rows:
+        if row.count == 0:
+            yield f"domain {shown(row.name)} has no readable image"
+
+
+def size_warnings(rows: tuple[Row, ...], sizes: list[Size]) -> Iterator[str]:
+    """Warnings of domains of one image, of unbalanced domains, and of small images."""
+    for row in rows:
+        if row.count == 1:
+            yield f"domain {shown(row.name)} has a single image"
+    few, many = (f((row for row in rows if row.count), key=lambda row: row.count) for f in (min, max))
+    if many.count > UNBALANCED * few.count:
+        yield f"very unbalanced: {many.count} images in {shown(many.name)}, {few.count} in {shown(few.name)}"
+    small = sum(min(size) < SMALL_SIDE for size in sizes)
+    if small:
+        yield f"images less than {SMALL_SIDE} pixels wide or high: {small}"
+
+
+def duplicate_warnings(duplicates: list[tuple[Source, Source]]) -> Iterator[str]:
+    """A warning of images found in two domains."""
+    if duplicates:
+        one, other = duplicates[0]
+        yield f"images found in two domains: {len(duplicates)}, such as {shown(one.path)} and {shown(other.path)}"

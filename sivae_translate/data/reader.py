@@ -1,0 +1,80 @@
+"""Read many images in threads, in order: each gives its pixels, or the reason why it has none."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from sivae_translate.data.cars3d import read_view
+from sivae_translate.data.domains import Bad, Source
+from sivae_translate.data.images import BACKGROUND, Colour, Frame, UnreadableImage, fit, read_image
+
+THREADS = min(8, os.cpu_count() or 1)
+AHEAD = 4 * THREADS  # images read before they are asked for; the more, the more memory
+
+Progress = Callable[[int, int], None]
+T = TypeVar("T")
+
+
+def read_images(
+    sources: Sequence[Source | Path], frame: Frame, *, progress: Progress | None = None
+) -> Iterator[np.ndarray | Bad]:
+    """Images in a frame, uint8 `[size, size, 3]`, or Bad for each that cannot be read, in the order of `sources`.
+
+    At most `AHEAD` images are in memory besides those that the caller keeps. Reading goes on while the caller computes.
+
+    Args:
+        sources: image files, or views of Cars3D files.
+        frame: the square that every image is put into.
+        progress: called with (done, total) when the caller asks for the next image.
+    """
+    return read_each(lambda source: read_in_frame(source, frame), sources, progress=progress)
+
+
+def read_each(
+    read: Callable[[Source], T], sources: Sequence[Source | Path], *, progress: Progress | None = None
+) -> Iterator[T | Bad]:
+    """The result of `read` for each source, or Bad where it raises UnreadableImage; otherwise as `read_images`."""
+
+    def attempt(source: Source) -> T | Bad:
+        try:
+            return read(source)
+        except UnreadableImage as error:
+            return Bad(source.path, str(error))
+
+    pool = ThreadPoolExecutor(THREADS)
+    tasks = (pool.submit(attempt, as_source(item)) for item in sources)
+    pending: deque[Future[T | Bad]] = deque(islice(tasks, AHEAD))
+    try:
+        for done in range(1, len(sources) + 1):
+            result = pending.popleft().result()
+            pending.extend(islice(tasks, 1))
+            yield result
+            if progress:
+                progress(done, len(sources))
+    finally:
+        pool.shutdown(cancel_futures=True)  # where the caller stops early, most of the reading ahead never begins
+
+
+def read_in_frame(source: Source | Path, frame: Frame) -> np.ndarray:
+    """One image in a frame, uint8 `[size, size, 3]`. Raises UnreadableImage."""
+    pixels = read_source(as_source(source), background=frame.background, min_side=frame.size)
+    return fit(pixels, frame.size, frame.fit, frame.background)
+
+
+def read_source(source: Source, *, background: Colour = BACKGROUND, min_side: int | None = None) -> np.ndarray:
+    """One image in its own size, uint8 `[H, W, 3]`; see `read_image`. Raises UnreadableImage."""
+    if source.view is not None:
+        return read_view(source.path, source.view)
+    return read_image(source.path, background=background, min_side=min_side)
+
+
+def as_source(item: Source | Path) -> Source:
+    return item if isinstance(item, Source) else Source(item)

@@ -1,0 +1,184 @@
+"""The check before training: a row per domain, every bad file, and a warning per flaw."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from sivae_translate.data.check import check_domains, report_lines
+from sivae_translate.data.domains import Bad, find_domains
+from sivae_translate.errors import UsageError
+
+
+def draw(path: Path, seed: int = 0, size: tuple[int, int] = (20, 20)) -> Path:
+    """A small image whose pixels the seed decides."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    width, height = size
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, "PNG")
+    return path
+
+
+def tree(root: Path, *names: str) -> Path:
+    """A folder of empty files."""
+    root.mkdir(exist_ok=True)
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def cars3d(path: Path, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    im = np.random.default_rng(seed).integers(0, 256, (17, 18, 3, 24, 4), dtype=np.uint8)
+    savemat(path, {"im": im})
+    return path
+
+
+def test_a_row_counts_sizes_kinds_and_bad_files(tmp_path: Path) -> None:
+    draw(tmp_path / "red" / "1.png", 1, size=(20, 90))
+    draw(tmp_path / "red" / "2.png", 2, size=(40, 30))
+    draw(tmp_path / "red" / "3.png", 3, size=(30, 50))
+    (tmp_path / "red" / "4.png").write_bytes(b"")
+    (tmp_path / "red" / "5.png").symlink_to("nowhere")
+    (tmp_path / "blue").mkdir()
+    Image.new("L", (16, 16)).save(tmp_path / "blue" / "1.png")
+    Image.new("RGBA", (16, 16)).save(tmp_path / "blue" / "2.png")
+    Image.fromarray(np.full((16, 16), 1000, np.uint16)).save(tmp_path / "blue" / "3.png")
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "blue" / "4.gif", save_all=True, append_images=frames[1:])
+    seen: list[tuple[int, int]] = []
+    result = check_domains(find_domains(tmp_path), progress=lambda done, total: seen.append((done, total)))
+    blue, red = result.rows
+    assert (red.name, red.count, red.bad) == ("red", 3, 2)
+    assert (red.smallest, red.median, red.largest) == ((20, 30), (30, 50), (40, 90))
+    assert red.kinds == {}
+    assert (blue.name, blue.count, blue.bad) == ("blue", 4, 0)
+    assert blue.kinds == {"grey": 1, "transparent": 1, "16-bit grey": 1, "several frames": 1}
+    assert {(bad.path.name, bad.reason) for bad in result.bad} == {("4.png", "empty file"), ("5.png", "broken link")}
+    assert seen == [(done, 8) for done in range(1, 9)]
+
+
+def test_a_sound_set_gives_no_warning(tmp_path: Path) -> None:
+    for seed in range(6):
+        draw(tmp_path / "ab"[seed % 2] / f"{seed}.png", seed)
+    result = check_domains(find_domains(tmp_path))
+    assert result.warnings == () and result.bad == ()
+
+
+def sound(root: Path) -> Path:
+    """Two domains of three images that give no warning."""
+    for seed in range(6):
+        draw(root / "ab"[seed % 2] / f"{seed}.png", seed)
+    return root
+
+
+def single(root: Path) -> None:
+    draw(root / "c" / "1.png", 50)
+
+
+def unbalanced(root: Path) -> None:
+    for seed in range(100, 130):
+        draw(root / "a" / f"{seed}.png", seed)
+
+
+def small(root: Path) -> None:
+    draw(root / "a" / "small.png", 50, size=(300, 15))
+
+
+def duplicates(root: Path) -> None:
+    Image.open(root / "a" / "0.png").save(root / "b" / "again.bmp")
+
+
+def many_bad(root: Path) -> None:
+    (root / "a" / "bad.png").write_text("no image")
+
+
+def a_domain_of_bad_files(root: Path) -> None:
+    (root / "c").mkdir()
+    (root / "c" / "bad.png").write_text("no image")
+
+
+def bare_images(root: Path) -> None:
+    draw(root / "bare.png", 50)
+
+
+def other_files(root: Path) -> None:
+    tree(root, "a/1.heic", "a/2.heic", "pairs.csv", "LICENSE", ".hidden")
+
+
+def no_images(root: Path) -> None:
+    (root / "c").mkdir()
+
+
+def linked_folder(root: Path) -> None:
+    (root / "c").symlink_to("a")
+
+
+WARNINGS: dict[Callable[[Path], None], list[str]] = {
+    single: ["domain c has a single image"],
+    unbalanced: ["very unbalanced: 33 images in a, 3 in b"],
+    small: ["images less than 16 pixels wide or high: 1"],
+    duplicates: [r"images found in two domains: 1, such as .*a/0\.png and .*b/again\.bmp"],
+    many_bad: [r"many unreadable files: 1 of 7, such as .*a/bad\.png: not an image \(text\)"],
+    a_domain_of_bad_files: ["many unreadable files: 1 of 7, .*", "domain c has no readable image"],
+    bare_images: [r"images beside the sub-folders are ignored: 1, such as bare\.png"],
+    other_files: [r"files that are no images are ignored: 2 \.heic, 1 \.csv, 1 without suffix"],
+    no_images: ["sub-folders without images are ignored: c"],
+    linked_folder: ["linked folders are not followed: 1, such as c"],
+}
+
+
+@pytest.mark.parametrize("spoil", WARNINGS, ids=lambda spoil: spoil.__name__)
+def test_each_flaw_gives_its_warnings(spoil: Callable[[Path], None], tmp_path: Path) -> None:
+    spoil(sound(tmp_path / "set"))
+    lines = check_domains(find_domains(tmp_path / "set")).warnings
+    assert len(lines) == len(WARNINGS[spoil]), lines
+    for line, expected in zip(lines, WARNINGS[spoil], strict=True):
+        assert re.fullmatch(expected, line)
+
+
+def test_duplicates_within_a_domain_give_no_warning(tmp_path: Path) -> None:
+    root = sound(tmp_path / "set")
+    shutil.copy(root / "a" / "0.png", root / "a" / "again.png")
+    assert check_domains(find_domains(root)).warnings == ()
+
+
+def test_a_set_without_a_readable_image_is_an_error(tmp_path: Path) -> None:
+    root = tree(tmp_path / "set", "a/1.png", "b/1.png")
+    with pytest.raises(UsageError, match=r"no readable image \(2 bad, such as .*a/1\.png: empty file\)"):
+        check_domains(find_domains(root))
+
+
+def test_a_damaged_cars3d_file_is_one_bad_file(tmp_path: Path) -> None:
+    cars3d(tmp_path / "a.mat", 1)
+    cars3d(tmp_path / "b.mat", 2)
+    spoiled = cars3d(tmp_path / "c.mat", 3)
+    domains = find_domains(tmp_path)
+    os.truncate(spoiled, spoiled.stat().st_size // 2)
+    result = check_domains(domains)
+    assert [(row.name, row.count, row.bad, row.largest) for row in result.rows] == [
+        ("a", 96, 0, (18, 17)),
+        ("b", 96, 0, (18, 17)),
+        ("c", 0, 1, (0, 0)),
+    ]
+    assert result.bad == (Bad(spoiled, "truncated or corrupt MATLAB file"),)
+    assert domains.without(result.bad).names == ("a", "b")
+
+
+def test_odd_names_stay_on_one_line(tmp_path: Path) -> None:
+    for i, name in enumerate(("new\nline", os.fsdecode(b"\xff\xfe"), "\u202e")):
+        draw(tmp_path / name / f"{name}.png", seed=i)
+    (tmp_path / "new\nline" / "bad\n.png").write_text("no image")
+    lines = report_lines(check_domains(find_domains(tmp_path)))
+    assert len(lines) == 1 + 3 + 1 + 1 + 4  # heading, domains, totals, bad file, warnings
+    assert all(line.isprintable() and line.encode() for line in lines)
