@@ -1,4 +1,4 @@
-"""Published data sets in small: files of a few random images, laid out as torchvision keeps the real ones."""
+"""Synthetic versions of the published data sets: a few random images each, in the files of the real ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from scipy.io import savemat
 
 NAMES = ("cifar10", "fashion-mnist", "mnist", "svhn")
-COUNTS = {"train": (3, 1, 4, 1, 5), "test": (6,)}  # images in each of CIFAR-10's batches; the others have the sums
+COUNTS = {"train": (3, 1, 4, 1, 5), "test": (6,)}  # images in each batch of CIFAR-10; other sets have the sums
 FIRST = {
     "cifar10": "cifar-10-batches-py/data_batch_1",
     "fashion-mnist": "FashionMNIST/raw/train-images-idx3-ubyte",
@@ -21,8 +21,12 @@ FIRST = {
 Labelled = tuple[np.ndarray, np.ndarray]
 
 
-def craft(name: str, root: Path, seed: int = 0) -> dict[str, Labelled]:
-    """Write the set `name` below `root`; returns images, uint8 `[N, H, W]` or `[N, H, W, 3]`, and labels per split."""
+def write_synthetic(name: str, root: Path, seed: int = 0) -> dict[str, Labelled]:
+    """Write the set `name` below `root`.
+
+    Returns:
+        Images, uint8 `[N, H, W]` or `[N, H, W, 3]`, and labels of each split.
+    """
     random = np.random.default_rng(seed)
     splits = {}
     for split, counts in COUNTS.items():
@@ -50,17 +54,18 @@ def craft(name: str, root: Path, seed: int = 0) -> dict[str, Labelled]:
 
 
 def svhn_file(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """X and y as published: the images last, the digit 0 labelled 10."""
+    """A file of SVHN: the image's index is the last axis, and the digit 0 has the label 10."""
     y = np.where(labels == 0, 10, labels).astype(np.uint8)[:, None]
     savemat(path, {"X": images.transpose(1, 2, 3, 0), "y": y}, do_compression=True)
 
 
 def idx(array: np.ndarray) -> bytes:
+    """An idx file of uint8 values."""
     return struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
 
 
 def cifar_batch(images: np.ndarray, labels: Iterable[int], *, key: str = "labels", data_first: bool = False) -> bytes:
-    """What cPickle of Python 2 wrote at protocol 2, byte by byte; images are uint8 `[N, 32, 32, 3]`."""
+    """A batch of CIFAR-10, as cPickle of Python 2 writes it at protocol 2; images are uint8 `[N, 32, 32, 3]`."""
     memo = iter(range(1, 1 << 20))
     rows = images.transpose(0, 3, 1, 2).tobytes()
     numbers = list(labels)

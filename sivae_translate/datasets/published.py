@@ -1,7 +1,8 @@
-"""Published data sets, named and stored as torchvision has them, written out as plain folders of PNGs.
+"""Write published data sets, named and stored as in torchvision, as plain folders of PNGs.
 
 CIFAR-10 (Krizhevsky, 2009), MNIST (LeCun et al., 1998), Fashion-MNIST (Xiao et al., 2017), SVHN (Netzer et al., 2011).
-torchvision's classes say what is where; they are never made, as they would unpickle.
+File names, addresses and checksums come from torchvision's classes. The classes are never instantiated, as they would
+unpickle.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST, utils
 
 from sivae_translate.data.domains import shown
 from sivae_translate.datasets.published_files import Labelled, read_cifar10, read_mnist, read_svhn
-from sivae_translate.datasets.writing import staged_folder, taken
+from sivae_translate.datasets.writing import atomic_folder, is_taken
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 
 Progress = Callable[[int, int], None] | None
@@ -32,9 +33,16 @@ FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
 
 @dataclass(frozen=True)
 class Download:
-    """What torchvision fetches, from the first of `urls` that has it: one of `files`, or an archive of them."""
+    """A download, as torchvision defines it.
 
-    path: str  # below the root, as are `files`
+    Attributes:
+        path: one of `files`, or an archive of them.
+        urls: mirrors, asked in this order.
+        md5: checksum of the download.
+        files: the files that it gives. Paths are relative to the root folder of the sets.
+    """
+
+    path: str
     urls: list[str]
     md5: str
     files: list[str]
@@ -42,7 +50,15 @@ class Download:
 
 @dataclass(frozen=True)
 class Published:
-    """A data set: the recipe for it, its classes by label, the files of each split below the root, what reads them."""
+    """A published data set.
+
+    Attributes:
+        recipe: the recipe that suits it.
+        classes: names by label.
+        read: the reader of a split's files.
+        splits: the files of each split, relative to the root folder of the sets.
+        downloads: where the files come from.
+    """
 
     recipe: str
     classes: tuple[str, ...]
@@ -54,26 +70,26 @@ class Published:
 def write_published(
     name: str, out: Path, *, root: Path = Path("data"), download: bool = False, progress: Progress = None
 ) -> dict[str, int]:
-    """Write `out`/SPLIT/CLASS/00000.png and so on; SPLIT is train or test, the numbers follow the files' order.
+    """Write `out`/SPLIT/CLASS/00000.png and so on. SPLIT is train or test; the numbers follow the order of the files.
 
     Args:
         name: one of `SETS`.
         out: a new or empty folder, which appears under its name only when complete.
-        root: where torchvision keeps the set, or would download it to.
-        download: fetch what is missing there, and change nothing else. Without it, no network is used.
-        progress: called a hundred times at most, with the number of images written so far and in all.
+        root: the folder where torchvision keeps the sets.
+        download: download missing files to `root`. Otherwise the network is not used.
+        progress: called with (done, total), a hundred times at most.
 
     Returns:
-        How many images each split has.
+        The number of images of each split.
 
     Raises:
-        UsageError: there is no such set, `out` is taken, or a file is not there.
-        SivaeError: a download failed, or a file is damaged or not what its name says.
+        UsageError: there is no such set, `out` is not empty, or a file is missing.
+        SivaeError: a download failed, or a file is damaged or of another format.
     """
     if name not in SETS:
         raise UsageError(f"no data set {shown(name)!r}: {did_you_mean(name, list(SETS))}")
     published, place, folder = SETS[name], Path(root).resolve(), Path(out).resolve()
-    if taken(folder) or folder in (place, *place.parents):
+    if is_taken(folder) or folder in (place, *place.parents):
         expected = "expected a new or empty folder that does not hold --root"
         raise UsageError(f"out was {shown(folder)}, {expected}: try {shown(folder)}-2, or remove what is there")
     for wanted in published.downloads if download else ():
@@ -84,8 +100,8 @@ def write_published(
             raise UsageError(f"{shown(path)} does not exist: expected {name} as torchvision keeps it; try {again}")
     splits = {split: published.read([place / file for file in files]) for split, files in published.splits.items()}
 
-    with staged_folder(folder) as partial:
-        _write(partial, splits, published.classes, progress)
+    with atomic_folder(folder) as temporary:
+        _write(temporary, splits, published.classes, progress)
     return {split: len(labels) for split, (_, labels) in splits.items()}
 
 
@@ -105,31 +121,31 @@ def _write(folder: Path, splits: dict[str, Labelled], classes: tuple[str, ...], 
 
 
 def _fetch(wanted: Download, root: Path) -> None:
-    """Put what is missing of these files in its place, each only when complete."""
+    """Download the missing files; each appears in its place only when complete."""
     missing = [file for file in wanted.files if not (root / file).exists()]
     if not missing:
         return
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=root) as staging:
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=root) as temporary:
         home, name = (root / wanted.path).parent, Path(wanted.path).name
-        target = (Path(staging) / wanted.path).parent
+        target = (Path(temporary) / wanted.path).parent
         target.mkdir(parents=True, exist_ok=True)
         for url in wanted.urls:
             try:
                 if wanted.path in wanted.files:
                     utils.download_url(url, target, name, wanted.md5)
-                else:  # a whole archive at home is unpacked, not fetched again
+                else:  # an intact archive that is already there is unpacked, not downloaded again
                     source = home if utils.check_integrity(home / name, wanted.md5) else target
                     utils.download_and_extract_archive(url, source, target, name, wanted.md5)
                 break
-            except Exception as error:  # the network, the archive and the disk have many
+            except Exception as error:  # network, archive and disk raise exceptions of many types
                 failed = error
         else:
             by_hand = f"try again later, or put the file into {shown(home)} by other means"
             raise SivaeError(f"{url} could not be downloaded ({failed}): {by_hand}") from failed
         for file in missing:
             (root / file).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(Path(staging) / file, root / file)
+            os.replace(Path(temporary) / file, root / file)
 
 
 def _cifar10() -> Published:

@@ -1,6 +1,6 @@
-"""Files of published data sets to arrays: CIFAR-10's batches, the idx files of MNIST and its kin, SVHN's MATLAB files.
+"""Read files of published data sets: batches of CIFAR-10, idx files of MNIST and Fashion-MNIST, MATLAB files of SVHN.
 
-All are parsed, none is unpickled. N is the number of images in a file, which need not be the published one.
+Files are parsed, never unpickled. N is the number of images in a file; it need not be the published number.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from sivae_translate.errors import SivaeError
 Labelled = tuple[np.ndarray, np.ndarray]  # images, uint8 [N, H, W] or [N, H, W, 3]; the class of each, [N] in 0..9
 T = TypeVar("T")
 
-ARRAY = {"numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype"}  # all that a CIFAR-10 batch calls for
+ARRAY = {"numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype"}  # the globals of a CIFAR-10 batch
 
 
 def read_cifar10(paths: list[Path]) -> Labelled:
-    """These batches in turn, 32x32 in colour.
+    """Batches of CIFAR-10, concatenated: images `[N, 32, 32, 3]`.
 
     Raises:
-        SivaeError: a file is damaged or something else; so for the other readers.
+        SivaeError: a file is damaged or of another format.
     """
     batches = [_read(path, _cifar10, "CIFAR-10 batch for Python") for path in paths]
     images, labels = zip(*batches, strict=True)
@@ -36,7 +36,11 @@ def read_cifar10(paths: list[Path]) -> Labelled:
 
 
 def read_mnist(paths: list[Path]) -> Labelled:
-    """An idx file of images, 28x28 in grey, and one of as many labels."""
+    """An idx file of images and one of labels: images `[N, 28, 28]`.
+
+    Raises:
+        SivaeError: a file is damaged or of another format, or their numbers of entries differ.
+    """
     images = _read(paths[0], _idx_images, "images in the idx format")
     labels = _read(paths[1], lambda path: _in_range(read_label_file(str(path))), "labels in the idx format")
     if len(images) != len(labels):
@@ -46,7 +50,11 @@ def read_mnist(paths: list[Path]) -> Labelled:
 
 
 def read_svhn(paths: list[Path]) -> Labelled:
-    """The one file of cropped digits, 32x32 in colour."""
+    """A file of cropped digits of SVHN: images `[N, 32, 32, 3]`.
+
+    Raises:
+        SivaeError: the file is damaged or of another format.
+    """
     return _read(paths[0], _svhn, "MATLAB v5 file")
 
 
@@ -63,10 +71,10 @@ def _read(path: Path, reader: Callable[[Path], T], what: str) -> T:
 
 
 def _cifar10(path: Path) -> Labelled:
-    """A Python 2 pickle of {"labels": a list of N, "data": uint8 [N, 3072], ...}, by its opcodes.
+    """Parse a Python 2 pickle of {"labels": a list of N, "data": uint8 `[N, 3072]`, ...} by its opcodes.
 
-    The labels are the integers between the string "labels" and the next string. The pixels are the one string as long
-    as an image or longer: N rows of red, then green, then blue, 32x32 each.
+    The labels are the integers between the string "labels" and the next string. The pixels are the only string of at
+    least 3072 bytes: N rows of red, green and blue planes, 32x32 each.
     """
     key, labels, pixels = "", [], []
     for opcode, value, _ in pickletools.genops(path.read_bytes()):
@@ -93,7 +101,7 @@ def _idx_images(path: Path) -> np.ndarray:
 
 
 def _svhn(path: Path) -> Labelled:
-    """X, uint8 [32, 32, 3, N], and y, uint8 [N, 1] in 1..10, where 10 stands for the digit 0."""
+    """Parse X, uint8 `[32, 32, 3, N]`, and y, uint8 `[N, 1]` in 1..10; the label 10 stands for the digit 0."""
     header = {name: (kind, *shape) for name, shape, kind in whosmat(path, appendmat=False)}
     count = header["y"][1] if "y" in header else 0
     expected = {"X": ("uint8", 32, 32, 3, count), "y": ("uint8", count, 1)}
@@ -105,7 +113,7 @@ def _svhn(path: Path) -> Labelled:
 
 
 def _in_range(labels: Any, low: int = 0) -> np.ndarray:
-    """Labels as integers [N]; UnreadableImage unless all are in `low` .. `low` + 9."""
+    """Labels as int64 `[N]`. Raises UnreadableImage unless all are in `low` .. `low` + 9."""
     numbers = np.asarray(labels, dtype=np.int64)
     wrong = np.flatnonzero((numbers < low) | (numbers > low + 9))
     if len(wrong):

@@ -1,4 +1,4 @@
-"""Sets of many files appear under their name only when complete."""
+"""Atomic folders: a set of many files appears under its name only when complete."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def taken(folder: Path) -> bool:
-    """Whether something is there that must not be overwritten; an empty folder is not."""
+def is_taken(folder: Path) -> bool:
+    """Whether a file or a folder with content is there, which must not be overwritten."""
     return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
 
 
 @contextmanager
-def staged_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write to, which becomes `folder`, new or empty, at the end; of anything unfinished nothing stays."""
-    partial = folder.with_name(f".tmp-{folder.name}-{os.getpid()}")
-    partial.mkdir(parents=True)
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder to fill, renamed to `folder`, new or empty, at the end of the block.
+
+    An exception removes everything. Files are not flushed to the disk one by one, as `checkpoint.atomic_directory`
+    does: a set of tens of thousands of files would take minutes, and can be written again.
+    """
+    temporary = folder.with_name(f".tmp-{folder.name}-{os.getpid()}")
+    temporary.mkdir(parents=True)
     try:
-        yield partial
+        yield temporary
         if folder.exists():
             folder.rmdir()
-        partial.rename(folder)
+        temporary.rename(folder)
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise

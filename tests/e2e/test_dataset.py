@@ -1,4 +1,4 @@
-"""`dataset`: from files as torchvision keeps them to folders that the other commands read."""
+"""`dataset` writes files as torchvision keeps them to folders that the other commands read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from expected_errors import refused
 from PIL import Image
-from synthetic_sets import COUNTS, FIRST, NAMES, craft
+from synthetic_sets import COUNTS, FIRST, NAMES, write_synthetic
 
 RECIPES = {"cifar10": "cifar10", "fashion-mnist": "mnist", "mnist": "mnist", "svhn": "cifar10"}
 FIRST_AND_LAST = {"cifar10": ("airplane", "truck"), "fashion-mnist": ("t-shirt", "ankle-boot")}  # others: digits
@@ -21,7 +21,7 @@ FIRST_AND_LAST = {"cifar10": ("airplane", "truck"), "fashion-mnist": ("t-shirt",
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Works in a folder of its own, cut off from the network."""
+    """A working directory of its own, without a network."""
 
     def urlopen(request: urllib.request.Request) -> None:
         raise urllib.error.URLError(OSError(-2, "Name or service not known"))
@@ -33,7 +33,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_set_is_written_checked_and_exact_to_the_pixel(cli: Any, name: str) -> None:
-    splits = craft(name, Path("data"))
+    splits = write_synthetic(name, Path("data"))
     written = cli("dataset", name, "set")
     assert written.exit_code == 0, written.output
     train, test = (sum(counts) for counts in COUNTS.values())
@@ -56,14 +56,14 @@ def test_a_set_is_written_checked_and_exact_to_the_pixel(cli: Any, name: str) ->
 
 
 def damaged(name: str) -> list[object]:
-    craft(name, Path("data"))
+    write_synthetic(name, Path("data"))
     file = Path("data", FIRST[name])
     file.write_bytes(file.read_bytes()[:-9])
     return ["dataset", name, "set"]
 
 
 def full() -> list[object]:
-    craft("mnist", Path("data"))
+    write_synthetic("mnist", Path("data"))
     Path("set").mkdir()
     Path("set/mine").touch()
     return ["dataset", "mnist", "set"]

@@ -1,14 +1,18 @@
-"""Small files in the published format, and files that only pretend to be."""
+"""Small files in the published format, and files of other formats with its suffix."""
 
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.io import savemat
 
+from sivae_translate.data import cars3d
 from sivae_translate.data.cars3d import read_view, view_count
 from sivae_translate.data.images import UnreadableImage
 
@@ -35,18 +39,18 @@ def test_views_are_in_order_of_azimuth_then_elevation(name: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_floats_are_scaled(kind: type, tmp_path: Path) -> None:
+def test_floats_in_0_to_1_are_scaled_to_0_to_255(kind: type, tmp_path: Path) -> None:
     path = write(tmp_path / "car.mat", im=(car() / 255).astype(kind))
     assert (read_view(path, 95) == car()[..., 23, 3]).all()
 
 
-def test_what_a_caller_does_to_a_view_stays_with_the_caller(tmp_path: Path) -> None:
+def test_a_view_is_a_copy_that_the_caller_may_change(tmp_path: Path) -> None:
     path = write(tmp_path / "car.mat", im=car())
     read_view(path, 0)[:] = 0
     assert (read_view(path, 0) == car()[..., 0, 0]).all()
 
 
-def test_a_file_written_anew_is_read_anew(tmp_path: Path) -> None:
+def test_a_changed_file_is_reread(tmp_path: Path) -> None:
     path = write(tmp_path / "car.mat", im=car())
     read_view(path, 0)
     write(path, im=car(1))
@@ -55,7 +59,7 @@ def test_a_file_written_anew_is_read_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("view", [-1, 96])
-def test_no_such_view(view: int, tmp_path: Path) -> None:
+def test_a_view_out_of_range_is_an_error(view: int, tmp_path: Path) -> None:
     with pytest.raises(IndexError, match=f"view {view} of 96"):
         read_view(write(tmp_path / "car.mat", im=car()), view)
 
@@ -71,7 +75,7 @@ WRONG: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_other_arrays_are_told_apart_by_the_header(case: str, tmp_path: Path) -> None:
+def test_other_arrays_are_unreadable_by_the_header_alone(case: str, tmp_path: Path) -> None:
     variables, reason = WRONG[case]
     path = write(tmp_path / "car.mat", **variables)
     for read in (view_count, lambda path: read_view(path, 0)):
@@ -80,7 +84,7 @@ def test_other_arrays_are_told_apart_by_the_header(case: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, np.nan, np.inf, 0.5 + 1j])
-def test_floats_outside_their_range_are_refused(value: complex, tmp_path: Path) -> None:
+def test_floats_outside_0_to_1_are_unreadable(value: complex, tmp_path: Path) -> None:
     im = (car() / 255).astype(type(value) if isinstance(value, complex) else float)
     im[0, 0, 0, 5, 1] = value
     path = write(tmp_path / "car.mat", im=im)
@@ -105,8 +109,24 @@ def test_a_truncated_file_is_unreadable(part: float, compressed: bool, tmp_path:
         read_view(path, 0)
 
 
-def test_what_is_no_file_says_so(tmp_path: Path) -> None:
+def test_pipes_folders_and_missing_files_are_unreadable(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mat")
     for name, reason in {"pipe.mat": "not a regular file", "no.mat": "no such file", "": "not a regular file"}.items():
         with pytest.raises(UnreadableImage, match=reason):
             read_view(tmp_path / name, 0)
+
+
+def test_threads_that_read_one_file_load_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, loads, two_loads = write(tmp_path / "car.mat", im=car()), list[Path](), threading.Barrier(2)
+
+    def counted(path: Path) -> int:
+        loads.append(path)
+        with suppress(threading.BrokenBarrierError):
+            two_loads.wait(0.3)  # a second load would come meanwhile
+        return view_count(path)
+
+    monkeypatch.setattr(cars3d, "view_count", counted)
+    with ThreadPoolExecutor(4) as pool:
+        views = list(pool.map(lambda view: read_view(path, view), range(4)))
+    assert len(loads) == 1
+    assert all((view == car()[..., 0, elevation]).all() for elevation, view in enumerate(views))

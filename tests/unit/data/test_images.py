@@ -1,4 +1,4 @@
-"""What comes out of one file, whatever somebody put in it."""
+"""One untrusted file gives the right pixels, or the reason why it has none."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def noise(*shape: int) -> np.ndarray:
 
 
 def smooth(height: int, width: int) -> np.ndarray:
-    """Different in every quarter and along both sides, and kind to lossy formats."""
+    """A gradient along both axes, which differs in every quarter and which lossy formats keep."""
     y, x = np.mgrid[0:height, 0:width]
     ramps = np.stack([x * 255 / (width - 1), y * 255 / (height - 1), np.full((height, width), 60)], axis=-1)
     return ramps.astype(np.uint8)
@@ -83,13 +83,13 @@ def write(folder: Path, data: bytes, name: str = "x.png") -> Path:
     return path
 
 
-# --- what cannot be read says why ---
+# --- unreadable files ---
 
 
 PNG = encoded(Image.fromarray(smooth(64, 80)), "PNG")
 JPEG = encoded(Image.fromarray(noise(64, 80, 3)), "JPEG")
 
-HOSTILE = {
+MALFORMED = {
     "zero bytes": (b"", "empty file"),
     "text": (b"hello, this is no image\n", "not an image (text)"),
     "html": ("<!doctype html><p>not fö\ufb01nd</p>".encode(), "not an image (text)"),
@@ -114,9 +114,9 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_file_is_refused_with_a_short_reason(case: str, tmp_path: Path) -> None:
-    data, reason = HOSTILE[case]
+@pytest.mark.parametrize("case", MALFORMED)
+def test_a_malformed_file_is_unreadable_with_a_short_reason(case: str, tmp_path: Path) -> None:
+    data, reason = MALFORMED[case]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with pytest.raises(UnreadableImage) as error:
@@ -133,7 +133,7 @@ def test_one_flipped_byte_in_the_pixels_never_gives_other_pixels(offset: int, tm
 
 
 def test_some_flipped_bytes_would_pass_unnoticed_without_the_checksums() -> None:
-    """The reason the test above covers several offsets: were this to fail, verifying would be superfluous."""
+    """Verifying the checksums is needed: Pillow decodes some flipped bytes to other pixels."""
 
     def decodes(data: bytes) -> bool:
         try:
@@ -184,7 +184,7 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     assert reasons == ["not a regular file"]
 
 
-def test_what_is_no_file_says_so(tmp_path: Path) -> None:
+def test_folders_missing_files_and_loops_of_links_are_unreadable(tmp_path: Path) -> None:
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     for name, reason in {"": "not a regular file", "no.png": "no such file", "loop.png": "too many levels"}.items():
         with pytest.raises(UnreadableImage, match=reason):
@@ -192,7 +192,7 @@ def test_what_is_no_file_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_forbidden_file_says_so(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
     path = write(tmp_path, PNG)
     path.chmod(0)
     with pytest.raises(UnreadableImage, match=r"^permission denied$"):
@@ -223,7 +223,7 @@ def test_a_format_that_is_not_on_the_list_is_refused_though_pillow_knows_it(tmp_
 @pytest.mark.parametrize(
     "name", ["a b.png", "-rf.png", "new\nline.png", "[red].png", "ö.png", os.fsdecode(b"\xff.png")]
 )
-def test_any_name_will_do(name: str, tmp_path: Path) -> None:
+def test_a_file_of_any_name_is_read(name: str, tmp_path: Path) -> None:
     assert read_image(write(tmp_path, PNG, name)).shape == (64, 80, 3)
 
 
@@ -237,13 +237,13 @@ def test_the_first_frame_is_read(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4000), (4000, 1)])
-def test_extreme_shapes(height: int, width: int, tmp_path: Path) -> None:
+def test_images_of_extreme_shapes_are_read_exactly(height: int, width: int, tmp_path: Path) -> None:
     picture = noise(height, width, 3)
     read = read_image(write(tmp_path, encoded(Image.fromarray(picture), "PNG")), min_side=64)
     assert (read == picture).all()
 
 
-# --- depth, colour and transparency: the right RGB ---
+# --- depth, colour and transparency ---
 
 
 def deep(values: np.ndarray, kind: str) -> bytes:
@@ -284,7 +284,7 @@ def test_the_other_byte_order_of_16_bits() -> None:
     assert np.abs(np.asarray(to_rgb(big_endian))[..., 0] - RAMP16 / 257).max() <= 1
 
 
-def test_floats_that_are_no_numbers_do_not_spread(tmp_path: Path) -> None:
+def test_nan_and_infinity_leave_the_other_pixels_right(tmp_path: Path) -> None:
     values = np.array([[0, 1, 0.5], [np.nan, np.inf, -np.inf]], dtype=np.float32)
     read = read_image(write(tmp_path, deep(values, "TIFF")))[..., 0]
     assert read.tolist() == [[0, 255, 128], [0, 255, 0]]
@@ -334,7 +334,7 @@ COLOURS: dict[str, tuple[Image.Image, str, dict[str, object], list[tuple[int, in
 
 
 @pytest.mark.parametrize("case", COLOURS)
-def test_colours(case: str, tmp_path: Path) -> None:
+def test_each_colour_mode_becomes_the_right_rgb(case: str, tmp_path: Path) -> None:
     image, kind, options, expected = COLOURS[case]
     read = read_image(write(tmp_path, encoded(image, kind, **options)), background=ON)
     assert np.abs(read[0].astype(int) - expected).max() <= 1
@@ -363,7 +363,7 @@ def test_lab_tiff(tmp_path: Path) -> None:
 
 
 def swapped_profile() -> bytes:
-    """A colour profile as sRGB, but with the red and green primaries exchanged: its effect cannot be overlooked."""
+    """An sRGB profile with the red and green primaries exchanged, which has a large effect."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     tags = {
         bytes(profile[at : at + 4]): at for at in range(132, 132 + 12 * struct.unpack(">I", profile[128:132])[0], 12)
@@ -384,7 +384,7 @@ def test_a_colour_profile_is_applied(kind: str, alpha: bool, tmp_path: Path) -> 
 
 
 def ink_profile() -> bytes:
-    """A CMYK profile as a table of 2^4 colours: no ink is white, all four are black, all between mid-grey (L* 50)."""
+    """A CMYK profile, a table of 2^4 colours: no ink is white, all four inks are black, the others mid-grey (L* 50)."""
     table = b"".join(bytes([{0: 255, 15: 0}.get(inks, 128), 128, 128]) for inks in range(16))
     identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
     lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + bytes(range(256)) * 4 + table + bytes(range(256)) * 3
@@ -428,7 +428,7 @@ def test_a_profile_for_another_mode_is_ignored(tmp_path: Path) -> None:
 # --- upright ---
 
 
-AS_STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # from the upright picture to what lies in the file
+AS_STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # from the upright image to the stored one
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -442,7 +442,7 @@ AS_STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # from the upright
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", AS_STORED)
-def test_upright(kind: str, orientation: int, tmp_path: Path) -> None:
+def test_images_are_turned_upright_by_their_exif_orientation(kind: str, orientation: int, tmp_path: Path) -> None:
     picture = smooth(SIDE, 2 * SIDE)
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
@@ -505,7 +505,7 @@ def test_fit_gives_a_writable_square_of_the_size_asked_for(how: str, shape: tupl
 
 
 @pytest.mark.parametrize("how", FITS)
-def test_fit_leaves_what_fits_alone(how: str) -> None:
+def test_fit_leaves_an_image_of_the_right_size_alone(how: str) -> None:
     picture = noise(16, 16, 3)
     assert (fit(picture, 16, how) == picture).all()
 
@@ -518,7 +518,7 @@ def test_fit_averages_areas_when_shrinking(how: str) -> None:
 
 
 def test_fit_interpolates_when_enlarging() -> None:
-    """Bicubic and smooth: neither blocks (nearest) nor the straight line of bilinear."""
+    """Bicubic interpolation overshoots at an edge; nearest and bilinear interpolation do not."""
     edge = np.zeros((4, 4, 3), np.uint8)
     edge[:, 2:] = 200
     row = fit(edge, 16)[0, :, 0].tolist()

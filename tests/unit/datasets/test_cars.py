@@ -1,4 +1,4 @@
-"""The procedural cars: identities that keep, pictures that show them, and a set on disk whose tables hold."""
+"""The procedural cars: reproducible designs, their renderings, and a set on disk with tables of ground truth."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sivae_translate.datasets import cars
+from sivae_translate.datasets.car_design import BODIES, design
+from sivae_translate.datasets.car_rendering import AZIMUTHS, ELEVATIONS, render, turntable
+from sivae_translate.datasets.cars import view_name, write_set
 from sivae_translate.errors import UsageError
 
 VIEW = re.compile(r"(train|test|unseen)/car(\d{3})/el([0-3])_az(\d{2})\.png")
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean absolute difference over the pixels where either picture is not white, in 0..255."""
+    """Mean absolute difference, in 0..255, over the pixels where either image is not white."""
     seen = (one.min(axis=2) < 250) | (other.min(axis=2) < 250)
     return float(np.abs(one.astype(int) - other.astype(int))[seen].mean())
 
@@ -43,84 +45,84 @@ def files(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cars") / "set"
-    cars.write_set(out, cars=3, unseen=2, size=16, held_out=0.25, pairs=100, seed=5)
+    write_set(out, cars=3, unseen=2, size=16, held_out=0.25, pairs=100, seed=5)
     return out
 
 
 class TestDesign:
     def test_the_same_numbers_give_the_same_car(self) -> None:
-        assert cars.design(3, 8) == cars.design(3, 8)
+        assert design(3, 8) == design(3, 8)
 
     def test_a_known_car_stays_as_it_is(self) -> None:
-        car = cars.design(0, 0)
+        car = design(0, 0)
         assert (car.body, car.paint, car.length, car.spokes) == ("sedan", (53, 123, 227), 4.355, 6)
 
     def test_seed_and_index_each_change_the_car(self) -> None:
-        index_step = len(cars.BODIES)  # the same body again
-        assert len({cars.design(0, 0), cars.design(1, 0), cars.design(0, index_step)}) == 3
+        index_step = len(BODIES)  # the same body again
+        assert len({design(0, 0), design(1, 0), design(0, index_step)}) == 3
 
     def test_bodies_take_turns(self) -> None:
-        assert [cars.design(7, index).body for index in range(len(cars.BODIES))] == list(cars.BODIES)
+        assert [design(7, index).body for index in range(len(BODIES))] == list(BODIES)
 
 
 class TestRender:
     @pytest.mark.parametrize("size", [16, 33, 64, 512])
     def test_shape_and_range(self, size: int) -> None:
-        picture = cars.render(cars.design(0, 0), 3, 1, size)
+        picture = render(design(0, 0), 3, 1, size)
         assert picture.shape == (size, size, 3)
         assert picture.dtype == np.uint8
         assert picture.min() < 80
         assert picture.max() == 255
 
-    @pytest.mark.parametrize("index", range(len(cars.BODIES)))
+    @pytest.mark.parametrize("index", range(len(BODIES)))
     @pytest.mark.parametrize("seed", [0, 1, 2])
     def test_every_view_stays_clear_of_the_border(self, seed: int, index: int) -> None:
-        for azimuth, elevation, picture in cars.turntable(cars.design(seed, index), 32):
+        for azimuth, elevation, picture in turntable(design(seed, index), 32):
             border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
             assert border.min() == 255, (azimuth, elevation)
 
     def test_the_same_view_twice_is_the_same(self) -> None:
-        car = cars.design(2, 4)
-        np.testing.assert_array_equal(cars.render(car, 5, 2), cars.render(car, 5, 2))
+        car = design(2, 4)
+        np.testing.assert_array_equal(render(car, 5, 2), render(car, 5, 2))
 
-    @pytest.mark.parametrize("index", range(len(cars.BODIES)))
+    @pytest.mark.parametrize("index", range(len(BODIES)))
     def test_front_differs_from_back(self, index: int) -> None:
-        car = cars.design(1, index)
-        assert difference(cars.render(car, 0, 1), cars.render(car, 12, 1)) > 15
+        car = design(1, index)
+        assert difference(render(car, 0, 1), render(car, 12, 1)) > 15
 
-    @pytest.mark.parametrize("index", range(len(cars.BODIES)))
+    @pytest.mark.parametrize("index", range(len(BODIES)))
     def test_red_lamps_show_from_behind(self, index: int) -> None:
-        car = cars.design(1, index)
+        car = design(1, index)
         ahead, behind = (
             int(((view[..., 0] > 150) & (view[..., 1] < 60) & (view[..., 2] < 60)).sum())
-            for view in (cars.render(car, azimuth, 1, 128) for azimuth in (0, 12))
+            for view in (render(car, azimuth, 1, 128) for azimuth in (0, 12))
         )
         assert behind > ahead + 30
 
     def test_left_and_right_mirror_in_outline(self) -> None:
-        car = cars.design(0, 1)
-        left, right = (cars.render(car, azimuth, 1).min(axis=2) < 250 for azimuth in (6, 18))
+        car = design(0, 1)
+        left, right = (render(car, azimuth, 1).min(axis=2) < 250 for azimuth in (6, 18))
         assert (left != right[:, ::-1]).mean() < 0.02
         assert (left != right).mean() > 0.02
 
     def test_two_cars_differ(self) -> None:
-        assert difference(cars.render(cars.design(0, 0), 3, 1), cars.render(cars.design(0, 6), 3, 1)) > 10
+        assert difference(render(design(0, 0), 3, 1), render(design(0, 6), 3, 1)) > 10
 
     def test_azimuth_wraps(self) -> None:
-        car = cars.design(0, 2)
-        np.testing.assert_array_equal(cars.render(car, cars.AZIMUTHS + 5, 0), cars.render(car, 5, 0))
-        np.testing.assert_array_equal(cars.render(car, -1, 0), cars.render(car, 23, 0))
-        across = difference(cars.render(car, 23, 1), cars.render(car, 0, 1))
-        assert across < difference(cars.render(car, 18, 1), cars.render(car, 0, 1))
+        car = design(0, 2)
+        np.testing.assert_array_equal(render(car, AZIMUTHS + 5, 0), render(car, 5, 0))
+        np.testing.assert_array_equal(render(car, -1, 0), render(car, 23, 0))
+        across = difference(render(car, 23, 1), render(car, 0, 1))
+        assert across < difference(render(car, 18, 1), render(car, 0, 1))
 
     def test_higher_views_show_more_of_the_roof(self) -> None:
-        car = cars.design(0, 0)
-        tall = [int((cars.render(car, 0, elevation).min(axis=2) < 250).any(axis=1).sum()) for elevation in range(4)]
+        car = design(0, 0)
+        tall = [int((render(car, 0, elevation).min(axis=2) < 250).any(axis=1).sum()) for elevation in range(4)]
         assert tall == sorted(set(tall))
 
     def test_a_shadow_darkens_the_ground_only(self) -> None:
-        car = cars.design(0, 2)
-        plain, shaded = cars.render(car, 4, 1), cars.render(car, 4, 1, shadow=True)
+        car = design(0, 2)
+        plain, shaded = render(car, 4, 1), render(car, 4, 1, shadow=True)
         changed = (plain != shaded).any(axis=2)
         assert changed.any()
         assert (shaded[changed] <= plain[changed]).all()
@@ -129,21 +131,21 @@ class TestRender:
         assert (shaded[[0, 0, -1, -1], [0, -1, 0, -1]] == 255).all()
 
     @pytest.mark.parametrize(("elevation", "size"), [(-1, 64), (4, 64), (0, 15), (0, 513)])
-    def test_what_is_out_of_range_is_refused(self, elevation: int, size: int) -> None:
+    def test_an_elevation_or_size_out_of_range_is_an_error(self, elevation: int, size: int) -> None:
         with pytest.raises(UsageError, match="expected"):
-            cars.render(cars.design(0, 0), 0, elevation, size)
+            render(design(0, 0), 0, elevation, size)
 
 
-def test_view_name() -> None:
-    assert cars.view_name(7, 2) == "el2_az07.png"
-    assert cars.view_name(25, 0) == "el0_az01.png"
+def test_a_view_name_holds_elevation_and_azimuth() -> None:
+    assert view_name(7, 2) == "el2_az07.png"
+    assert view_name(25, 0) == "el0_az01.png"
 
 
 def test_turntable_visits_every_pose_once() -> None:
-    car = cars.design(0, 3)
-    seen = {(azimuth, elevation): picture for azimuth, elevation, picture in cars.turntable(car, 16)}
-    assert len(seen) == cars.AZIMUTHS * cars.ELEVATIONS
-    np.testing.assert_array_equal(seen[9, 2], cars.render(car, 9, 2, 16))
+    car = design(0, 3)
+    seen = {(azimuth, elevation): picture for azimuth, elevation, picture in turntable(car, 16)}
+    assert len(seen) == AZIMUTHS * ELEVATIONS
+    np.testing.assert_array_equal(seen[9, 2], render(car, 9, 2, 16))
 
 
 class TestWriteSet:
@@ -157,14 +159,16 @@ class TestWriteSet:
         assert {car for car, _ in by_split["train"]} == {car for car, _ in by_split["test"]} == {0, 1, 2}
         assert {car for car, _ in by_split["unseen"]} == {3, 4}
 
-    def test_pictures_are_the_views_they_are_named_after(self, written: Path) -> None:
+    def test_images_show_the_views_in_their_names(self, written: Path) -> None:
         picture = np.asarray(Image.open(written / "unseen/car004/el2_az07.png"))
-        np.testing.assert_array_equal(picture, cars.render(cars.design(5, 4), 7, 2, 16))
+        np.testing.assert_array_equal(picture, render(design(5, 4), 7, 2, 16))
 
     @pytest.mark.parametrize(
         ("table", "source", "goal"), [("pairs_heldout.csv", "train", "test"), ("pairs_unseen.csv", "unseen", "unseen")]
     )
-    def test_tables_hold(self, written: Path, table: str, source: str, goal: str) -> None:
+    def test_each_row_names_content_style_and_their_target(
+        self, written: Path, table: str, source: str, goal: str
+    ) -> None:
         found = rows(written / table)
         assert len(found) == 100
         for row in found:
@@ -174,35 +178,33 @@ class TestWriteSet:
             assert content[2] == target[2] != style[2]
             assert style[1] == target[1] != content[1]
 
-    def test_pairs_cover_the_held_out_views(self, written: Path) -> None:
+    def test_pairs_cover_all_held_out_views(self, written: Path) -> None:
         assert {target for _, _, target in rows(written / "pairs_heldout.csv")} == {
             path for path in files(written) if path.startswith("test/")
         }
 
     def test_the_seed_decides_everything(self, written: Path, tmp_path: Path) -> None:
-        cars.write_set(tmp_path / "same", cars=3, unseen=2, size=16, held_out=0.25, pairs=100, seed=5)
-        cars.write_set(tmp_path / "other", cars=3, unseen=2, size=16, held_out=0.25, pairs=100, seed=6)
+        write_set(tmp_path / "same", cars=3, unseen=2, size=16, held_out=0.25, pairs=100, seed=5)
+        write_set(tmp_path / "other", cars=3, unseen=2, size=16, held_out=0.25, pairs=100, seed=6)
         assert files(tmp_path / "same") == files(written)
         assert set(files(tmp_path / "other")) != set(files(written))
 
     def test_half_held_out_from_two_cars_still_pairs(self, tmp_path: Path) -> None:
-        cars.write_set(tmp_path / "set", cars=2, unseen=2, size=16, held_out=0.5, pairs=96)
+        write_set(tmp_path / "set", cars=2, unseen=2, size=16, held_out=0.5, pairs=96)
         assert len(set(rows(tmp_path / "set" / "pairs_heldout.csv"))) == 96
 
     def test_progress_counts_every_picture(self, tmp_path: Path) -> None:
         calls: list[tuple[int, int]] = []
-        cars.write_set(
-            tmp_path / "set", cars=2, unseen=2, size=16, progress=lambda done, total: calls.append((done, total))
-        )
+        write_set(tmp_path / "set", cars=2, unseen=2, size=16, progress=lambda done, total: calls.append((done, total)))
         assert calls == [(done, 384) for done in range(1, 385)]
 
     def test_an_empty_folder_is_used_and_a_full_one_refused(self, tmp_path: Path) -> None:
         out = tmp_path / "set"
         out.mkdir()
-        cars.write_set(out, cars=2, unseen=2, size=16, pairs=1)
+        write_set(out, cars=2, unseen=2, size=16, pairs=1)
         before = files(out)
         with pytest.raises(UsageError, match="new or empty folder"):
-            cars.write_set(out, cars=2, unseen=2, size=16, pairs=1, seed=1)
+            write_set(out, cars=2, unseen=2, size=16, pairs=1, seed=1)
         assert files(out) == before
         assert list(tmp_path.iterdir()) == [out]
 
@@ -213,7 +215,7 @@ class TestWriteSet:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            cars.write_set(tmp_path / "set", cars=2, unseen=2, size=16, progress=stop)
+            write_set(tmp_path / "set", cars=2, unseen=2, size=16, progress=stop)
         assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize(
@@ -232,6 +234,6 @@ class TestWriteSet:
     def test_bad_arguments_are_named_and_nothing_is_written(self, tmp_path: Path, wrong: dict[str, float]) -> None:
         (name, value), *_ = wrong.items()
         with pytest.raises(UsageError, match=rf"^{name} was {value}, expected .*: try {name}=") as caught:
-            cars.write_set(tmp_path / "set", **wrong)  # type: ignore[arg-type]
+            write_set(tmp_path / "set", **wrong)  # type: ignore[arg-type]
         assert "\n" not in str(caught.value)
         assert not list(tmp_path.iterdir())

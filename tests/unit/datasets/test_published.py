@@ -1,4 +1,4 @@
-"""Published data sets: read as torchvision reads them, unpickled never, written whole or not at all."""
+"""Published data sets: read as torchvision reads them, never unpickled, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import savemat
-from synthetic_sets import COUNTS, FIRST, NAMES, cifar_batch, craft, idx, svhn_file
+from synthetic_sets import COUNTS, FIRST, NAMES, cifar_batch, idx, svhn_file, write_synthetic
 from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST, cifar, svhn
 
 from sivae_translate.datasets.published import CIFAR10_CLASSES, DIGITS, FASHION, SETS, write_published
@@ -55,10 +55,10 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pixels_and_classes_are_those_that_torchvision_reads(
     name: str, kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    craft(name, tmp_path / "data")
+    write_synthetic(name, tmp_path / "data")
     counted = write_published(name, tmp_path / "set", root=tmp_path / "data")
     assert counted == {split: sum(counts) for split, counts in COUNTS.items()}
-    for module in (cifar, svhn):  # of small files the checksums are others
+    for module in (cifar, svhn):  # the checksums of synthetic files differ
         monkeypatch.setattr(module, "check_integrity", lambda *arguments: True)
     monkeypatch.setattr(CIFAR10, "_load_meta", lambda self: None)
 
@@ -103,32 +103,32 @@ def test_a_batch_parses_to_what_unpickling_it_gives(count: int, data_first: bool
 
 
 class Canary:
-    """Unpickled, it sings."""
+    """An object whose unpickling runs a shell command."""
 
-    def __init__(self, song: str) -> None:
-        self.song = song
+    def __init__(self, command: str) -> None:
+        self.command = command
 
     def __reduce__(self) -> Any:
-        return os.system, (self.song,)
+        return os.system, (self.command,)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("alone", [True, False])
-def test_a_pickle_that_calls_for_more_is_refused_and_never_run(alone: bool, protocol: int, tmp_path: Path) -> None:
+def test_a_pickle_with_other_globals_is_an_error_and_never_run(alone: bool, protocol: int, tmp_path: Path) -> None:
     path, canary = tmp_path / "data_batch_1", tmp_path / "canary"
-    song = pickle.dumps(Canary(f"touch '{canary}'"), protocol)
+    code = pickle.dumps(Canary(f"touch '{canary}'"), protocol)
     whole = cifar_batch(pictures(), [1, 2, 3])
     path.write_bytes(
-        song if alone else whole[:-2] + b"U\x04song" + song.removeprefix(song[:2] * (protocol > 1))[:-1] + b"u."
+        code if alone else whole[:-2] + b"U\x04code" + code.removeprefix(code[:2] * (protocol > 1))[:-1] + b"u."
     )
     with pytest.raises(SivaeError, match=r"data_batch_1: .*calls for"):
         read_cifar10([path])
     assert not canary.exists()
     pickle.loads(path.read_bytes(), encoding="latin1")
-    assert canary.exists()  # it would have
+    assert canary.exists()  # unpickling does run the command
 
 
-# --- what is damaged or something else -------------------------------------------------------------------------------
+# --- damaged files and files of other formats ------------------------------------------------------------------------
 
 Write = Callable[[Path], object]
 Case = tuple[Callable[[list[Path]], object], list[Write], int, str]
@@ -200,7 +200,7 @@ WRONG: dict[str, Case] = {  # reader, its files, the one at fault, the reason
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_something_else_is_named_with_the_reason(case: str, tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_named_with_the_reason(case: str, tmp_path: Path) -> None:
     read, writers, at_fault, reason = WRONG[case]
     paths = [tmp_path / str(number) for number in range(len(writers))]
     for write, path in zip(writers, paths, strict=True):
@@ -213,7 +213,7 @@ def test_what_is_something_else_is_named_with_the_reason(case: str, tmp_path: Pa
 @pytest.mark.parametrize("part", [0.02, 0.3, 0.7, 0.99])
 @pytest.mark.parametrize("name", NAMES)
 def test_any_truncated_file_is_named_and_nothing_is_written(name: str, part: float, tmp_path: Path) -> None:
-    craft(name, tmp_path / "data")
+    write_synthetic(name, tmp_path / "data")
     for path in sorted(path for path in (tmp_path / "data").rglob("*") if path.is_file()):
         whole = path.read_bytes()
         path.write_bytes(whole[: int(part * len(whole))] if len(whole) > 50 else whole[:-1])  # labels are few bytes
@@ -224,27 +224,27 @@ def test_any_truncated_file_is_named_and_nothing_is_written(name: str, part: flo
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_a_file_that_may_not_be_read_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_permission_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
-    craft("cifar10", tmp_path / "data")
+    write_synthetic("cifar10", tmp_path / "data")
     monkeypatch.setattr(Path, "read_bytes", refuse)  # a mode would not stop root
     with pytest.raises(PermissionError):
         write_published("cifar10", tmp_path / "set", root=tmp_path / "data")
 
 
-# --- what is written -------------------------------------------------------------------------------------------------
+# --- the written set -------------------------------------------------------------------------------------------------
 
 
 def test_progress_counts_every_image_of_a_small_set(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
-    craft("mnist", tmp_path / "data")
+    write_synthetic("mnist", tmp_path / "data")
     write_published("mnist", tmp_path / "set", root=tmp_path / "data", progress=lambda *call: calls.append(call))
     assert calls == [(done, TOTAL) for done in range(1, TOTAL + 1)]
 
 
-def test_progress_is_told_a_hundred_times_at_most(tmp_path: Path) -> None:
+def test_progress_is_called_at_most_a_hundred_times(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     images = pictures(500)
     (root := tmp_path / "data").mkdir()
@@ -256,7 +256,7 @@ def test_progress_is_told_a_hundred_times_at_most(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_used_and_a_full_one_refused(tmp_path: Path) -> None:
     root, out = tmp_path / "data", tmp_path / "set"
-    craft("mnist", root)
+    write_synthetic("mnist", root)
     out.mkdir()
     write_published("mnist", out, root=root)
     before = files(tmp_path)
@@ -274,7 +274,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
         if done == 5:
             raise KeyboardInterrupt
 
-    craft("svhn", tmp_path / "data")
+    write_synthetic("svhn", tmp_path / "data")
     with pytest.raises(KeyboardInterrupt):
         write_published("svhn", tmp_path / "set", root=tmp_path / "data", progress=stop)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
@@ -284,7 +284,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
 
 
 class Answer(io.BytesIO):
-    """What `urlopen` returns."""
+    """The response of `urlopen`."""
 
     def __init__(self, url: str, content: bytes) -> None:
         super().__init__(content)
@@ -293,10 +293,10 @@ class Answer(io.BytesIO):
 
 @pytest.fixture
 def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[dict[str, bytes], list[str]]]:
-    """Puts a crafted set on a pretended network; returns its files, unpacked, and a list of what is asked for."""
+    """Serve a synthetic set on a simulated network; gives its unpacked files and the list of requested URLs."""
 
     def serve(name: str) -> tuple[dict[str, bytes], list[str]]:
-        craft(name, tmp_path / "published")
+        write_synthetic(name, tmp_path / "published")
         kept = files(tmp_path / "published")
         answers: dict[str, bytes] = {}
         downloads, asked = [], []
@@ -326,7 +326,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_missing_is_fetched_into_torchvision_s_places_once(
+def test_missing_files_are_downloaded_once_to_where_torchvision_keeps_them(
     name: str, tmp_path: Path, network: Callable[[str], Any]
 ) -> None:
     (kept, asked), root = network(name), tmp_path / "data"
@@ -343,9 +343,9 @@ def test_what_is_missing_is_fetched_into_torchvision_s_places_once(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_that_is_there_is_kept(name: str, tmp_path: Path, network: Callable[[str], Any]) -> None:
+def test_an_existing_file_is_kept(name: str, tmp_path: Path, network: Callable[[str], Any]) -> None:
     (kept, _), root = network(name), tmp_path / "data"
-    craft(name, root, seed=7)
+    write_synthetic(name, root, seed=7)
     mine = files(root)
     gone = sorted(mine)[-1]
     (root / gone).unlink()
@@ -354,7 +354,7 @@ def test_a_file_that_is_there_is_kept(name: str, tmp_path: Path, network: Callab
 
 
 @pytest.mark.parametrize("name", ["cifar10", "mnist"])
-def test_an_archive_that_is_there_is_unpacked_and_not_fetched(
+def test_an_existing_archive_is_unpacked_and_not_downloaded(
     name: str, tmp_path: Path, network: Callable[[str], Any]
 ) -> None:
     (kept, asked), root = network(name), tmp_path / "data"
@@ -366,7 +366,7 @@ def test_an_archive_that_is_there_is_unpacked_and_not_fetched(
     assert asked == [] and kept.items() <= files(root).items()
 
 
-def test_a_second_mirror_is_asked_where_the_first_fails(tmp_path: Path, network: Callable[[str], Any]) -> None:
+def test_the_second_mirror_is_used_where_the_first_fails(tmp_path: Path, network: Callable[[str], Any]) -> None:
     kept, asked = network("mnist")
     dead = [
         replace(download, urls=["http://dead/" + download.path, *download.urls]) for download in SETS["mnist"].downloads
@@ -378,7 +378,7 @@ def test_a_second_mirror_is_asked_where_the_first_fails(tmp_path: Path, network:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("fault", ["no network", "another file", "half a file", "an interrupt"])
-def test_a_download_that_fails_is_one_line_and_leaves_nothing_half_done(
+def test_a_failed_download_is_one_line_and_leaves_no_partial_file(
     name: str, fault: str, tmp_path: Path, network: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network(name)
@@ -409,11 +409,11 @@ def test_a_download_that_fails_is_one_line_and_leaves_nothing_half_done(
     assert files(tmp_path / "data") == {} and not (tmp_path / "set").exists()
 
 
-# --- what is asked for -----------------------------------------------------------------------------------------------
+# --- missing sets and files ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_missing_file_is_named_with_the_command_that_fetches_it(name: str, tmp_path: Path) -> None:
+def test_a_missing_file_is_named_with_the_command_that_downloads_it(name: str, tmp_path: Path) -> None:
     root = tmp_path / "my data"
     with pytest.raises(UsageError) as caught:
         write_published(name, tmp_path / "set", root=root)
@@ -422,6 +422,6 @@ def test_a_missing_file_is_named_with_the_command_that_fetches_it(name: str, tmp
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_set_is_told_apart(tmp_path: Path) -> None:
+def test_an_unknown_set_suggests_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no data set 'cifar': did you mean cifar10"):
         write_published("cifar", tmp_path / "set", root=tmp_path)
