@@ -1,7 +1,8 @@
-"""The introspective family on paper: float64 NumPy, linear networks, gradients by finite differences. Slow on purpose.
+"""The introspective objectives in float64 NumPy, on linear networks, with gradients by central differences.
 
-The networks are the smallest that have every part: content mean, style mean and log-variance are linear in the image,
-the image is linear in content and style, and each domain has a style mean.
+The networks are the smallest that have every part. Content mean, style mean and style log-variance are linear in the
+image; the image is linear in content and style; each domain has a style mean. B rows, N values of an image, K content,
+S style, D domains.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
+Posterior = tuple[np.ndarray, np.ndarray, np.ndarray]  # content mean [B, K], style mean and log-variance [B, S]
 
 
-def encode(w: Arrays, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x [B, N] -> content mean [B, K], style mean [B, S], style log-variance [B, S]; content variance is 1."""
+def encode(w: Arrays, x: np.ndarray) -> Posterior:
+    """Images `[B, N]` -> their posterior; the content's variance is 1."""
     return x @ w["content"].T, x @ w["style"].T, x @ w["logvar"].T
 
 
@@ -22,12 +24,15 @@ def decode(w: Arrays, c: np.ndarray, s: np.ndarray) -> np.ndarray:
     return c @ w["from_content"].T + s @ w["from_style"].T
 
 
-def kl(w: Arrays, q: tuple[np.ndarray, np.ndarray, np.ndarray], prior: np.ndarray, beta_style: float) -> np.ndarray:
-    """KL(q(c)||N(0, I)) + beta_style KL(q(s)||N(prior, I)), summed over dimensions, [B]."""
+def kl(q: Posterior, prior: np.ndarray, beta_style: float) -> np.ndarray:
+    """KL(q(c) || N(0, I)) + beta_style KL(q(s) || N(prior, I)), nats, `[B]`."""
     c, s, logvar = q
-    content = 0.5 * (c**2).sum(1)
-    style = 0.5 * (np.exp(logvar) + (s - prior) ** 2 - 1 - logvar).sum(1)
-    return content + beta_style * style
+    return 0.5 * (c**2).sum(1) + beta_style * kl_of_style((s, logvar), prior)
+
+
+def kl_of_style(q: tuple[np.ndarray, np.ndarray], prior: np.ndarray) -> np.ndarray:
+    mean, logvar = q
+    return 0.5 * (np.exp(logvar) + (mean - prior) ** 2 - 1 - logvar).sum(1)
 
 
 def squared_error(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -39,11 +44,16 @@ def pairwise_swap(s: np.ndarray) -> np.ndarray:
 
 
 class Step:
-    """One step's data and noise, fixed, so that losses are functions of the weights alone.
+    """The data and noise of one step, so that losses are functions of the weights alone.
 
-    `noise` holds, in the order the algorithm draws them: content and style of x, of the samples, and of the generated
-    images re-encoded in the encoder's ("again") and in the decoder's round ("more"); `sampled` the samples' domains;
-    `slow` the weights of the decoder that judges generated images in the bootstrap.
+    Args:
+        x: images, `[B, N]`.
+        domains: their labels, `[B]`.
+        noise: standard normal, by "<pass>_content" and "<pass>_style". The passes are "real", "sample", and the fakes'
+            reconstructions in the "encoder" and in the "decoder" phase.
+        sampled: the samples' labels, `[B]`.
+        target_decoder: weights of the bootstrap's slow decoder.
+        beta: weights of the losses; "kl" and "neg" are per nat.
     """
 
     def __init__(
@@ -52,105 +62,108 @@ class Step:
         domains: np.ndarray,
         noise: Arrays,
         sampled: np.ndarray,
-        slow: Arrays,
+        target_decoder: Arrays,
         beta: dict[str, float],
     ):
-        self.x, self.domains, self.noise, self.sampled, self.slow, self.beta = x, domains, noise, sampled, slow, beta
-        self.scale = 1 / x.shape[1]
+        self.x, self.domains, self.noise, self.sampled = x, domains, noise, sampled
+        self.target_decoder, self.beta = target_decoder, beta
 
     def codes(self, w: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        """A code of each image, with the style of its partner."""
         c, s, logvar = encode(w, self.x)
-        style = s + np.exp(logvar / 2) * self.noise["style"]
-        return c + self.noise["content"], pairwise_swap(style)
+        style = s + np.exp(logvar / 2) * self.noise["real_style"]
+        return c + self.noise["real_content"], pairwise_swap(style)
 
-    def back(self, w: Arrays, frozen: Arrays, beyond: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Error and KL of the first rows rebuilt from their translations, which are of the frozen weights."""
-        n, (c, s) = len(beyond), self.codes(frozen)
-        asked = np.roll(s, 2, 0)[:n]
-        translated = np.clip(decode(frozen, c[:n], asked + beyond * (asked - s[:n])), 0, 1)
+    def negative_elbo(self, error: np.ndarray, kl: np.ndarray) -> float:
+        """Mean over the rows of beta_rec L_r / N + beta_kl KL."""
+        return float((self.beta["rec"] * error / self.x.shape[1] + self.beta["kl"] * kl).mean())
+
+    def real(self, w: Arrays, prior: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        """Error and KL of the images, `[B]` each; the prior is of weights of its own."""
+        error = squared_error(self.x, decode(w, *self.codes(w)))
+        return error, kl(encode(w, self.x), prior["prior"][self.domains], self.beta["style"])
+
+    def back_translation(
+        self, w: Arrays, frozen: Arrays, overshoot: np.ndarray, noise: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Error and KL of the first rows, reconstructed from translations by the frozen weights."""
+        n, (c, s) = len(overshoot), self.codes(frozen)
+        target = np.roll(s, 2, 0)[:n]
+        translated = np.clip(decode(frozen, c[:n], target + overshoot * (target - s[:n])), 0, 1)
         content = encode(w, translated)[0]
-        rebuilt = decode(w, content + noise, self.codes(w)[1][:n])
-        return squared_error(self.x[:n], rebuilt), 0.5 * (content**2).sum(1)
+        again = decode(w, content + noise, self.codes(w)[1][:n])
+        return squared_error(self.x[:n], again), 0.5 * (content**2).sum(1)
 
-    def generated(self, w: Arrays) -> np.ndarray:
-        """rec, samples, translations: [3 B, N]; the samples' prior means are of these weights."""
-        c, s = self.codes(w)
-        samples = decode(w, self.noise["sample_content"], w["prior"][self.sampled] + self.noise["sample_style"])
-        return np.concatenate([decode(w, c, s), samples, decode(w, c, np.roll(s, 2, 0))])
+    def fakes(self, decoder: Arrays, before: Arrays) -> np.ndarray:
+        """Reconstructions, samples and translations, `[3 B, N]`, of codes that the weights before the step give."""
+        c, s = self.codes(before)
+        sampled = before["prior"][self.sampled] + self.noise["sample_style"]
+        codes = [(c, s), (self.noise["sample_content"], sampled), (c, np.roll(s, 2, 0))]
+        return np.concatenate([decode(decoder, *code) for code in codes])
 
-    def targets(self, w: Arrays) -> np.ndarray:
-        """The prior means that rec, samples and translations are held to: [3 B, S]."""
+    def kl_of_fakes(self, q: Posterior, prior: Arrays) -> np.ndarray:
+        """KL of the fakes to the domains that they claim to show, `[3 B]`."""
         labels = np.concatenate([self.domains, self.sampled, np.roll(self.domains, 2)])
-        return w["prior"][labels]
+        return kl(q, prior["prior"][labels], self.beta["style"])
 
-    def missed(self, w: Arrays, wanted: np.ndarray, made: np.ndarray) -> float:
-        """Error in the encoder's features, the image and its content mean, over their variance."""
-        pairs = [(wanted, made), (encode(w, wanted)[0], encode(w, made)[0])]
+    def feature_error(self, w: Arrays, target: np.ndarray, made: np.ndarray) -> float:
+        """Mean error of the features, which are the image and its content mean, over the target's variance."""
+        pairs = [(target, made), (encode(w, target)[0], encode(w, made)[0])]
         return float(np.mean([((a - b) ** 2).mean() / a.var(ddof=1) for a, b in pairs]))
 
-    def again(self, decoder: Arrays, q: tuple[np.ndarray, np.ndarray, np.ndarray], noise: str) -> np.ndarray:
+    def again(self, decoder: Arrays, q: Posterior, phase: str) -> np.ndarray:
         """Images decoded from a draw of the posterior q."""
-        style = q[1] + np.exp(q[2] / 2) * self.noise[f"{noise}_style"]
-        return decode(decoder, q[0] + self.noise[f"{noise}_content"], style)
+        style = q[1] + np.exp(q[2] / 2) * self.noise[f"{phase}_style"]
+        return decode(decoder, q[0] + self.noise[f"{phase}_content"], style)
 
     def exponential(self, w: Arrays, fakes: np.ndarray, seen: np.ndarray, decoder: Arrays, frozen: Arrays) -> float:
+        """mean_g (1 / alpha) exp(-alpha (beta_rec L_r / N + beta_neg KL)); the encoder sees the fakes stopped."""
         beta, q = self.beta, encode(w, seen)
-        error = squared_error(fakes, self.again(decoder, q, "again"))
-        exponent = beta["rec"] * error + beta["neg"] * kl(w, q, self.targets(frozen), beta["style"])
-        return float((np.exp(-beta["alpha"] * self.scale * exponent) / beta["alpha"]).mean())
+        error = squared_error(fakes, self.again(decoder, q, "encoder")) / self.x.shape[1]
+        exponent = beta["rec"] * error + beta["neg"] * self.kl_of_fakes(q, frozen)
+        return float((np.exp(-beta["alpha"] * exponent) / beta["alpha"]).mean())
 
     def hinge(self, w: Arrays, seen: np.ndarray, frozen: Arrays) -> float:
-        divergence = kl(w, encode(w, seen), self.targets(frozen), self.beta["style"])
-        hinges = [max(0.0, self.beta["margin"] - kind.mean()) for kind in np.split(divergence, 3)]
-        return self.scale * self.beta["kl"] * self.beta["neg"] * float(np.mean(hinges))
+        """beta_kl beta_neg mean_kinds max(0, margin - mean KL)."""
+        kinds = np.split(self.kl_of_fakes(encode(w, seen), frozen), 3)
+        hinges = [max(0.0, self.beta["margin"] - kind.mean()) for kind in kinds]
+        return self.beta["kl"] * self.beta["neg"] * float(np.mean(hinges))
 
     def encoder_loss(self, w: Arrays, frozen: Arrays, objective: str) -> float:
-        """As a function of the encoder's weights in `w`; `frozen` are the weights before the step.
+        """The encoder phase's loss, a function of the encoder's weights in `w`.
 
-        Codes of translations are stopped, so those images are of the frozen weights; so is what the encoder sees of
-        the generated images. Reconstructions, as targets, are not stopped.
+        The frozen weights are those before the step: of the priors, of the samples' and translations' codes, and of
+        the fakes as the encoder sees them. Reconstructions, as the exponential's targets, are not stopped.
         """
-        beta, n = self.beta, len(self.x)
-        c, s = self.codes(w)
-        rec = decode(w, c, s)
-        elbo = self.scale * (
-            beta["rec"] * squared_error(self.x, rec)
-            + beta["kl"] * kl(w, encode(w, self.x), frozen["prior"][self.domains], beta["style"])
-        )
-        seen = self.generated(frozen)
-        fakes = np.concatenate([rec, seen[n:]])
+        n, seen = len(self.x), self.fakes(frozen, frozen)
+        fakes = np.concatenate([decode(w, *self.codes(w)), seen[n:]])
         adversarial = {
             "introvae": lambda: self.hinge(w, seen, frozen),
             "soft-introvae": lambda: self.exponential(w, fakes, seen, w, frozen),
-            "bootstrap": lambda: self.exponential(w, fakes, seen, self.slow, frozen),
+            "bootstrap": lambda: self.exponential(w, fakes, seen, self.target_decoder, frozen),
         }
-        return float(elbo.mean() + adversarial[objective]())
+        return self.negative_elbo(*self.real(w, frozen)) + adversarial[objective]()
 
     def decoder_loss(self, w: Arrays, before: Arrays, objective: str, gamma_r: float = 0.0) -> float:
-        """As a function of the decoder's weights in `w`; the encoder in `w` is updated, `before` gave the codes.
+        """The decoder phase's loss, a function of the decoder's weights in `w`, whose encoder is the updated one.
 
-        In the last term generated images are stopped as targets and, unless bootstrapped, so are their codes.
+        The weights before the step give the codes. In the last term fakes are stopped as targets and, unless
+        bootstrapped, so are their codes.
         """
-        beta = self.beta
-        c, s = self.codes(before)
-        sample_style = before["prior"][self.sampled] + self.noise["sample_style"]
-
-        def fakes(decoder: Arrays) -> np.ndarray:
-            samples = decode(decoder, self.noise["sample_content"], sample_style)
-            return np.concatenate([decode(decoder, c, s), samples, decode(decoder, c, np.roll(s, 2, 0))])
-
-        rec, q = decode(w, c, s), encode(w, fakes(w))
-        kl_fakes = kl(w, q, self.targets(before), beta["style"])
-        _, mean, logvar = encode(before, self.x)
-        prior = 0.5 * (np.exp(logvar) + (mean - w["prior"][self.domains]) ** 2 - 1 - logvar).sum(1)
-        loss = self.scale * (beta["rec"] * squared_error(self.x, rec).mean() + beta["kl"] * kl_fakes.mean())
-        loss += self.scale * beta["kl"] * beta["style"] * prior.mean()
-        loss += beta["features"] * self.missed(w, self.x, rec)
+        beta, n, values = self.beta, len(self.x), self.x.shape[1]
+        fakes = self.fakes(w, before)
+        q = encode(w, fakes)
+        loss = beta["rec"] * squared_error(self.x, fakes[:n]).mean() / values
+        loss += beta["kl"] * self.kl_of_fakes(q, before).mean()
+        style = encode(before, self.x)[1:]
+        loss += beta["kl"] * beta["style"] * kl_of_style(style, w["prior"][self.domains]).mean()
+        loss += beta["features"] * self.feature_error(w, self.x, fakes[:n])
         if gamma_r:
-            stopped = fakes(before)
+            stopped = self.fakes(before, before)
             bootstrapped = objective == "bootstrap"
-            again = self.again(self.slow, q, "more") if bootstrapped else self.again(w, encode(w, stopped), "more")
-            loss += gamma_r * self.scale * beta["rec"] * squared_error(stopped, again).mean()
+            decoder, codes = (self.target_decoder, q) if bootstrapped else (w, encode(w, stopped))
+            error = squared_error(stopped, self.again(decoder, codes, "decoder")).mean()
+            loss += gamma_r * beta["rec"] * error / values
         return float(loss)
 
 

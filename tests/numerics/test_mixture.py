@@ -1,4 +1,4 @@
-"""The content's prior, a mixture at each place, against sums written out."""
+"""The content prior, a mixture at each place, against sums written out in NumPy."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def posterior(random: np.random.Generator) -> Gaussian:
     return Gaussian(2 * mean, logvar)
 
 
-def mixture(random: np.random.Generator, parts: int = M) -> Mixture:
-    return Mixture(torch.from_numpy(2 * random.standard_normal((parts, K))), SHAPE)
+def mixture(random: np.random.Generator, components: int = M) -> Mixture:
+    return Mixture(torch.from_numpy(2 * random.standard_normal((components, K))), SHAPE)
 
 
 def places(x: torch.Tensor) -> np.ndarray:
@@ -33,24 +33,31 @@ def places(x: torch.Tensor) -> np.ndarray:
     return x.numpy().reshape(B, K, -1).transpose(0, 2, 1)
 
 
-def test_the_kl_agrees_with_the_sum_over_parts_and_places(random: np.random.Generator) -> None:
+def test_the_kl_agrees_with_the_sum_over_components_and_places(random: np.random.Generator) -> None:
     q, p = posterior(random), mixture(random)
     means, variances = places(q.mean), np.exp(places(q.logvar))
     expected = np.zeros(B)
     for b, place in np.ndindex(B, GRID**2):
         mean, variance = means[b, place], variances[b, place]
-        parts = [0.5 * (variance + (mean - m) ** 2 - 1 - np.log(variance)).sum() for m in p.means.numpy()]
-        expected[b] -= np.log(np.mean(np.exp(-np.array(parts))))
+        kls = [0.5 * (variance + (mean - m) ** 2 - 1 - np.log(variance)).sum() for m in p.means.numpy()]
+        expected[b] -= np.log(np.mean(np.exp(-np.array(kls))))
     np.testing.assert_allclose(kl_to_mixture(q, p), expected)
 
 
-def test_of_one_part_it_is_the_kl_of_gaussians(random: np.random.Generator) -> None:
+def test_a_mixture_of_one_component_has_the_kl_of_gaussians(random: np.random.Generator) -> None:
     q, p = posterior(random), mixture(random, 1)
     mean = p.means[0][None, :, None, None].expand(SHAPE)
     np.testing.assert_allclose(kl_to_mixture(q, p), kl_divergence(q, Gaussian(mean, torch.zeros(SHAPE))))
 
 
-def test_it_bounds_the_true_kl_from_above_and_is_near_it(random: np.random.Generator) -> None:
+@pytest.mark.parametrize("components", [1, M])
+def test_the_kl_is_zero_at_a_prior_whose_components_coincide(random: np.random.Generator, components: int) -> None:
+    mean = torch.from_numpy(random.standard_normal(K))
+    q = Gaussian(mean[None, :, None, None].expand(SHAPE), torch.zeros(SHAPE))
+    np.testing.assert_allclose(kl_to_mixture(q, Mixture(mean.expand(components, K), SHAPE)), 0, atol=1e-12)
+
+
+def test_the_kl_is_an_upper_bound_of_the_true_one_within_a_log_of_the_components(random: np.random.Generator) -> None:
     q, p = posterior(random), mixture(random)
     z = q.mean + torch.exp(q.logvar / 2) * torch.randn(20_000, *SHAPE, dtype=torch.float64)
     log_q = torch.distributions.Normal(q.mean, torch.exp(q.logvar / 2)).log_prob(z).flatten(2).sum(2)
@@ -60,7 +67,7 @@ def test_it_bounds_the_true_kl_from_above_and_is_near_it(random: np.random.Gener
     assert (bound < true + GRID**2 * np.log(M)).all()
 
 
-def test_its_density_agrees_with_the_sum_over_parts_and_places(random: np.random.Generator) -> None:
+def test_the_density_agrees_with_the_sum_over_components_and_places(random: np.random.Generator) -> None:
     p, content = mixture(random), torch.from_numpy(random.standard_normal(SHAPE))
     expected = np.zeros(B)
     for b, place in np.ndindex(B, GRID**2):
@@ -69,7 +76,7 @@ def test_its_density_agrees_with_the_sum_over_parts_and_places(random: np.random
     np.testing.assert_allclose(log_content_prior(content, p), expected)
 
 
-def test_each_part_is_drawn_as_often_as_the_others() -> None:
+def test_each_component_is_drawn_as_often_as_the_others() -> None:
     means = 100.0 * torch.eye(M)[:, :K]
     p = Mixture(means, (2000, K, GRID, GRID))
     drawn = p.draw(lambda shape: torch.randn(shape, generator=torch.Generator().manual_seed(len(shape)))).movedim(1, -1)

@@ -1,59 +1,44 @@
-"""Each objective against its slow reference: both phases, values and gradients, on fresh numbers."""
+"""Each objective against the NumPy reference: both phases, values and gradients, for random weights and images."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numerics import reference
 from torch import Tensor, nn
 
 from sivae_translate.models import Autoencoder
-from sivae_translate.objectives import OBJECTIVES, VAE, Bootstrap, IntroVAE, SoftIntroVAE, vae
-from sivae_translate.objectives.vae import BEYOND, Rebuilt
-from sivae_translate.types import Batch, Code, Gaussian, Latents, Round
-
-
-def load_reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference", Path(__file__).with_name("reference.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-reference = load_reference()
+from sivae_translate.objectives import OBJECTIVES
+from sivae_translate.objectives.back_translation import OVERSHOOT, BackTranslation
+from sivae_translate.objectives.elbo import Reconstructions
+from sivae_translate.types import Batch, Code, Gaussian, Latents, Phase
 
 B, K, S, D, SIDE = 4, 3, 2, 3, 4  # rows, content, style, domains, pixels on a side
 N = 3 * SIDE * SIDE
-BETA = {"rec": 0.7, "kl": 1.3, "neg": 9.0, "style": 0.2, "alpha": 2.0, "margin": 6.0, "features": 0.4}
-COMMON = {"beta_rec": BETA["rec"], "beta_kl": BETA["kl"], "beta_style": BETA["style"], "beta_neg": BETA["neg"]}
-COMMON |= {"feature_matching": BETA["features"]}
-GAMES = {
-    "introvae": IntroVAE(**COMMON, margin=BETA["margin"]),
-    "soft-introvae": SoftIntroVAE(**COMMON, alpha=BETA["alpha"], gamma_r=0.5),
-    "bootstrap": Bootstrap(**COMMON, alpha=BETA["alpha"], gamma_r=0.5),
+ENCODER, DECODER = ("content", "style", "logvar"), ("from_content", "from_style", "prior")
+BETA = {"rec": 0.7, "kl": 0.03, "neg": 0.2, "style": 0.2, "alpha": 2.0, "margin": 6.0, "features": 0.4}
+ELBO = {"beta_rec": BETA["rec"], "beta_kl": BETA["kl"], "beta_style": BETA["style"]}
+COMMON = {**ELBO, "beta_neg": BETA["neg"], "feature_matching": BETA["features"]}
+WEIGHTS = {
+    "introvae": {**COMMON, "margin": BETA["margin"]},
+    "soft-introvae": {**COMMON, "alpha": BETA["alpha"], "gamma_r": 0.5},
+    "bootstrap": {**COMMON, "alpha": BETA["alpha"], "gamma_r": 0.5},
 }
 
 
 class LinearAutoencoder(Autoencoder):
-    """The reference's networks, weights and all, behind the interface that objectives talk to."""
+    """The reference's networks as a `types.Model`."""
 
     domains = ("a", "b", "c")
 
     def __init__(self, w: dict[str, np.ndarray]) -> None:
         super().__init__()
         self.w = nn.ParameterDict({name: nn.Parameter(torch.tensor(value)) for name, value in w.items()})
-        self.players = {
-            "encoder": [self.w[name] for name in ("content", "style", "logvar")],
-            "decoder": [self.w[name] for name in ("from_content", "from_style", "prior")],
-        }
 
     def features(self, x: Tensor) -> dict[int, Tensor]:
         return {4: x, 1: x.flatten(1) @ self.w["content"].T}
@@ -61,9 +46,8 @@ class LinearAutoencoder(Autoencoder):
     def posterior(self, features: dict[int, Tensor]) -> Latents:
         x = features[4].flatten(1)
         content = features[1][:, :, None, None]
-        return Latents(
-            Gaussian(content, torch.zeros_like(content)), Gaussian(x @ self.w["style"].T, x @ self.w["logvar"].T)
-        )
+        style = Gaussian(x @ self.w["style"].T, x @ self.w["logvar"].T)
+        return Latents(Gaussian(content, torch.zeros_like(content)), style)
 
     def decode(self, code: Code) -> Tensor:
         assert code.style is not None
@@ -75,179 +59,214 @@ class LinearAutoencoder(Autoencoder):
         mean = self.w["prior"][domains]
         return Latents(Gaussian(content, torch.zeros_like(content)), Gaussian(mean, torch.zeros_like(mean)))
 
+    def gradients(self, loss: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
+        weights = [self.w[name] for name in names]
+        return dict(zip(names, torch.autograd.grad(loss, weights, retain_graph=True), strict=True))
+
+    @torch.no_grad()
+    def set(self, name: str, value: np.ndarray) -> None:
+        self.w[name].copy_(torch.from_numpy(value))
+
 
 @dataclass
-class World:
+class Case:
+    """Random weights and images, and the reference's step on them with the noise of `generator`."""
+
     w: dict[str, np.ndarray]
     model: LinearAutoencoder
-    average: LinearAutoencoder
+    ema: LinearAutoencoder
     batch: Batch
     generator: torch.Generator
-    step: Any
+    step: reference.Step
 
-    def play(self, objective: VAE) -> Iterator[Round]:
-        return objective.play(self.model, self.batch, 1.0, self.generator, self.average)
+    def phases(
+        self, name: str, *, progress: float = 1.0, batch: Batch | None = None, **weights: Any
+    ) -> Iterator[Phase]:
+        """The phases of a step with the weights above, or with those given."""
+        objective = OBJECTIVES[name](**{**WEIGHTS.get(name, ELBO), **weights})
+        return objective.play(self.model, batch or self.batch, progress, self.generator, self.ema)
 
 
-@pytest.fixture(params=GAMES)
-def game(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=WEIGHTS)
+def name(request: pytest.FixtureRequest) -> str:
+    """An adversarial objective."""
     return str(request.param)
 
 
-@pytest.fixture(params=[0, 1, 2])
-def world(request: pytest.FixtureRequest, game: str) -> World:
-    """Random weights, images and, replayed from the objective's generator, its noise."""
+@pytest.fixture(params=[0, 1])
+def case(request: pytest.FixtureRequest, name: str) -> Case:
     random = np.random.default_rng(request.param)
     shapes = {"content": (K, N), "style": (S, N), "logvar": (S, N), "from_content": (N, K), "from_style": (N, S)}
-    w = {name: 0.3 * random.standard_normal(shape) for name, shape in shapes.items()}
+    w = {weight: 0.3 * random.standard_normal(shape) for weight, shape in shapes.items()}
     w["prior"] = random.standard_normal((D, S))
-    slow = {name: value + 0.05 * random.standard_normal(value.shape) for name, value in w.items()}
+    target_decoder = {weight: value + 0.05 * random.standard_normal(value.shape) for weight, value in w.items()}
     x, domains = random.random((B, N)), np.array([2, 2, 0, 0])
     seed = 7 + request.param
-    g = torch.Generator().manual_seed(seed)
-    noise = {"content": torch.randn(B, K, 1, 1, generator=g), "style": torch.randn(B, S, generator=g)}
-    sampled = torch.randint(D, (B,), generator=g).numpy()
-    rows = {"sample": B, "again": 3 * B, "more": 3 * B}
-    if game == "introvae":
-        del rows["again"]  # its hinge decodes nothing again
-    for kind, count in rows.items():
-        noise[f"{kind}_content"] = torch.randn(count, K, 1, 1, generator=g)
-        noise[f"{kind}_style"] = torch.randn(count, S, generator=g)
-    flat = {name: value.flatten(1).double().numpy() for name, value in noise.items()}
-    return World(
+    noise, sampled = replay(seed, name)
+    return Case(
         w=w,
         model=LinearAutoencoder(w),
-        average=LinearAutoencoder(slow),
+        ema=LinearAutoencoder(target_decoder),
         batch=Batch(torch.from_numpy(x).view(B, 3, SIDE, SIDE), torch.from_numpy(domains)),
         generator=torch.Generator().manual_seed(seed),
-        step=reference.Step(x, domains, flat, sampled, slow, BETA),
+        step=reference.Step(x, domains, noise, sampled, target_decoder, BETA),
     )
 
 
+def replay(seed: int, name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The noise and the samples' labels that an objective draws, in its order."""
+    g = torch.Generator().manual_seed(seed)
+    noise: dict[str, np.ndarray] = {}
+
+    def draw(kind: str, rows: int) -> None:
+        noise[f"{kind}_content"] = torch.randn(rows, K, 1, 1, generator=g).flatten(1).double().numpy()
+        noise[f"{kind}_style"] = torch.randn(rows, S, generator=g).double().numpy()
+
+    draw("real", B)
+    sampled = torch.randint(D, (B,), generator=g).numpy()
+    draw("sample", B)
+    if name != "introvae":  # the hinge reconstructs no fakes
+        draw("encoder", 3 * B)
+    draw("decoder", 3 * B)
+    return noise, sampled
+
+
 def assert_close(ours: Tensor, expected: np.ndarray | float) -> None:
-    np.testing.assert_allclose(ours.detach().numpy(), expected, rtol=2e-4, atol=2e-6)
+    assert ours.dtype == torch.float64
+    np.testing.assert_allclose(ours.detach().numpy(), expected, rtol=1e-6, atol=1e-9)
 
 
-def test_every_game_is_checked() -> None:
-    assert set(GAMES) == set(OBJECTIVES) - {"vae"}
+def test_every_adversarial_objective_is_checked() -> None:
+    assert set(WEIGHTS) == set(OBJECTIVES) - {"vae"}
 
 
-def test_the_encoders_round_agrees_in_value_and_gradient(world: World, game: str) -> None:
-    model, w, step = world.model, world.w, world.step
-    turn = next(world.play(GAMES[game]))
-    assert turn.learns == ("encoder",)
-    assert_close(turn.loss, step.encoder_loss(w, w, game))
-    gradients = torch.autograd.grad(turn.loss, model.players["encoder"])
-    for name, ours in zip(("content", "style", "logvar"), gradients, strict=True):
-        assert_close(ours, reference.gradient(lambda moved: step.encoder_loss(moved, w, game), w, name))
+def test_the_encoder_phase_agrees_in_value_and_gradient(case: Case, name: str) -> None:
+    w, step = case.w, case.step
+    phase = next(case.phases(name))
+    assert phase.updates == ("encoder",)
+    assert_close(phase.loss, step.encoder_loss(w, w, name))
+    for weight, ours in case.model.gradients(phase.loss, ENCODER).items():
+        assert_close(ours, reference.gradient(lambda moved: step.encoder_loss(moved, w, name), w, weight))
 
 
-def test_the_decoders_round_answers_the_updated_encoder(world: World, game: str) -> None:
-    model, w, step, gamma_r = world.model, world.w, world.step, getattr(GAMES[game], "gamma_r", 0.0)
-    play = world.play(GAMES[game])
-    torch.autograd.grad(next(play).loss, model.players["encoder"], retain_graph=True)
-    updated = dict(w)
-    for name in ("content", "style", "logvar"):  # any update will do, as long as both know it
-        updated[name] = w[name] * 1.1
-        with torch.no_grad():
-            model.w[name].copy_(torch.from_numpy(updated[name]))
-    turn = next(play)
-    assert turn.learns == ("decoder",)
-    assert_close(turn.loss, step.decoder_loss(updated, w, game, gamma_r))
-    gradients = torch.autograd.grad(turn.loss, model.players["decoder"])
-    for name, ours in zip(("from_content", "from_style", "prior"), gradients, strict=True):
+def test_the_decoder_phase_answers_the_updated_encoder(case: Case, name: str) -> None:
+    model, w, step, gamma_r = case.model, case.w, case.step, WEIGHTS[name].get("gamma_r", 0.0)
+    phases = case.phases(name)
+    next(phases)
+    updated = {**w, **{weight: w[weight] * 1.1 for weight in ENCODER}}
+    for weight in ENCODER:
+        model.set(weight, updated[weight])
+    phase = next(phases)
+    assert phase.updates == ("decoder",)
+    assert_close(phase.loss, step.decoder_loss(updated, w, name, gamma_r))
+    for weight, ours in model.gradients(phase.loss, DECODER).items():
         expected = reference.gradient(
-            lambda moved: step.decoder_loss({**updated, **moved}, w, game, gamma_r), updated, name
+            lambda moved: step.decoder_loss({**updated, **moved}, w, name, gamma_r), updated, weight
         )
         assert_close(ours, expected)
+    assert next(phases, None) is None
 
 
-def test_the_hinge_lets_go_beyond_the_margin(world: World, game: str) -> None:
-    near, far = (IntroVAE(**COMMON, margin=margin) for margin in (1e-3, 1e3))
-    turn = next(world.play(near))
-    assert turn.terms["adversarial"] == 0
-    world.generator.manual_seed(0)
-    assert next(world.play(far)).terms["adversarial"] > 1
+def test_only_the_last_phase_frees_the_shared_graph(case: Case, name: str) -> None:
+    assert [phase.retain_graph for phase in case.phases(name)] == [True, False]
 
 
-def test_the_warm_up_is_the_plain_elbo(world: World, game: str) -> None:
-    w, step = world.w, world.step
-    rec = reference.decode(w, *step.codes(w))
-    kl = reference.kl(w, reference.encode(w, step.x), w["prior"][step.domains], BETA["style"])
-    expected = step.scale * (BETA["rec"] * reference.squared_error(step.x, rec) + BETA["kl"] * kl).mean()
-    objective = replace(GAMES[game], vae_fraction=0.5)
-    (turn,) = objective.play(world.model, world.batch, 0.4, world.generator, world.average)
-    assert turn.learns == ("encoder", "decoder")
-    assert_close(turn.loss, expected)
+def test_fakes_beyond_the_margin_add_nothing_to_the_hinge(case: Case, name: str) -> None:
+    state, adversarial = case.generator.get_state(), {}
+    for margin in (1e-3, 1e3):
+        case.generator.set_state(state)
+        adversarial[margin] = next(case.phases("introvae", margin=margin)).terms["adversarial"]
+    assert adversarial[1e-3] == 0
+    kl = case.step.kl_of_fakes(reference.encode(case.w, case.step.fakes(case.w, case.w)), case.w).mean()
+    assert_close(adversarial[1e3], BETA["kl"] * BETA["neg"] * (1e3 - kl))
 
 
-def test_rows_are_rebuilt_from_their_translations_too(world: World, game: str) -> None:
-    model, w, step, rows = world.model, world.w, world.step, 2
-    objective = replace(GAMES[game], vae_fraction=0.5, back_translation=0.5)
-    replay = torch.Generator()
-    replay.set_state(world.generator.get_state())
-    torch.randn(B, K, 1, 1, generator=replay), torch.randn(B, S, generator=replay)
-    beyond = BEYOND * torch.rand(rows, 1, generator=replay).double().numpy()
-    noise = torch.randn(rows, K, 1, 1, generator=replay).flatten(1).double().numpy()
+@pytest.mark.parametrize("first", [True, False])
+def test_the_vae_phase_is_the_plain_elbo(case: Case, name: str, first: bool) -> None:
+    phases = case.phases(name, vae_fraction=0.5, progress=0.4) if first else case.phases("vae")
+    (phase,) = phases
+    assert phase.updates == ("encoder", "decoder")
 
     def loss(moved: dict[str, np.ndarray]) -> float:
-        error = reference.squared_error(step.x, reference.decode(moved, *step.codes(moved)))
-        kl = reference.kl(moved, reference.encode(moved, step.x), moved["prior"][step.domains], BETA["style"])
-        back_error, back_kl = step.back(moved, w, beyond, noise)
-        errors, kls = np.concatenate([error, back_error]), np.concatenate([kl, back_kl])
-        return float(step.scale * (BETA["rec"] * errors + BETA["kl"] * kls).mean())
+        return case.step.negative_elbo(*case.step.real(moved, moved))
 
-    (turn,) = objective.play(model, world.batch, 0.4, world.generator, world.average)
-    assert_close(turn.loss, loss(w))
-    gradients = torch.autograd.grad(turn.loss, list(model.w.values()))
-    for name, ours in zip(model.w, gradients, strict=True):  # none through the translations themselves
-        assert_close(ours, reference.gradient(loss, w, name))
+    assert_close(phase.loss, loss(case.w))
+    for weight, ours in case.model.gradients(phase.loss, ENCODER + DECODER).items():
+        assert_close(ours, reference.gradient(loss, case.w, weight))
 
 
-def test_both_rounds_of_the_game_count_the_rebuilt_rows(
-    world: World, game: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_adversarial_phases_follow_the_vae_fraction(case: Case, name: str) -> None:
+    for progress, count in ((0.0, 1), (0.49, 1), (0.5, 2), (1.0, 2)):
+        assert len(list(case.phases(name, vae_fraction=0.5, progress=progress))) == count
+
+
+def test_rows_are_also_reconstructed_from_their_translations(case: Case, name: str) -> None:
+    w, step, rows = case.w, case.step, 2
+    g = torch.Generator()
+    g.set_state(case.generator.get_state())
+    torch.randn(B, K, 1, 1, generator=g), torch.randn(B, S, generator=g)
+    overshoot = OVERSHOOT * torch.rand(rows, 1, generator=g).double().numpy()
+    noise = torch.randn(rows, K, 1, 1, generator=g).flatten(1).double().numpy()
+
+    def loss(moved: dict[str, np.ndarray]) -> float:
+        pairs = zip(step.real(moved, moved), step.back_translation(moved, w, overshoot, noise), strict=True)
+        return step.negative_elbo(*map(np.concatenate, pairs))
+
+    (phase,) = case.phases(name, vae_fraction=0.5, back_translation=0.5, progress=0.4)
+    assert_close(phase.loss, loss(w))
+    for weight, ours in case.model.gradients(phase.loss, ENCODER + DECODER).items():  # translations are stopped
+        assert_close(ours, reference.gradient(loss, w, weight))
+
+
+def test_both_phases_count_the_rows_from_translations(case: Case, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ones = torch.ones(2, 3, SIDE, SIDE, dtype=torch.float64)
-    extra = Rebuilt(ones, ones + 1, torch.full((2,), 5.0, dtype=torch.float64))
-    monkeypatch.setattr(vae, "back_translations", lambda *_: extra)
-    state, losses = world.generator.get_state(), {}
-    for back in (0.0, 0.5):
-        world.generator.set_state(state)
-        losses[back] = [turn for turn in world.play(replace(GAMES[game], back_translation=back))]
-    rec, kl = losses[0.0][0].terms["rec"], losses[0.0][0].terms["kl_real"]
+    extra = Reconstructions(ones, ones + 1, torch.full((2,), 5.0, dtype=torch.float64))
+    monkeypatch.setattr(BackTranslation, "__call__", lambda *_: extra)
+    state, phases = case.generator.get_state(), {}
+    for fraction in (0.0, 0.5):
+        case.generator.set_state(state)
+        phases[fraction] = list(case.phases(name, back_translation=fraction))
+    encoder, decoder = phases[0.0]
+    rec, kl = encoder.terms["rec"], encoder.terms["kl_real"]
     more_rec, more_kl = ((B * plain + 2 * given) / (B + 2) - plain for plain, given in ((rec, N), (kl, 5)))
-    more = world.step.scale * (BETA["rec"] * more_rec + BETA["kl"] * more_kl)
-    torch.testing.assert_close(losses[0.5][0].loss, losses[0.0][0].loss + more)
-    more = world.step.scale * BETA["rec"] * more_rec
-    torch.testing.assert_close(losses[0.5][1].loss, losses[0.0][1].loss + more)
-    assert losses[0.5][0].terms["rec"] == rec  # of the images alone, as it was
+    more = BETA["rec"] * more_rec / N
+    torch.testing.assert_close(phases[0.5][0].loss, encoder.loss + more + BETA["kl"] * more_kl)
+    torch.testing.assert_close(phases[0.5][1].loss, decoder.loss + more)
+    assert phases[0.5][0].terms["rec"] == rec  # logged for the images alone
 
 
 @pytest.mark.parametrize("progress", [0.0, 1.0])
-def test_rows_are_rebuilt_in_their_partners_look(world: World, game: str, progress: float) -> None:
-    w, step = world.w, world.step
-    looks = torch.rand_like(world.batch.images)
-    batch = replace(world.batch, restyled=looks)
-    objective = replace(GAMES[game], vae_fraction=0.5)
-    turns = []
-    for turn in objective.play(world.model, batch, progress, world.generator, world.average):
-        torch.autograd.grad(turn.loss, list(world.model.w.values()), retain_graph=True, allow_unused=True)
-        turns.append(turn)
-    rec, wanted = reference.decode(w, *step.codes(w)), looks.flatten(1).numpy()
-    error = reference.squared_error(wanted, rec).mean()
-    assert_close(turns[0].terms["rec"], error)
-    rest = step.decoder_loss(w, w, game, getattr(GAMES[game], "gamma_r", 0.0))
-    rest += step.scale * BETA["rec"] * (error - reference.squared_error(step.x, rec).mean())
-    rest += BETA["features"] * (step.missed(w, wanted, rec) - step.missed(w, step.x, rec))
-    if progress:  # the decoder's loss moves by the difference of the errors, and by nothing else
-        assert_close(turns[1].loss, rest)
+def test_reconstructions_are_compared_to_the_unwarped_images(case: Case, name: str, progress: float) -> None:
+    w, step = case.w, case.step
+    unwarped = torch.rand_like(case.batch.images)
+    batch = replace(case.batch, unwarped=unwarped)
+    phases = list(case.phases(name, vae_fraction=0.5, progress=progress, batch=batch))
+    rec, target = reference.decode(w, *step.codes(w)), unwarped.flatten(1).numpy()
+    error = reference.squared_error(target, rec).mean()
+    assert_close(phases[0].terms["rec"], error)
+    if progress:  # the decoder's loss changes by the two errors and by nothing else
+        expected = step.decoder_loss(w, w, name, WEIGHTS[name].get("gamma_r", 0.0))
+        expected += BETA["rec"] * (error - reference.squared_error(step.x, rec).mean()) / N
+        expected += BETA["features"] * (step.feature_error(w, target, rec) - step.feature_error(w, step.x, rec))
+        assert_close(phases[1].loss, expected)
 
 
-def test_features_are_of_the_rows_that_the_encoder_judges(world: World, game: str) -> None:
-    w, step, state, losses = world.w, world.step, world.generator.get_state(), {}
+def test_feature_matching_is_of_the_reconstructions_among_the_fakes_and_for_the_decoder(case: Case, name: str) -> None:
+    w, step, state, losses = case.w, case.step, case.generator.get_state(), {}
     for weight in (0.0, 0.4):
-        world.generator.set_state(state)
-        losses[weight] = [turn for turn in world.play(replace(GAMES[game], fake_fraction=0.5, feature_matching=weight))]
+        case.generator.set_state(state)
+        losses[weight] = [phase.loss for phase in case.phases(name, fake_fraction=0.5, feature_matching=weight)]
     rec = reference.decode(w, *step.codes(w))
-    assert losses[0.4][0].loss == losses[0.0][0].loss  # the encoder is not told
-    assert_close(losses[0.4][1].loss - losses[0.0][1].loss, 0.4 * step.missed(w, step.x[:2], rec[:2]))
+    assert losses[0.4][0] == losses[0.0][0]
+    assert_close(losses[0.4][1] - losses[0.0][1], 0.4 * step.feature_error(w, step.x[:2], rec[:2]))
+
+
+def test_the_gap_is_the_fakes_kl_less_the_real_images(case: Case, name: str) -> None:
+    w, step = case.w, case.step
+    phases = list(case.phases(name))
+    kinds = np.split(step.kl_of_fakes(reference.encode(w, step.fakes(w, w)), w), 3)
+    real = step.real(w, w)[1].mean()
+    assert_close(phases[0].terms["kl_real"], real)
+    for term, kl in zip(("kl_rec", "kl_fake", "kl_swap"), kinds, strict=True):
+        assert_close(phases[1].terms[term], kl.mean())
+    assert_close(phases[1].terms["gap"], np.concatenate(kinds).mean() - real)

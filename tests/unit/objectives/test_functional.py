@@ -1,4 +1,4 @@
-"""The equations, by hand."""
+"""The equations of the objectives, by hand."""
 
 from __future__ import annotations
 
@@ -10,26 +10,36 @@ from torch.distributions import Independent, Normal
 from torch.distributions import kl_divergence as torch_kl
 
 from sivae_translate.objectives.functional import (
+    exponential_elbo,
     feature_error,
     hinge,
     kl_divergence,
     negative_elbo,
-    repulsion,
     squared_error,
 )
 from sivae_translate.types import Gaussian
 
-
-def test_kl_is_zero_at_the_prior() -> None:
-    p = Gaussian(torch.randn(5, 3), torch.randn(5, 3))
-    assert kl_divergence(p, p).abs().max() < 1e-6
+SHAPES = [(4, 7), (4, 2, 3, 3)]
 
 
-def test_kl_agrees_with_torch_distributions_on_maps_and_vectors() -> None:
-    for shape in [(4, 7), (4, 2, 3, 3)]:
-        q, p = (Gaussian(torch.randn(shape), torch.randn(shape)) for _ in range(2))
-        a, b = (Independent(Normal(g.mean, (g.logvar / 2).exp()), len(shape) - 1) for g in (q, p))
-        torch.testing.assert_close(kl_divergence(q, p), torch_kl(a, b), rtol=1e-4, atol=1e-4)
+def gaussian(shape: tuple[int, ...], seed: int) -> Gaussian:
+    generator = torch.Generator().manual_seed(seed)
+    mean, logvar = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    return Gaussian(mean, logvar)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_kl_is_zero_at_the_prior_and_positive_elsewhere(shape: tuple[int, ...]) -> None:
+    p = gaussian(shape, 0)
+    torch.testing.assert_close(kl_divergence(p, p), torch.zeros(4, dtype=torch.float64))
+    assert (kl_divergence(gaussian(shape, 1), p) > 0).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_kl_agrees_with_torch_distributions(shape: tuple[int, ...]) -> None:
+    q, p = gaussian(shape, 0), gaussian(shape, 1)
+    a, b = (Independent(Normal(g.mean, (g.logvar / 2).exp()), len(shape) - 1) for g in (q, p))
+    torch.testing.assert_close(kl_divergence(q, p), torch_kl(a, b))
 
 
 def test_kl_with_unit_variance_is_half_the_squared_mean() -> None:
@@ -42,34 +52,42 @@ def test_squared_error_is_summed_over_the_image() -> None:
     assert squared_error(x, y).tolist() == pytest.approx([3.0, 3.0])
 
 
-def test_negative_elbo_weighs_its_terms() -> None:
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64)],
+)
+def test_errors_are_in_float32_or_as_wide_as_the_images(given: torch.dtype, expected: torch.dtype) -> None:
+    x = torch.zeros(2, 3, 2, 2, dtype=given)
+    assert squared_error(x, x).dtype == feature_error({2: x}, {2: x}).dtype == expected
+
+
+def test_the_negative_elbo_is_per_value_of_the_image_and_per_nat() -> None:
     error, kl = torch.tensor([8.0]), torch.tensor([2.0])
-    assert negative_elbo(error, kl, scale=0.1, beta_rec=0.5, beta_kl=3.0).item() == pytest.approx(1.0)
+    assert negative_elbo(error, kl, values=10, beta_rec=0.5, beta_kl=0.3).item() == pytest.approx(0.4 + 0.6)
 
 
-def test_repulsion_by_hand() -> None:
-    value = repulsion(torch.tensor([8.0]), torch.tensor([2.0]), scale=0.1, beta_rec=0.5, beta_neg=3.0, alpha=2.0)
-    assert value.item() == pytest.approx(math.exp(-2.0) / 2)
+def test_the_exponential_elbo_by_hand() -> None:
+    value = exponential_elbo(torch.tensor([8.0]), torch.tensor([2.0]), values=10, beta_rec=0.5, beta_neg=0.3, alpha=2.0)
+    assert value.item() == pytest.approx(math.exp(-2.0 * (0.4 + 0.6)) / 2)
 
 
-def test_repulsion_lies_between_0_and_1_over_alpha() -> None:
-    error, kl = torch.rand(100) * 1e4, torch.rand(100) * 1e4
-    error[0] = kl[0] = 0
-    for alpha in (0.5, 2.0):
-        value = repulsion(error, kl, scale=1 / 3072, beta_rec=1.0, beta_neg=256.0, alpha=alpha)
-        assert value.min() >= 0
-        assert value.max().item() == pytest.approx(1 / alpha)
+@pytest.mark.parametrize("alpha", [0.5, 2.0])
+def test_the_exponential_elbo_lies_between_0_and_1_over_alpha(alpha: float) -> None:
+    error, kl = torch.linspace(0, 1e4, 100), torch.linspace(0, 1e3, 100)
+    value = exponential_elbo(error, kl, values=3072, beta_rec=1.0, beta_neg=0.08, alpha=alpha)
+    assert value[0].item() == pytest.approx(1 / alpha)
+    assert (value.diff() <= 0).all() and value.min() >= 0
 
 
 def test_the_hinge_is_of_the_mean() -> None:
-    assert hinge(torch.tensor([1.0, 5.0]), 4.0).item() == pytest.approx(1.0)  # not mean(3, 0)
+    assert hinge(torch.tensor([1.0, 5.0]), 4.0).item() == pytest.approx(1.0)  # the mean of hinges would be 1.5
     assert hinge(torch.tensor([1.0, 9.0]), 4.0).item() == 0.0
     assert hinge(torch.zeros(3), 4.0).item() == 4.0
 
 
-def test_features_of_a_dead_layer_err_by_nothing_and_a_constant_by_all() -> None:
+def test_the_feature_error_is_0_of_a_dead_layer_and_1_of_constant_features() -> None:
     real = torch.randn(64, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    dead, flat = torch.zeros(64, 2, 2, 2), real.mean().expand_as(real)
+    dead, constant = torch.zeros(64, 2, 2, 2), real.mean().expand_as(real)
     torch.testing.assert_close(feature_error({2: dead}, {2: dead}), torch.zeros(64))
-    both = feature_error({4: real, 2: dead}, {4: flat, 2: dead})
+    both = feature_error({4: real, 2: dead}, {4: constant, 2: dead})
     assert both.shape == (64,) and both.mean().item() == pytest.approx(0.5, rel=0.01)  # the mean over resolutions
