@@ -1,4 +1,4 @@
-"""Whoever enters MODELS or OBJECTIVES is inspected here the same day."""
+"""The contract of every model in MODELS and of every objective in OBJECTIVES."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 
 from sivae_translate.models import MODELS
 from sivae_translate.objectives import OBJECTIVES
-from sivae_translate.training.optimizers import Players
+from sivae_translate.objectives.functional import kl_divergence
+from sivae_translate.training.optimizers import Optimizers
 from sivae_translate.training.processes import new_accelerator
-from sivae_translate.types import Batch, Code
+from sivae_translate.types import Batch, Code, Gaussian
 
 DOMAINS = ("a", "b", "c")
 SMALL: dict[str, dict[str, Any]] = {
@@ -21,8 +22,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "synthesis": {"latent": 8, "mapping": 2, "width": 16, "max_width": 32},
 }
 
-
-PLAYED = list(itertools.product(OBJECTIVES, MODELS))
+PAIRS = list(itertools.product(OBJECTIVES, MODELS))
 
 
 def small(name: str, size: int = 16, **settings: Any) -> Any:
@@ -34,7 +34,7 @@ def images(count: int, size: int = 16) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
-def test_every_model_has_a_small_one_to_inspect() -> None:
+def test_every_model_has_settings_of_a_small_one() -> None:
     assert set(SMALL) == set(MODELS)
 
 
@@ -54,7 +54,7 @@ def test_codes_and_images_have_the_stated_shapes(name: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(("stride", "grid"), [(0, 1), (8, 4), (4, 8)])
-def test_content_may_be_a_vector_or_a_map(stride: int, grid: int) -> None:
+def test_content_is_a_vector_or_a_layout(stride: int, grid: int) -> None:
     model = small("style", 32, content_stride=stride)
     code = model.encode(images(2, 32)).mean
     assert code.content.shape == (2, 8, grid, grid)
@@ -70,7 +70,7 @@ def test_training_and_evaluation_mode_agree(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_an_image_does_not_see_its_neighbours(name: str) -> None:
+def test_permuting_a_batch_permutes_the_output(name: str) -> None:
     model = small(name)
     x = images(6)
     together, alone = model.decode(model.encode(x).mean), model.decode(model.encode(x[2:3]).mean)
@@ -89,7 +89,17 @@ def test_no_known_domain_has_the_standard_normal_prior() -> None:
     assert prior.mean[1].abs().min() > 0 and prior.logvar[1].abs().min() > 0
 
 
-def test_style_modulates_the_picture_and_content_too() -> None:
+@pytest.mark.parametrize("name", MODELS)
+def test_the_kl_of_each_prior_to_itself_is_zero(name: str) -> None:
+    model, domains = small(name), torch.tensor([0, 2, -1])
+    prior = model.prior(domains)
+    parts = [(part, part) for part in (prior.content, prior.style) if isinstance(part, Gaussian)]
+    assert parts
+    for q, p in parts:
+        torch.testing.assert_close(kl_divergence(q, p), torch.zeros(3))
+
+
+def test_style_and_content_both_change_the_image() -> None:
     model = small("style")
     code = model.encode(images(2)).mean
     plain, restyled = model.decode(code), model.decode(Code(code.content, code.style + 1))
@@ -100,8 +110,8 @@ def test_style_modulates_the_picture_and_content_too() -> None:
 
 def weights(model: Any) -> dict[str, dict[str, torch.Tensor]]:
     return {
-        player: {name: value.clone() for name, value in getattr(model, player).state_dict().items()}
-        for player in ("encoder", "decoder")
+        part: {name: value.clone() for name, value in getattr(model, part).state_dict().items()}
+        for part in ("encoder", "decoder")
     }
 
 
@@ -109,39 +119,39 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
     return any(not torch.equal(before[name], after[name]) for name in before)
 
 
-@pytest.mark.parametrize(("objective", "model"), PLAYED)
-def test_each_round_moves_the_players_whose_turn_it_is_and_no_other(objective: str, model: str) -> None:
+@pytest.mark.parametrize(("objective", "model"), PAIRS)
+def test_each_phase_updates_its_parts_and_leaves_the_other_bit_identical(objective: str, model: str) -> None:
     network = small(model)
-    players = Players(network, new_accelerator("cpu", "fp32"), lr=1e-3, betas=(0.9, 0.99))
+    optimizers = Optimizers(network, new_accelerator("cpu", "fp32"), lr=1e-3, betas=(0.9, 0.99))
     batch = Batch(images(8), torch.tensor([0, 0, 1, 1, 2, 2, -1, -1]))
-    learnt = set()
-    for turn in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(0), network):
+    updated = set()
+    for phase in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(0), network):
         before = weights(network)
-        players.update(turn)
+        optimizers.step(phase)
         after = weights(network)
-        for player in ("encoder", "decoder"):
-            assert changed(before[player], after[player]) == (player in turn.learns)
-        learnt |= set(turn.learns)
-        assert turn.loss.dtype == torch.float32
-        assert all(value.ndim == 0 for value in turn.terms.values())
-    assert learnt == {"encoder", "decoder"}
+        for part in ("encoder", "decoder"):
+            assert changed(before[part], after[part]) == (part in phase.updates)
+        updated |= set(phase.updates)
+        assert phase.loss.dtype == torch.float32
+        assert all(value.ndim == 0 for value in phase.terms.values())
+    assert updated == {"encoder", "decoder"}
 
 
-@pytest.mark.parametrize(("objective", "model"), PLAYED)
+@pytest.mark.parametrize(("objective", "model"), PAIRS)
 def test_a_few_steps_bring_the_reconstruction_error_down(objective: str, model: str) -> None:
     network = small(model)
-    players = Players(network, new_accelerator("cpu", "fp32"), lr=2e-3, betas=(0.9, 0.99))
+    optimizers = Optimizers(network, new_accelerator("cpu", "fp32"), lr=2e-3, betas=(0.9, 0.99))
     batch = Batch(images(8).round(), torch.tensor([0, 0, 1, 1, 2, 2, 0, 0]))
     errors = []
     for seed in range(25):
-        for turn in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(seed), network):
-            players.update(turn)
-            errors += [turn.terms["rec"].item()] if "rec" in turn.terms else []
+        for phase in OBJECTIVES[objective]().play(network, batch, 1.0, torch.Generator().manual_seed(seed), network):
+            optimizers.step(phase)
+            errors += [phase.terms["rec"].item()] if "rec" in phase.terms else []
     assert errors[-1] < 0.9 * errors[0]
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "key"),
     [
         ({"size": 20}, "size"),
         ({"patch": 3}, "patch"),
@@ -151,19 +161,19 @@ def test_a_few_steps_bring_the_reconstruction_error_down(objective: str, model: 
         ({"content": 0}, "content"),
     ],
 )
-def test_impossible_networks_are_refused(settings: dict[str, int], said: str) -> None:
-    with pytest.raises(ValueError, match=f"^{said}: must be"):
+def test_impossible_networks_are_refused(settings: dict[str, int], key: str) -> None:
+    with pytest.raises(ValueError, match=f"^{key}: must be"):
         MODELS["style"](domains=DOMAINS, **{"size": 16, "width": 16, "max_width": 32, **settings})
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"),
+    ("key", "value"),
     [
         ("beta_rec", 0.0), ("beta_kl", 0.0), ("beta_style", -1.0), ("back_translation", 1.5),
         ("feature_matching", -1.0), ("vae_fraction", 1.5), ("fake_fraction", 0.0),
         ("beta_neg", 0.0), ("alpha", 0.0), ("gamma_r", -1.0),
     ],
 )  # fmt: skip
-def test_impossible_weights_are_refused(setting: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"^{setting}: must be"):
-        OBJECTIVES["soft-introvae"](**{setting: value})
+def test_impossible_weights_are_refused(key: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"^{key}: must be"):
+        OBJECTIVES["soft-introvae"](**{key: value})

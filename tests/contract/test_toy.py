@@ -1,4 +1,4 @@
-"""Every objective plays in the plane, too."""
+"""Every objective trains on points in the plane."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def error(model: PlaneAutoencoder, dataset: str) -> float:
         return (model.decode(model.encode(x).mean) - x).square().sum(1).mean().item()
 
 
-def played(objective: str, dataset: str, steps: int, seed: int = 0) -> tuple[PlaneAutoencoder, list[float]]:
-    """The trained average, and its reconstruction errors on the way."""
+def trained(objective: str, dataset: str, steps: int, seed: int = 0) -> tuple[PlaneAutoencoder, list[float]]:
+    """The trained model, and its reconstruction error before every step and at the end."""
     errors: list[float] = []
 
-    def watch(model: PlaneAutoencoder, state: State, progress: float) -> None:
+    def monitor(model: PlaneAutoencoder, state: State, progress: float) -> None:
         errors.append(error(model, dataset))
 
-    return train(resolve(objective, dataset, steps=steps, seed=seed), watch), errors
+    return train(resolve(objective, dataset, steps=steps, seed=seed), monitor), errors
 
 
 def test_every_objective_has_its_weights() -> None:
@@ -36,13 +36,13 @@ def test_every_objective_has_its_weights() -> None:
 
 @pytest.mark.parametrize(("objective", "dataset"), [*zip(OBJECTIVES, itertools.cycle(DATASETS), strict=False)])
 def test_a_few_steps_bring_the_reconstruction_error_down(objective: str, dataset: str) -> None:
-    _, errors = played(objective, dataset, 40)
+    _, errors = trained(objective, dataset, 40)
     assert len(errors) == 41
     assert errors[-1] < 0.9 * errors[0]
 
 
 def test_a_seed_repeats_a_run() -> None:
-    first, again, other = (played("soft-introvae", "rings", 4, seed)[0].state_dict() for seed in (1, 1, 2))
+    first, again, other = (trained("soft-introvae", "rings", 4, seed)[0].state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
 

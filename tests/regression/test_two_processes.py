@@ -18,14 +18,14 @@ from pathlib import Path
 cars, run, notes, *settings = sys.argv[1:]
 written = set()
 
-def watch(event, arguments):
+def audit(event, arguments):
     """Every file below the run that this process opens for writing."""
     if event == "open" and isinstance(arguments[0], (str, bytes)) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
         path = Path(os.fsdecode(arguments[0]))
         if Path(run) in path.parents and path.name != ".lock":
             written.add(path.name)
 
-sys.addaudithook(watch)
+sys.addaudithook(audit)
 
 import torch
 from sivae_translate.training import run as training
@@ -33,18 +33,18 @@ from sivae_translate.training import run as training
 def digest(tensors):
     return hashlib.sha256(b"".join(t.detach().contiguous().numpy().tobytes() for t in tensors)).hexdigest()
 
-class Watched(training.Run):
+class RecordedRun(training.Run):
     def train(self):
         first = digest(self.model.parameters())
-        play = training.play
+        train_loop = training.train_loop
         seen = []
         def spy(model, objective, batches, *rest, **options):
-            def looked(batches):
+            def recorded(batches):
                 for batch in batches:
                     seen.append(digest([batch.images]))
                     yield batch
-            play(model, objective, looked(batches), *rest, **options)
-        training.play = spy
+            train_loop(model, objective, recorded(batches), *rest, **options)
+        training.train_loop = spy
         super().train()
         note = {
             "processes": self.accelerator.num_processes,
@@ -52,16 +52,16 @@ class Watched(training.Run):
             "seen": seen,
             "images": self.state.images,
             "model": digest(self.model.parameters()),
-            "average": digest(self.average.module.parameters()),
+            "ema": digest(self.ema.module.parameters()),
             "optimizers": digest(
-                value for optimizer in self.players.optimizers.values()
-                for values in optimizer.state.values() for value in values.values()
+                value for adam in self.optimizers.adam.values()
+                for values in adam.state.values() for value in values.values()
             ),
         }
         note["written"] = sorted(written)
         Path(notes, f"rank{self.accelerator.process_index}.json").write_text(json.dumps(note))
 
-training.Run = Watched
+training.Run = RecordedRun
 torch.set_num_threads(1)
 training.train(cars, "tiny", run, set=settings, device="cpu")
 '''
@@ -79,7 +79,7 @@ def launch(*arguments: object) -> subprocess.CompletedProcess[str]:
 def ranks(
     cars: Path, tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What each of the two processes has to tell of one run."""
+    """The notes of the two processes of one run."""
     folder = tmp_path_factory.mktemp("two")
     worker = folder / "worker.py"
     worker.write_text(WORKER)
@@ -89,34 +89,36 @@ def ranks(
     return first, second
 
 
-def test_both_end_with_the_same_weights_averages_and_optimizers(ranks: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_both_processes_end_with_the_same_weights_averages_and_optimizers(
+    ranks: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
     first, second = ranks
     assert first["processes"] == second["processes"] == 2
-    for what in ("first", "model", "average", "optimizers"):
+    for what in ("first", "model", "ema", "optimizers"):
         assert first[what] == second[what], what
-    assert first["model"] != first["first"]  # it has learnt
+    assert first["model"] != first["first"]
 
 
-def test_each_sees_images_of_its_own_and_all_are_counted(ranks: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_each_process_sees_images_of_its_own_and_all_are_counted(ranks: tuple[dict[str, Any], dict[str, Any]]) -> None:
     first, second = ranks
     assert len(first["seen"]) == len(second["seen"]) == 8  # 128 images, 8 to a batch, 2 processes
     assert not set(first["seen"]) & set(second["seen"])
     assert first["images"] == second["images"] == 128
 
 
-def test_the_first_alone_writes(ranks: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_only_the_first_process_writes(ranks: tuple[dict[str, Any], dict[str, Any]]) -> None:
     first, second = ranks
     assert second["written"] == []
     assert {"log.jsonl", "results.csv", "config.json", "model.safetensors"} <= set(first["written"])
 
 
 def test_gradients_are_averaged_in_the_memory_layout_of_the_weights() -> None:
-    """Adam's fused step goes through memory, not through indices: layouts that differ would mix the weights up."""
+    """Adam's fused step goes through memory, not through indices, so both layouts must be the same."""
     import torch
     from accelerate import Accelerator
 
-    from sivae_translate.training.optimizers import Players
-    from sivae_translate.types import Round
+    from sivae_translate.training.optimizers import Optimizers
+    from sivae_translate.types import Phase
 
     class TwoProcesses(Accelerator):
         """As if another process had the same gradients."""
@@ -125,11 +127,12 @@ def test_gradients_are_averaged_in_the_memory_layout_of_the_weights() -> None:
 
     def step(accelerator: Accelerator, memory_format: torch.memory_format) -> torch.Tensor:
         torch.manual_seed(0)
-        model = torch.nn.ModuleDict({"encoder": torch.nn.Conv2d(3, 4, 3), "decoder": torch.nn.Conv2d(3, 4, 3)})
+        model = torch.nn.Module()
+        model.encoder, model.decoder, model.lr_multipliers = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(3, 4, 3), {}
         model.to(memory_format=memory_format)  # type: ignore[call-overload]
-        players = Players(model, accelerator, lr=0.1, betas=(0.9, 0.99))
+        optimizers = Optimizers(model, accelerator, lr=0.1, betas=(0.9, 0.99))
         x = torch.randn(2, 3, 8, 8)
-        players.update(Round(("encoder",), (model["encoder"](x) ** 2 - model["encoder"](x)).mean(), {}))
+        optimizers.step(Phase(("encoder",), (model.encoder(x) ** 2 - model.encoder(x)).mean(), {}))
         return torch.cat([p.detach().flatten() for p in model.parameters()])
 
     alone = step(Accelerator(cpu=True), torch.contiguous_format)

@@ -1,4 +1,4 @@
-"""Growing: which weights a model of twice the size begins with."""
+"""Growing: the weights that a model of twice the size takes over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sivae_translate.models import MODELS
 from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.types import Code
 
-EVEN = {"width": 32, "max_width": 32}  # as wide at every level: all shapes agree
+EVEN = {"width": 32, "max_width": 32}  # equal widths at every level, so all shapes agree
 SMALL: dict[str, dict[str, Any]] = {
     "conv": {"latent": 8, "patch": 2},
     "style": {"content": 8, "style": 6},
@@ -29,7 +29,7 @@ def model(name: str, size: int, seed: int, **settings: Any) -> Any:
 def test_levels_keep_their_weights_by_their_resolution(name: str) -> None:
     smaller, larger = model(name, 16, 0), model(name, 32, 1)
     fresh = {key: value.clone() for key, value in larger.state_dict().items()}
-    share = grow(larger, smaller)
+    fraction = grow(larger, smaller)
     before, after = smaller.state_dict(), larger.state_dict()
     for key, value in before.items():
         if key.startswith("decoder") or "content" in key or "style" in key:
@@ -37,10 +37,10 @@ def test_levels_keep_their_weights_by_their_resolution(name: str) -> None:
     blocks = "encoder.features.blocks"  # finest first: 8 -> 4 pixels is the last of both
     assert torch.equal(after[f"{blocks}.1.conv1.weight"], before[f"{blocks}.0.conv1.weight"])
     assert torch.equal(after[f"{blocks}.0.conv1.weight"], fresh[f"{blocks}.0.conv1.weight"])
-    assert 0.5 < share < 1
+    assert 0.5 < fraction < 1
 
 
-def test_a_grown_synthesis_begins_with_the_smaller_picture_enlarged() -> None:
+def test_a_grown_synthesis_model_begins_with_the_enlarged_image() -> None:
     smaller, larger = model("synthesis", 16, 0), model("synthesis", 32, 1)
     for block in smaller.decoder["image"].blocks:
         torch.nn.init.normal_(block.norm1.affine.weight)
@@ -53,7 +53,7 @@ def test_a_grown_synthesis_begins_with_the_smaller_picture_enlarged() -> None:
 
 
 @pytest.mark.parametrize(("size", "patch"), [(16, 2), (32, 4)])
-def test_where_the_patch_doubles_too_each_pixel_becomes_four(size: int, patch: int) -> None:
+def test_with_a_doubled_patch_each_pixel_becomes_four(size: int, patch: int) -> None:
     smaller, larger = model("conv", size, 0, patch=patch), model("conv", 2 * size, 1, patch=2 * patch)
     assert grow(larger, smaller) == 1
     x, code = torch.rand(3, 3, size, size), Code(torch.randn(3, 8, 1, 1))
@@ -62,14 +62,14 @@ def test_where_the_patch_doubles_too_each_pixel_becomes_four(size: int, patch: i
     torch.testing.assert_close(larger.decode(code), twice(smaller.decode(code)))
 
 
-def test_what_has_another_shape_stays_new() -> None:
+def test_weights_of_another_shape_stay_new() -> None:
     smaller, larger = model("style", 16, 0, width=16), model("style", 32, 1, width=16)
     block = larger.decoder["image"].blocks[-1].conv1.weight.clone()
     grow(larger, smaller)
     assert torch.equal(larger.decoder["image"].blocks[-1].conv1.weight, block)
 
 
-def test_only_half_the_size_and_the_same_kind_will_do() -> None:
+def test_another_size_or_kind_of_model_is_refused() -> None:
     smaller = model("conv", 16, 0)
     check_growth(smaller, MODELS["conv"], 32)
     with pytest.raises(ValueError, match="its size is 16, not 32, half of 64"):
@@ -78,7 +78,7 @@ def test_only_half_the_size_and_the_same_kind_will_do() -> None:
         check_growth(smaller, MODELS["style"], 32)
 
 
-def test_domains_must_agree_where_they_have_codes_of_their_own() -> None:
+def test_domains_must_agree_where_the_model_has_styles() -> None:
     with pytest.raises(ValueError, match="other domains"):
         grow(model("style", 32, 1), model("style", 16, 0, domains=("a", "c")))
     grow(model("conv", 32, 1), model("conv", 16, 0, domains=("a", "c")))

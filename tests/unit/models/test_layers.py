@@ -1,4 +1,4 @@
-"""The norms, against what they say."""
+"""Norms, variance bounds and local contrast, against their definitions."""
 
 from __future__ import annotations
 
@@ -33,40 +33,40 @@ def test_adain_of_a_flat_channel_is_finite_in_half_precision() -> None:
     assert y.dtype == torch.bfloat16 and y.isfinite().all()
 
 
-def test_detail_is_what_is_left_without_the_mean_around() -> None:
+def test_detail_is_the_image_less_its_local_mean() -> None:
     x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     seen = with_detail(x)
     torch.testing.assert_close(seen[:, :3], x - 0.5)
     torch.testing.assert_close(seen[0, 3, 8, 5], 2 * (x[0, 0, 8, 5] - x[0, 0, 6:11, 3:8].mean()))
-    padded = F.pad(x, [2] * 4, mode="replicate")  # a corner sees itself repeated
+    padded = F.pad(x, [2] * 4, mode="replicate")  # at a corner the edge is repeated
     torch.testing.assert_close(seen[1, 5, 0, 15], 2 * (x[1, 2, 0, 15] - padded[1, 2, :5, 15:].mean()))
     flat = with_detail(torch.full((1, 3, 16, 16), 0.8))
     torch.testing.assert_close(flat[:, 3:], torch.zeros(1, 3, 16, 16), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(("grid", "norm"), [(1, AdaIN), (4, AdaGN), (16, AdaGN)])
-def test_only_a_vector_of_content_leaves_each_channels_deviation_to_the_style(grid: int, norm: type) -> None:
+def test_vector_content_has_adain_and_a_layout_has_adagn(grid: int, norm: type) -> None:
     decoder = Decoder(2, [16, 16, 16], 4, grid, style=3)
     assert all(type(layer) is norm for block in decoder.blocks for layer in (block.norm1, block.norm2))
 
 
-def test_a_variance_thrown_out_of_bounds_is_held_there_and_drawn_back() -> None:
+def test_a_variance_out_of_bounds_is_clamped_and_its_gradient_leads_inwards() -> None:
     raw = torch.tensor([-1e9, -11.0, 0.5, 11.0, 1e30], requires_grad=True)
     q = Gaussian(torch.zeros(1, 5), within_bounds(raw)[None])
     assert torch.equal(q.logvar[0], torch.tensor([-10, -10, 0.5, 10, 10]))
     kl_divergence(q, standard_normal(q.mean)).sum().backward()
     assert raw.grad is not None
-    assert (raw.grad[:2] < 0).all() and (raw.grad[2:] > 0).all()  # a step against it leads inwards
+    assert (raw.grad[:2] < 0).all() and (raw.grad[2:] > 0).all()
 
 
-def test_unit_scale_is_each_images_own_and_harmless_to_blank_ones() -> None:
+def test_unit_scale_is_per_image_and_keeps_blank_images_at_zero() -> None:
     h = torch.stack([torch.full((2, 3, 3), 40.0), torch.full((2, 3, 3), -0.5), torch.zeros(2, 3, 3)])
     torch.testing.assert_close(unit_scale(h)[:, 0, 0, 0], torch.tensor([1.0, -1.0, 0.0]), rtol=1e-3, atol=0)
     torch.testing.assert_close(unit_scale(h)[:1], unit_scale(h[:1]))
 
 
 @pytest.mark.parametrize(("stride", "moves"), [(0, True), (4, False)])
-def test_only_a_vector_of_content_follows_the_scale_of_the_features(stride: int, moves: bool) -> None:
+def test_vector_content_follows_the_scale_of_the_features_and_a_layout_does_not(stride: int, moves: bool) -> None:
     torch.manual_seed(0)
     model = StyleAutoencoder(domains=("a", "b"), size=16, content_stride=stride, width=16, max_width=16)
     x = torch.rand(2, 3, 16, 16)

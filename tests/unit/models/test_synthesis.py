@@ -1,4 +1,4 @@
-"""The style-based model: what modulates, what is noise, and what mixing and truncation do."""
+"""The style-based model: modulation, noise and style mixing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sivae_translate.models import MODELS, SynthesisAutoencoder
-from sivae_translate.objectives import SoftIntroVAE
-from sivae_translate.objectives.vae import draw
+from sivae_translate.objectives import OBJECTIVES
+from sivae_translate.objectives.elbo import sample
 from sivae_translate.types import Batch, Code, Latents
 
 
@@ -24,7 +24,7 @@ def fresh(**settings: Any) -> SynthesisAutoencoder:
 
 
 def model(**settings: Any) -> SynthesisAutoencoder:
-    """As if it had learnt: its modulations are no longer nothing."""
+    """A model whose modulations are random rather than 0."""
     network = fresh(**settings)
     for block in network.decoder["image"].blocks:
         nn.init.normal_(block.norm1.affine.weight)
@@ -37,10 +37,10 @@ def images(count: int) -> Tensor:
 
 
 def drawn(latents: Latents) -> Code:
-    return draw(latents, torch.Generator().manual_seed(2))
+    return sample(latents, torch.Generator().manual_seed(2))
 
 
-def test_noise_shows_once_its_strength_is_learnt_and_the_mean_has_none() -> None:
+def test_noise_counts_by_its_strength_and_the_mean_code_has_none() -> None:
     network = model()
     code = drawn(network.prior(torch.zeros(3, dtype=torch.int64)))
     assert code.noise is not None
@@ -56,7 +56,7 @@ def test_noise_shows_once_its_strength_is_learnt_and_the_mean_has_none() -> None
     )
 
 
-def test_a_fresh_decoder_draws_the_same_whatever_the_latent_and_learns_to_be_modulated() -> None:
+def test_a_fresh_decoder_ignores_the_latent_but_has_a_gradient_to_its_modulation() -> None:
     network = fresh()
     a, b = (Code(network.encode(images(2)).mean.content * factor) for factor in (1, 5))
     assert torch.equal(network.decode(a), network.decode(b))
@@ -64,7 +64,7 @@ def test_a_fresh_decoder_draws_the_same_whatever_the_latent_and_learns_to_be_mod
     assert network.decoder["image"].blocks[0].norm1.affine.weight.grad.abs().max() > 0
 
 
-def test_noise_of_a_level_is_that_level_s_alone() -> None:
+def test_noise_of_a_level_enters_at_that_level_alone() -> None:
     network = model()
     code = drawn(network.prior(torch.zeros(1, dtype=torch.int64)))
     assert code.noise is not None
@@ -78,11 +78,11 @@ def test_noise_of_a_level_is_that_level_s_alone() -> None:
     assert not torch.equal(network.decode(code), network.decode(replace(code, noise=coarse)))
 
 
-def test_the_strength_of_the_noise_is_learnt_by_the_decoder() -> None:
+def test_the_strength_of_the_noise_has_a_gradient() -> None:
     network = model()
     batch = Batch(images(4), torch.zeros(4, dtype=torch.int64))
-    turns = SoftIntroVAE(vae_fraction=1.0).play(network, batch, 0.0, torch.Generator().manual_seed(0), network)
-    next(turns).loss.backward()
+    phases = OBJECTIVES["vae"]().play(network, batch, 0.0, torch.Generator().manual_seed(0), network)
+    next(phases).loss.backward()
     gradients = [block.strength.grad for block in network.decoder["image"].blocks]
     assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
 
@@ -100,7 +100,7 @@ def test_a_latent_for_each_level_decodes_as_one_for_all_where_they_agree() -> No
 def test_mixing_takes_another_samples_latent_from_some_level_on() -> None:
     network = model(mixing=1.0)
     samples = drawn(network.prior(torch.zeros(64, dtype=torch.int64)))
-    mixed = network.mixed(samples, torch.Generator().manual_seed(0)).content[..., 0]  # [B, latent, levels]
+    mixed = network.mix_styles(samples, torch.Generator().manual_seed(0)).content[..., 0]  # [B, latent, levels]
     own, other = samples.content[:, :, 0], samples.content.roll(1, 0)[:, :, 0]
     from_own = (mixed == own).all(1)
     assert from_own[:, 0].all()  # the coarsest level is always the sample's own
@@ -112,10 +112,10 @@ def test_mixing_takes_another_samples_latent_from_some_level_on() -> None:
     assert 0.2 < from_own[:, 1].float().mean() < 0.8  # the level is random
 
 
-def test_no_sample_is_mixed_where_the_share_is_nothing() -> None:
+def test_no_sample_is_mixed_at_a_fraction_of_zero() -> None:
     network = model(mixing=0.0)
     samples = drawn(network.prior(torch.zeros(5, dtype=torch.int64)))
-    mixed = network.mixed(samples, torch.Generator().manual_seed(0))
+    mixed = network.mix_styles(samples, torch.Generator().manual_seed(0))
     assert torch.equal(network.decode(mixed), network.decode(samples))
 
 
@@ -125,16 +125,16 @@ def test_reconstructions_are_never_mixed(monkeypatch: pytest.MonkeyPatch) -> Non
     decode = network.decode
     monkeypatch.setattr(network, "decode", lambda code: decoded.append(code.content) or decode(code))
     batch = Batch(images(4), torch.zeros(4, dtype=torch.int64))
-    next(SoftIntroVAE().play(network, batch, 1.0, torch.Generator().manual_seed(0), network))
+    next(OBJECTIVES["soft-introvae"]().play(network, batch, 1.0, torch.Generator().manual_seed(0), network))
     z = decoded[0][..., 0]  # reconstructions, then samples
     same = (z == z[:, :, :1]).all(2).all(1)
     assert same.tolist() == [True] * 4 + [False] * 4
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "key"),
     [({"latent": 0}, "latent"), ({"mapping": 17}, "mapping"), ({"mixing": 1.5}, "mixing"), ({"patch": 8}, "patch")],
 )
-def test_impossible_networks_are_refused(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=f"^{said}: must be"):
+def test_impossible_networks_are_refused(settings: dict[str, Any], key: str) -> None:
+    with pytest.raises(ValueError, match=f"^{key}: must be"):
         model(**settings)
