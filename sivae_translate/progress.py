@@ -1,4 +1,4 @@
-"""How long work says how it goes: to a terminal, a notebook, or nobody."""
+"""Progress of long work: the protocol of a display, and a display that shows nothing."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Protocol
 
 
 class Display(Protocol):
-    """Where a run is watched: a terminal, a notebook, nothing."""
+    """Shows the progress of long work on a terminal or in a notebook."""
 
     def note(self, text: str) -> None:
-        """Something worth a line of its own."""
+        """Show a message on a line of its own."""
 
     def step(self, fraction: float, text: str) -> None:
-        """Progress 0..1 of the task at hand, with what is to be seen beside it."""
+        """Show the finished fraction of the current task, in [0, 1], with a text beside it."""
 
 
 class Silent:
-    """Shows nothing."""
+    """A display that shows nothing."""
 
     def note(self, text: str) -> None: ...
 

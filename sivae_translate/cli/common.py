@@ -1,4 +1,4 @@
-"""What commands do alike: find the model, refuse to overwrite, tell what was left out."""
+"""Steps that commands share: find the model, refuse to overwrite, report unreadable files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ SOME_FAILED = 3
 
 
 def load_translator(model: Path | None, device: str, display: Terminal) -> Any:
+    """The translator of a model, or where None is given of the newest run."""
     from sivae_translate.inference.translator import Translator
 
     return Translator.from_pretrained(named_model(model, display), device=device)
 
 
 def named_model(model: Path | None, display: Terminal) -> Path:
-    """The model that was asked for, or the newest, which is then said."""
+    """The model that is given, or the newest run, which is then shown."""
     if model is None:
         model = newest_run()
         display.note(f"model: {model}")
@@ -27,7 +28,7 @@ def named_model(model: Path | None, display: Terminal) -> Path:
 
 
 def newest_run() -> Path:
-    """The finished run under runs/ whose model was written last."""
+    """The finished run under runs/ whose model was written last. Raises UsageError where there is none."""
     from sivae_translate.training.checkpointing import finished
 
     found = [path for pattern in ("*", "*/*") for path in Path("runs").glob(f"{pattern}/model/config.json")]
@@ -40,7 +41,7 @@ def newest_run() -> Path:
 
 
 def new_file(path: Path, suffixes: tuple[str, ...], *inputs: Path) -> Path:
-    """A path to write such a file to, which is no input and in no folder of inputs."""
+    """A path for an output file. Raises UsageError for another suffix, a folder, or a path among the inputs."""
     real = path.resolve()
     for place in inputs:
         if place.resolve() in (real, *real.parents):
@@ -54,12 +55,14 @@ def new_file(path: Path, suffixes: tuple[str, ...], *inputs: Path) -> Path:
 
 
 def new_folder(path: Path) -> Path:
+    """A path for an output folder. Raises UsageError for a file."""
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file: expected a folder; choose another with --out")
     return path
 
 
 def note_left_out(left_out: list[Any], display: Terminal) -> None:
+    """Show a line for each unreadable file, with the reason."""
     from sivae_translate.data.domains import shown
 
     for bad in left_out:
@@ -67,4 +70,5 @@ def note_left_out(left_out: list[Any], display: Terminal) -> None:
 
 
 def counts(display: Terminal, what: str) -> Callable[[int, int], None]:
+    """A progress callback of (done, total) that shows both numbers and the thing that is counted."""
     return lambda done, total: display.step(done / total, f"{done:,} of {total:,} {what}")

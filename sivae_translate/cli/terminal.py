@@ -1,4 +1,4 @@
-"""The terminal a command talks to: a live bar or plain lines, results on stdout, trouble in one line on stderr."""
+"""The terminal of a command: progress as a live bar or plain lines, results on stdout, errors on stderr in one line."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, heeding
 
 
 class Terminal:
-    """Shows a run: a live bar on a terminal, plain lines elsewhere (one per tenth of the way)."""
+    """Shows progress: a live bar on a terminal, elsewhere a plain line for each tenth of the work."""
 
     def __init__(self) -> None:
         from rich.console import Console
 
         self.console = Console(stderr=True, highlight=False, emoji=False)
         self.live: Any = None
-        self.said = -1.0
+        self.shown = -1.0  # the fraction of the last plain line
 
     def note(self, text: str) -> None:
         self.close()
@@ -31,11 +31,11 @@ class Terminal:
     def step(self, fraction: float, text: str) -> None:
         if self.console.is_terminal:
             self._draw(fraction, text)
-        elif fraction >= 1 or not self.said <= fraction < self.said + 0.1:
-            self.said = fraction
+        elif fraction >= 1 or not self.shown <= fraction < self.shown + 0.1:
+            self.shown = fraction
             self.note(f"{fraction:4.0%}  {text}")
         if fraction >= 1:
-            self.said = -1.0
+            self.shown = -1.0
             self.close()
 
     def _draw(self, fraction: float, text: str) -> None:
@@ -59,7 +59,7 @@ class Terminal:
 
 @contextmanager
 def terminal() -> Iterator[Terminal]:
-    """A terminal for one command; what people can mend is one line on stderr and an exit code, never a traceback."""
+    """A terminal for one command; an expected error gives one line on stderr and an exit code, never a traceback."""
     display = Terminal()
 
     def fail(message: str, exit_code: int) -> typer.Exit:
@@ -74,7 +74,7 @@ def terminal() -> Iterator[Terminal]:
         raise fail(str(error), error.exit_code) from None
     except KeyboardInterrupt as error:
         raise fail("interrupted", 128 + (error.args[0] if error.args else INTERRUPT)) from None
-    except BrokenPipeError:  # `| head` has seen enough; Typer ends quietly
+    except BrokenPipeError:  # as from `| head`; Typer exits without a message
         raise
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
@@ -85,16 +85,17 @@ def terminal() -> Iterator[Terminal]:
 
 
 def _interrupt(number: int, frame: Any) -> None:
-    """SIGTERM and SIGHUP as KeyboardInterrupt(number), so that whatever is half done cleans up after itself."""
+    """Raise SIGTERM and SIGHUP as KeyboardInterrupt(number), so that unfinished work cleans up after itself."""
     raise KeyboardInterrupt(number)
 
 
 def _printable(text: str) -> str:
+    """A message on one line, escaped where stderr cannot encode it."""
     encoding = sys.stderr.encoding or "utf-8"
     return " ".join(text.encode(encoding, "backslashreplace").decode(encoding).split())
 
 
 def say(text: str) -> None:
-    """Print a result, whatever the terminal can show of it."""
+    """Print a result on stdout; characters that the terminal cannot encode are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)

@@ -1,7 +1,7 @@
-"""Attribute directions: from the codes of images without something to those of images with it.
+"""Attribute directions: the mean code of images with an attribute less that of images without (Larsen et al. 2016,
+arXiv:1512.09300).
 
-A direction is a `Code` of one row, content and style apart, that means something to the weights that found it alone;
-its file says which those are. As in Larsen et al. 2016 (arXiv:1512.09300).
+A direction is a `Code` of one row. It is valid only for the weights that encoded the images; its file names them.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ KIND = "sivae-translate direction"
 
 
 def difference(with_: Code, without: Code) -> Code:
-    """The mean of the codes `with_` less the mean of those `without`, `[N, ...]` and `[M, ...]` -> `[1, ...]`."""
+    """The mean of the codes with the attribute less the mean of those without, `[N, ...]`, `[M, ...]` -> `[1, ...]`."""
     a, b = (code.map(lambda t: t.mean(0, keepdim=True)) for code in (with_, without))
     style = None if a.style is None or b.style is None else a.style - b.style
     return Code(a.content - b.content, style)
 
 
 def save_direction(file: Path, direction: Code, model: Path) -> None:
-    """Write a direction that the model in this directory or run has found, atomically, as safetensors.
+    """Write a direction as safetensors, atomically.
 
-    It holds `content` `[1, K, g, g]`, `style` `[1, S]` where there is one, and as text the weights' SHA-256 and the
-    model's name.
+    The file holds `content` `[1, K, g, g]` and, where there is one, `style` `[1, S]`. Its metadata holds the SHA-256 of
+    the weights and the name of the model.
+
+    Args:
+        model: the run or model directory that encoded the images.
     """
     tensors = {"content": direction.content} | ({} if direction.style is None else {"style": direction.style})
     metadata = {"kind": KIND, "weights": weights_of(model), "model": name_of(model)}
@@ -38,10 +41,13 @@ def save_direction(file: Path, direction: Code, model: Path) -> None:
 
 
 def load_direction(file: Path, model: Path) -> Code:
-    """A direction that this very model has found, on the CPU. Nothing is unpickled.
+    """The direction in a file, on the CPU. Nothing is unpickled.
+
+    Args:
+        model: the run or model directory that the direction is for.
 
     Raises:
-        UsageError: there is no such file, it holds something else or is damaged, or other weights have found it.
+        UsageError: no such file, a file that is damaged or holds something else, or a direction of other weights.
     """
     expected = "expected a file that `sivae-translate direction` has written"
     if not file.is_file():
@@ -61,6 +67,6 @@ def load_direction(file: Path, model: Path) -> Code:
 
 
 def name_of(model: Path) -> str:
-    """What people call a model: its run, or its directory where that is not in a run."""
+    """The name of the run a model is in, or of the model's directory where it is in no run."""
     directory = model_directory(model).resolve()
     return directory.parent.name if directory.name == "model" else directory.name

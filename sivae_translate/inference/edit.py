@@ -1,9 +1,9 @@
-"""Ways through the latent space: from one code to another, and from a code along a direction.
+"""Paths through the latent space: interpolation between two codes, and a code moved along an attribute direction.
 
-Content goes along a sphere. Its prior is N(0, I), which keeps nearly all its mass at a distance of sqrt(dimensions)
-from the origin, and there the codes of images lie; half-way along a straight line they would be closer in than any
-code the decoder has met (White 2016, arXiv:1609.04468). Style goes along a straight line: it lies around the codes of
-the domains, wherever training put those, and their origin means nothing.
+Content is interpolated spherically. Its prior N(0, I) has nearly all its mass at a distance of sqrt(dimensions) from
+the origin; the middle of a straight line would be nearer to the origin than any code the decoder was trained on
+(White 2016, arXiv:1609.04468). Style is interpolated linearly: its prior is centred on the means of the domains, and
+the origin has no special role.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from sivae_translate.errors import UsageError, did_you_mean
 from sivae_translate.types import Code
 
 PARTS = ("content", "style", "both")
-STRAIGHT = 1e-4  # sine of the angle between two codes, below which no arc can be told from a line
+STRAIGHT = 1e-4  # sine of the angle between two codes, below which float32 cannot tell an arc from a line
 
 
 def between(start: Code, end: Code, steps: int, what: str) -> Code:
-    """`steps` codes at even distances from `start` to `end`, both of one row and both among them.
+    """Interpolation of two codes of one row -> a code of `steps` rows, evenly spaced, both ends among them.
 
     Args:
-        what: "content" or "style", the other part staying that of `start`, or "both".
+        what: the part that changes: "content" or "style", the other staying that of `start`, or "both".
 
     Raises:
         UsageError: fewer than 2 steps, no such part, or a style where there is none.
@@ -39,7 +39,10 @@ def between(start: Code, end: Code, steps: int, what: str) -> Code:
 
 
 def along(start: Code, direction: Code, strengths: Sequence[float], what: str) -> Code:
-    """`start` + strength * `direction`, both of one row, a row for each strength; `what` as in `between`.
+    """start + strength * direction, two codes of one row -> a row for each strength.
+
+    Args:
+        what: the part of the direction that is added: "content", "style" or "both".
 
     Raises:
         UsageError: no strength, no such part, a style where there is none, or a direction of other dimensions.
@@ -56,14 +59,16 @@ def along(start: Code, direction: Code, strengths: Sequence[float], what: str) -
 
 
 def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """From a to b, `[1, K, g, g]`, at t `[n]` in [0, 1] -> `[n, K, g, g]`: the angle grows evenly, and so does the
-    length (Shoemake 1985, of codes that need not be of one length). Straight where a and b point the same way, or
-    opposite ways."""
+    """Spherical interpolation (Shoemake 1985) of a and b, `[1, K, g, g]`, at t, `[n]` in [0, 1] -> `[n, K, g, g]`.
+
+    The angle is linear in t, and so is the length, as codes differ in length. Parallel and opposite codes are
+    interpolated linearly.
+    """
     t = t[:, None, None, None]
     line = torch.lerp(a, b, t)
     from_a, from_b = a.norm(), b.norm()
     angle = torch.arccos(((a * b).sum() / (from_a * from_b)).clamp(-1, 1))
-    if not angle.sin() > STRAIGHT:  # so that an angle with nothing, NaN, is straight too
+    if not angle.sin() > STRAIGHT:  # also for NaN, the angle to a code of zeros
         return line
     length = torch.lerp(from_a, from_b, t)
     weight_a, weight_b = (torch.sin(share * angle) / angle.sin() for share in (1 - t, t))
@@ -72,20 +77,20 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 def only(what: str, moved: Code, start: Code) -> Code:
-    """The rows of `moved` in the parts that `what` names, and `start` in the other."""
+    """The rows of `moved` in the part that `what` names, and `start`, of one row, in the other part."""
     if what not in PARTS:
         raise UsageError(f"what was {what!r}: {did_you_mean(what, list(PARTS))}")
     if moved.style is None and what == "style":
         raise UsageError("what was 'style', and this model has a single latent: expected content or both")
-    still = start.map(lambda t: t.expand(len(moved), *t.shape[1:]))
-    return {"content": moved.with_style_of(still), "style": still.with_style_of(moved), "both": moved}[what]
+    fixed = start.map(lambda t: t.expand(len(moved), *t.shape[1:]))
+    return {"content": moved.with_style_of(fixed), "style": fixed.with_style_of(moved), "both": moved}[what]
 
 
 def strengths(text: str, steps: int) -> list[float]:
-    """What is meant by "-2..2": so many numbers from -2 to 2, both among them; by "2": that number alone.
+    """The strengths a text stands for: "-2..2" for `steps` evenly spaced ones from -2 to 2, "2" for one.
 
     Raises:
-        UsageError: it is neither, or fewer than 2 steps of a range.
+        UsageError: neither a finite number nor a range, or fewer than 2 steps of a range.
     """
     try:
         ends = [float(end) for end in text.split("..")]
@@ -101,10 +106,12 @@ def strengths(text: str, steps: int) -> list[float]:
 
 
 def shape(code: Code) -> str:
+    """The shapes of a code's parts in words, for messages."""
     style = "no style" if code.style is None else f"style {list(code.style.shape)}"
     return f"content {list(code.content.shape)} and {style}"
 
 
 def at_least_two(steps: int) -> None:
+    """Raise UsageError for a path without two ends."""
     if steps < 2:
         raise UsageError(f"steps was {steps}: expected 2 or more, the first and the last among them")

@@ -1,4 +1,4 @@
-"""`ood.json` beside a model's weights: the score below which an input is too unlike the training images."""
+"""`ood.json` beside a model's weights: the bound on log p(x) below which inputs are rejected as out of distribution."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from sivae_translate.models.pretrained import model_directory
 from sivae_translate.recipe import build
 
 FILE = "ood.json"
-SLACK = 1e-5  # of the largest bound: float32 repeats to it in other batches, and what set a threshold must pass again
+SLACK = 1e-5  # of the largest bound: float32 differs by less between batches, and a calibration image must pass again
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """The least bound on log p(x) that an input needs, and how it came about.
+    """The least bound on log p(x) of an accepted input, with the settings of its calibration.
 
     Attributes:
         bound: in nats.
-        share: of the images it was set on that reach it, in (0, 1].
-        images: how many those were.
-        samples, seed, beta: how they were scored, and others must be; see `Translator.score`.
-        weights: SHA-256 of the file of weights that scored them.
+        share: fraction of the calibration images that reach the bound, in (0, 1].
+        images: number of calibration images.
+        samples, seed, beta: settings of `Translator.score`, which inputs must be scored with too.
+        weights: SHA-256 of the file of weights that scored the images.
     """
 
     bound: float
@@ -47,12 +47,17 @@ class Threshold:
             raise ValueError("beta: must be > 0")
 
     def refusal(self, bound: float) -> str | None:
-        """Why an image of this bound is refused; None where it is not."""
+        """The reason to reject an image of this bound, in nats; None where it is accepted."""
         return None if bound >= self.bound else f"scores {bound:.2f} nats, below the threshold of {self.bound:.2f}"
 
 
 def threshold_of(model: Path, bounds: list[float], share: float, **how: Any) -> Threshold:
-    """The highest bound that at least this share of `bounds` reaches, less `SLACK`; `how` they were scored."""
+    """The highest bound that at least a fraction `share` of `bounds` reaches, less `SLACK`.
+
+    Args:
+        bounds: of the calibration images, in nats.
+        how: the `samples`, `seed` and `beta` they were scored with.
+    """
     kept = math.ceil(share * len(bounds) - 1e-9)  # in floats 0.07 * 100 is more than 7
     bound = sorted(bounds)[-kept] - SLACK * max(map(abs, bounds))
     return Threshold(bound, share, len(bounds), weights=weights_of(model), **how)
@@ -64,17 +69,17 @@ def weights_of(model: Path) -> str:
 
 
 def save_threshold(model: Path, threshold: Threshold) -> Path:
-    """Store a threshold with a run's or a directory's model, atomically; the file."""
+    """Write a threshold beside the weights of a run or model directory, atomically, and return the file."""
     file = model_directory(model) / FILE
     checkpoint.write_text_atomic(file, json.dumps(asdict(threshold), indent=2) + "\n")
     return file
 
 
 def load_threshold(model: Path) -> Threshold:
-    """The threshold stored with a run's or a directory's model.
+    """The threshold stored beside the weights of a run or model directory.
 
     Raises:
-        UsageError: there is none, it holds something else, or it was set on other weights.
+        UsageError: no threshold, a file that holds something else, or a threshold of other weights.
     """
     file = model_directory(model) / FILE
     fix = f"set one with: sivae-translate ood {model} --in FOLDER --set-threshold 0.95"

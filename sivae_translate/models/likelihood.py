@@ -1,13 +1,16 @@
-"""How likely a model finds an image: bounds on log p(x), of which images unlike the training set fall short.
+"""Bounds on log p(x) under a trained model, for out-of-distribution detection.
 
-The model of an image is p(x | z) = N(x; D(z), beta / 2 I) with z = (c, s), p(c) and, as the domain of a new
-image is not known, p(s) = 1 / D sum_d p(s | d). An image is decoded in its own style. B batch, D domains, S style;
-nats per image.
+The likelihood is p(x | z) = N(x; D(z), beta / 2 I) with the code z = (c, s). The prior is p(c) times
+p(s) = 1 / D sum_d p(s | d), as the domain of a new image is not known. Each image is decoded in its own style. Shapes:
+B batch, D domains, S style, K samples; values in nats an image.
 
-The bound: Burda et al., Importance Weighted Autoencoders, ICLR 2016 (arXiv:1509.00519); detecting by it: Daniel &
-Tamar 2021. Training weighs beta_rec L_r + beta_kl KL, the ELBO for beta = beta_kl / beta_rec, were style not made
-cheap (beta_style). It is: the style's KL of a plain image is the lowest, and under so wide a p(x | z) it outweighs
-the error. The variance of greatest likelihood is the mean squared error (Rybkin et al. 2021, arXiv:2006.13202).
+Sources: the bound is that of importance-weighted autoencoders (Burda et al. 2016, arXiv:1509.00519); detection by the
+bound follows Daniel & Tamar 2021 (arXiv:2012.13253).
+
+Choice of beta: training minimises beta_rec L_r + beta_kl KL, the ELBO for beta = beta_kl / beta_rec only where
+beta_style is 1. A lower beta_style makes the KL of styles large, and under that wide a p(x | z) it would outweigh the
+error. The variance of greatest likelihood is the mean squared error (Rybkin et al. 2021, arXiv:2006.13202), hence
+`BETA`.
 """
 
 from __future__ import annotations
@@ -20,21 +23,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sivae_translate.errors import UsageError
 from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture, squared_error
 from sivae_translate.types import Code, Distribution, Gaussian, Latents, Mixture, Scores
 
-BETA = 0.01  # twice the squared error of a fair reconstruction, 23 dB; sigma is 18 of 255 levels
+BETA = 0.01  # twice the mean squared error of a reconstruction at 23 dB; a standard deviation of 18/255
 
 
 @torch.inference_mode()
 def score(model: Any, x: Tensor, *, samples: int, seed: int, beta: float) -> Scores:
-    """Scores of images `[B, C, H, W]` in [0, 1], from `samples` codes each; see `Scores`.
+    """Scores of images `[B, C, H, W]` in [0, 1]; see `Scores`.
 
     Args:
-        model: talked to through `encode`, `decode`, `prior` and `domains`.
+        model: used through `encode`, `decode`, `prior` and `domains`.
+        samples: K, codes drawn for each image.
         seed: of the noise; see `noise`.
         beta: twice the variance of p(x | z).
+
+    Raises:
+        UsageError: no samples, or a beta that is not positive.
     """
+    if samples < 1:
+        raise UsageError(f"samples was {samples}: expected 1 or more")
+    if not 0 < beta < math.inf:
+        raise UsageError(f"beta was {beta}: expected a positive number, twice the variance of p(x | z)")
     q, p = model.encode(x), model.prior(torch.arange(len(model.domains), device=x.device))
     errors, ratios = [], []
     for drawn in noise(x, q.mean, samples, seed):
@@ -48,16 +60,20 @@ def score(model: Any, x: Tensor, *, samples: int, seed: int, beta: float) -> Sco
 
 
 def importance_weighted_bound(log_weights: Tensor) -> Tensor:
-    """log 1/K sum_k w_k <= log p(x) on average (Burda et al. 2016, eq. 8), w_k = p(x | z_k) p(z_k) / q(z_k | x).
+    """log 1/K sum_k w_k, a lower bound on log p(x) in expectation (Burda et al. 2016, eq. 8); `[K, B]` -> `[B]`.
 
-    `[K, B]` -> `[B]`. K = 1 is a sample of the ELBO; as K grows the bound rises to log p(x).
+    The weights are w_k = p(x | z_k) p(z_k) / q(z_k | x). K = 1 is a sample of the ELBO, and the bound rises to
+    log p(x) as K grows.
     """
     return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))
 
 
 def noise(x: Tensor, like: Code, samples: int, seed: int) -> Iterator[Code]:
-    """Standard normal codes shaped as `like`, one a sample. Each image draws its own, from the seed and its pixels to
-    8 bits: the same in any company, at any place, and on any device."""
+    """Standard normal codes of the shape of `like`, one for each of the samples.
+
+    The noise of an image follows from the seed and its pixels at 8 bits. It is the same in any batch, at any place in
+    it, and on any device.
+    """
 
     def generator(pixels: Tensor) -> torch.Generator:
         digest = hashlib.sha256(f"{seed} ".encode() + pixels.numpy().tobytes()).digest()
@@ -81,7 +97,7 @@ def log_posterior(z: Code, q: Latents) -> Tensor:
 
 
 def log_prior(z: Code, p: Distribution) -> Tensor:
-    """log p(c) + log 1/D sum_d p(s | d), `[B]`; `p` has a row per domain."""
+    """log p(c) + log 1/D sum_d p(s | d), `[B]`; `p` has a row for each domain."""
     density = log_content_prior(z.content, p.content)
     if z.style is None or p.style is None:
         return density
@@ -99,7 +115,7 @@ def log_content_prior(content: Tensor, p: Gaussian | Mixture) -> Tensor:
 
 
 def kl_to_any_domain(q: Latents, p: Distribution) -> Tensor:
-    """KL(q(z | x) || p(z)), `[B]`; of a mixture of contents or domains the upper bound of `kl_to_mixture`."""
+    """KL(q(z | x) || p(z)), `[B]`; for a mixture, of contents or of domains, the upper bound of `kl_to_mixture`."""
     if isinstance(p.content, Mixture):
         kl = kl_to_mixture(q.content, p.content)
     else:
@@ -107,5 +123,5 @@ def kl_to_any_domain(q: Latents, p: Distribution) -> Tensor:
     if q.style is None or p.style is None:
         return kl
     batch, domains = len(q.style.mean), len(p.style.mean)
-    each = q.style.map(lambda t: t.repeat_interleave(domains, 0)), p.style.map(lambda t: t.repeat(batch, 1))
-    return kl + math.log(domains) - torch.logsumexp(-kl_divergence(*each).view(batch, domains), 1)
+    pairs = q.style.map(lambda t: t.repeat_interleave(domains, 0)), p.style.map(lambda t: t.repeat(batch, 1))
+    return kl + math.log(domains) - torch.logsumexp(-kl_divergence(*pairs).view(batch, domains), 1)
