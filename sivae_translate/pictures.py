@@ -1,4 +1,4 @@
-"""Pictures for people: many images laid out as one."""
+"""Pictures for people: tensors as PIL images, many images in one picture, pictures as files."""
 
 from __future__ import annotations
 
@@ -10,50 +10,79 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 VISIBLE = 96  # pixels; smaller images are enlarged for the eye
+SMALLEST_TEXT = 13  # pixels; smaller letters are hard to read
+MARGIN = 8  # pixels on both sides of a label
 ANIMATED = (".gif", ".webp")
 FRAME = 100  # milliseconds
 
 
-def sheet(columns: Sequence[Sequence[np.ndarray]]) -> Image.Image:
-    """Columns of uint8 images `[H, W, 3]`, all of one size, as one picture."""
-    pixels = np.concatenate([np.concatenate(list(column), axis=0) for column in columns], axis=1)
-    scale = max(1, VISIBLE // columns[0][0].shape[0])
-    return Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1))
+def to_pictures(x: Tensor) -> list[Image.Image]:
+    """Images `[B, 3, H, W]` as B PIL images of mode RGB, clamped to [0, 1] and rounded to 8 bits."""
+    pixels = (x.detach().float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return [Image.fromarray(image) for image in pixels]
 
 
-def contact_sheet(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Pictures of one size in a near square, row by row."""
-    width = math.ceil(math.sqrt(len(pictures)))
-    blank = np.full_like(np.asarray(pictures[0]), 255)
-    images = [np.asarray(picture) for picture in pictures]
-    images += [blank] * (-len(images) % width)
-    return sheet([images[column::width] for column in range(width)])
+def sheet(columns: Sequence[Sequence[np.ndarray | Image.Image]], labels: Sequence[str] | None = None) -> Image.Image:
+    """Columns of images as one picture; images below 96 pixels are enlarged by a whole factor.
+
+    Args:
+        columns: PIL images or uint8 `[H, W, 3]`, all of one size, from top to bottom; as many in each column.
+        labels: one for each row, written on its left.
+    """
+    if labels is not None and len(labels) != len(columns[0]):
+        raise ValueError(f"{len(labels)} labels for {len(columns[0])} rows")
+    stacked = [np.concatenate([np.asarray(image) for image in column]) for column in columns]
+    pixels = np.concatenate(stacked, axis=1)
+    scale = max(1, VISIBLE // np.asarray(columns[0][0]).shape[0])
+    picture = Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1))
+    return picture if labels is None else labelled(picture, labels)
+
+
+def labelled(picture: Image.Image, labels: Sequence[str]) -> Image.Image:
+    """A picture of rows of one height with each row's label in a white margin on the left."""
+    row = picture.height / len(labels)
+    font = ImageFont.load_default(max(SMALLEST_TEXT, row / 8))
+    margin = math.ceil(max(font.getlength(label) for label in labels)) + 2 * MARGIN
+    canvas = Image.new("RGB", (margin + picture.width, picture.height), "white")
+    canvas.paste(picture, (margin, 0))
+    draw = ImageDraw.Draw(canvas)
+    for i, label in enumerate(labels):
+        draw.text((margin - MARGIN, (i + 0.5) * row), label, "black", font, anchor="rm")
+    return canvas
+
+
+def contact_sheet(pictures: Sequence[Image.Image], columns: int | None = None) -> Image.Image:
+    """Pictures of one size row by row, in so many columns or, where None is given, in a near square."""
+    width = columns or math.ceil(math.sqrt(len(pictures)))
+    blank = Image.new("RGB", pictures[0].size, "white")
+    filled = [*pictures, *[blank] * (-len(pictures) % width)]
+    return sheet([filled[column::width] for column in range(width)])
 
 
 def save_frames(frames: Sequence[Image.Image], path: Path) -> None:
-    """Write pictures of one size side by side, or where the name is one of `ANIMATED`, as a loop there and back."""
-    images = [[np.asarray(frame)] for frame in frames]
+    """Write pictures of one size side by side, or where the suffix is in `ANIMATED`, as a loop there and back."""
     if path.suffix.lower() in ANIMATED:
-        first, *rest = (sheet([image]) for image in [*images, *images[-2:0:-1]])
+        first, *rest = (sheet([[frame]]) for frame in [*frames, *frames[-2:0:-1]])
         options = {"save_all": True, "append_images": rest, "duration": FRAME, "loop": 0}
-        save_picture(first, path, **options, lossless=True)  # WebP would drop frames that differ little
+        save_picture(first, path, **options, lossless=True)  # lossy WebP would drop frames that differ little
     else:
-        save_picture(sheet(images), path)
+        save_picture(sheet([[frame] for frame in frames]), path)
 
 
 def save_picture(picture: Image.Image, path: Path, **options: Any) -> None:
-    """Write it in the format its name asks for; what was there before stays until the new one is whole.
+    """Write a picture atomically, in the format of its suffix; `options` go to Pillow.
 
-    `options` go to Pillow.
+    A file of that name stays as it is until the new one is complete.
     """
     data = io.BytesIO()
     picture.save(data, Image.registered_extensions()[path.suffix.lower()], **options)
-    stage = path.with_name(f".tmp-{path.name}")
+    temporary = path.with_name(f".tmp-{path.name}")
     try:
-        stage.write_bytes(data.getvalue())
-        os.replace(stage, path)
+        temporary.write_bytes(data.getvalue())
+        os.replace(temporary, path)
     finally:
-        stage.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
