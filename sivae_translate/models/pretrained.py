@@ -1,4 +1,4 @@
-"""A trained model as a directory: `config.json` says what to build, `model.safetensors` holds the weights."""
+"""A trained model as a directory: `config.json` describes the model, `model.safetensors` holds its weights."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from sivae_translate.data.images import Frame
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import MODELS, Autoencoder, StyleAutoencoder
 
+FORMAT = 2  # of `config.json`; raised when a model of before no longer means the same
+
 
 def build_model(settings: dict[str, Any], domains: tuple[str, ...], size: int) -> Autoencoder:
     """The model of a recipe's `[model]` section, freshly initialised. Raises ValueError on impossible settings."""
@@ -21,10 +23,10 @@ def build_model(settings: dict[str, Any], domains: tuple[str, ...], size: int) -
 
 
 def model_directory(path: str | Path) -> Path:
-    """A model's directory as given, or the one in the run that was given.
+    """The model directory of a run, or the path itself where it is no run.
 
     Raises:
-        UsageError: it is neither, but holds a run.
+        UsageError: the path is a folder of runs.
     """
     path = Path(path)
     if (path / "model").is_dir():
@@ -36,8 +38,9 @@ def model_directory(path: str | Path) -> Path:
 
 
 def save_model(directory: Path, model: Autoencoder, settings: dict[str, Any], frame: Frame) -> None:
-    """Write `config.json` and `model.safetensors`, atomically; `settings` as given to `build_model`."""
+    """Write `config.json` and `model.safetensors`, atomically; `settings` are those given to `build_model`."""
     config = {
+        "format": FORMAT,
         "model": settings,
         "domains": list(model.domains),
         "frame": {"size": frame.size, "fit": frame.fit, "background": list(frame.background)},
@@ -46,13 +49,14 @@ def save_model(directory: Path, model: Autoencoder, settings: dict[str, Any], fr
 
 
 def load_model(directory: Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
-    """The model in eval mode on the CPU, its settings and its frame. Strict; nothing is unpickled.
+    """The model in eval mode on the CPU, its settings and its frame. Nothing is unpickled.
 
     Raises:
-        SivaeError: no model there, damaged, of another architecture, or holding NaN; one line each.
+        SivaeError: no model is there, or it is damaged, of another format or architecture, or holds NaN.
     """
     tensors, meta = checkpoint.load(directory, ["model"], ["config"])
     config = meta["config"]
+    require_format(directory, config)
     try:
         frame = Frame(config["frame"]["size"], config["frame"]["fit"], tuple(config["frame"]["background"]))
         model = build_model(config["model"], checked_names(config["domains"]), frame.size)
@@ -65,8 +69,19 @@ def load_model(directory: Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
     return model.eval().requires_grad_(False), config["model"], frame
 
 
+def require_format(directory: Path, config: dict[str, Any]) -> None:
+    """Raise SivaeError where a `config.json` is not of format `FORMAT`; without "format" it is of format 1."""
+    given = config.get("format", 1)
+    if given == FORMAT:
+        return
+    expected = f"{directory / 'config.json'} has format {given!r}, and this version reads format {FORMAT}"
+    if isinstance(given, int) and given > FORMAT:
+        raise SivaeError(f"{expected}: update with: pip install --upgrade sivae-translate")
+    raise SivaeError(f"{expected}: train the model again with: sivae-translate train --domains FOLDER")
+
+
 def checked_names(domains: Any) -> tuple[str, ...]:
-    """The domains of a config, each fit to name the folder its translations go to; ValueError for any that is not."""
+    """The domain names of a config. Raises ValueError for one that cannot name the folder of its translations."""
     if not isinstance(domains, list) or not domains or len(set(domains)) < len(domains):
         raise ValueError("domains: must be a list of names, each once")
     for name in domains:
@@ -76,7 +91,7 @@ def checked_names(domains: Any) -> tuple[str, ...]:
 
 
 def require_new_name(name: str, domains: tuple[str, ...]) -> None:
-    """Raise UsageError where no domain of this name can join these."""
+    """Raise UsageError for the name of a new domain that is known already or cannot name a folder."""
     if not names_a_folder(name):
         raise UsageError(f"no folder can be called {name!r}, and each domain's translations get one: choose another")
     if name in domains:
@@ -84,12 +99,13 @@ def require_new_name(name: str, domains: tuple[str, ...]) -> None:
 
 
 def names_a_folder(name: str) -> bool:
+    """Whether a folder below another one can have this name."""
     return PurePath(name).name == name and name not in ("", "..") and "\0" not in name
 
 
 def with_domain(model: Autoencoder, name: str, style: Tensor) -> Autoencoder:
-    """A copy that knows one domain more, the last, with this style `[S]` as its prior's mean."""
+    """A copy of the model with one domain more, the last, whose style prior has the mean `style`, `[S]`."""
     larger = copy.deepcopy(model)
-    assert isinstance(larger, StyleAutoencoder)  # the one model of style in `MODELS`
+    assert isinstance(larger, StyleAutoencoder)  # the only model with a style in `MODELS`
     larger.add_domain(name, style)
     return larger
