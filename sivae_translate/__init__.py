@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sivae_translate.data.domains import find_domains
     from sivae_translate.errors import SivaeError, UsageError
     from sivae_translate.evaluation.pairs import evaluate_pairs, read_pairs
+    from sivae_translate.inference.folder import translate_folder
     from sivae_translate.inference.translator import Translator
     from sivae_translate.recipe import Recipe, load_recipe
     from sivae_translate.training.run import train
@@ -32,6 +33,7 @@ _HOMES = {
     "load_recipe": "recipe",
     "read_pairs": "evaluation.pairs",
     "train": "training.run",
+    "translate_folder": "inference.folder",
 }
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "load_recipe",
     "read_pairs",
     "train",
+    "translate_folder",
 ]
 
 

@@ -69,9 +69,9 @@ def translator(trained: Path) -> Translator:
 def untrained(tmp_path: Path) -> Callable[..., Path]:
     """Makes a model directory with weights fresh from initialisation: `untrained("conv", "red", "blue")`."""
 
-    def make(name: str, *domains: str) -> Path:
+    def make(name: str, *domains: str, **settings: Any) -> Path:
         torch.manual_seed(0)
-        settings = {"name": name, "width": 16, "max_width": 32}
+        settings = {"name": name, "width": 16, "max_width": 32, **settings}
         directory = tmp_path / f"{name}-model"
         model = build_model(settings, domains, SIZE)
         save_model(directory, model, settings, Frame(SIZE, "crop", (255, 255, 255)))

@@ -111,7 +111,6 @@ def test_no_room_imports_itself_through_others() -> None:
     assert cycle(between_rooms(arrows(package_sources()))) == []
 
 
-@pytest.mark.xfail(strict=True, reason="Translator.folder imports the folder module that imports it")
 def test_no_module_imports_itself_through_others() -> None:
     inner = {(a, b) for a, b in arrows(package_sources()) if not {a, b} & FRONT}
     assert cycle(inner) == []

@@ -1,4 +1,4 @@
-"""The demo: everything the package does, once, on cars it draws itself."""
+"""The demo: draw cars, train on them, translate pairs of unseen cars, and measure the translations."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ CARS, UNSEEN, SIZE = 120, 12, 32
 
 
 def run_demo(out: Path, *, device: str = "auto", display: Display | None = None) -> dict[str, object]:
-    """Draw cars, train the `tiny` recipe on them, and translate pairs of cars it has never seen.
+    """Draw cars, train the recipe `tiny` on them, and translate pairs of unseen cars.
 
     Args:
-        out: `cars/`, `run/` and `translations/` (pictures, `report.json`) are made in it; what is there already is
-            kept and gone on with.
+        out: receives `cars/`, `run/` and `translations/` (pictures and `report.json`). An earlier demo is resumed.
 
     Returns:
-        The report of `evaluate_pairs` on the unseen pairs.
+        The report of `evaluate_pairs` on the pairs of unseen cars.
+
+    Raises:
+        UsageError: `out` is a file.
     """
     display = display or Silent()
     if out.exists() and not out.is_dir():

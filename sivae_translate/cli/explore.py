@@ -1,4 +1,4 @@
-"""Commands that move about in the latent space."""
+"""Commands that explore the latent space: interpolation, style mixing, attribute directions, inversion."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def interpolate(
     model: Model = None,
     what: What = "both",
     content: Annotated[
-        Path | None, typer.Option("--content", help="With --what style: the image whose content they all have [A].")
+        Path | None, typer.Option("--content", help="With --what style: image whose content all pictures have [A].")
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", help="Pictures, both ends among them.")] = 8,
+    steps: Annotated[int, typer.Option("--steps", help="Number of pictures, both ends among them.")] = 8,
     out: Strip = Path("interpolation.png"),
     device: Device = "auto",
 ) -> None:
-    """Draw the way from one image to another, as a strip or an animation."""
+    """Interpolate between the codes of two images, as a strip or an animation."""
     with terminal() as display:
         from sivae_translate.inference.files import read_one
         from sivae_translate.pictures import save_frames
@@ -58,28 +58,24 @@ def mix(
     contents: Annotated[Path, typer.Argument(metavar="CONTENT_DIR", help="Images whose content is taken.")],
     styles: Annotated[Path, typer.Argument(metavar="STYLE_DIR", help="Images whose style is taken.")],
     model: Model = None,
-    count: Annotated[int, typer.Option("--count", help="At most so many of each, evenly spread over the folder.")] = 8,
+    count: Annotated[int, typer.Option("--count", help="At most so many images of each folder, evenly spread.")] = 8,
     out: Annotated[Path, typer.Option("--out", help="The picture to write.")] = Path("mix.png"),
     device: Device = "auto",
 ) -> None:
-    """Draw every content in every style: contents down, styles across, the originals at the margins.
+    """Mix styles: a grid of every content in every style, with the originals in the first row and column.
 
     Exit code 3: some images could not be read.
     """
     with terminal() as display:
-        from sivae_translate.inference.files import read_some
-        from sivae_translate.inference.translator import require_style
-        from sivae_translate.models.mixing import mixing_grid
-        from sivae_translate.pictures import save_picture
-        from sivae_translate.training.grids import draw_grid
+        from sivae_translate.inference.files import mix_folders
+        from sivae_translate.pictures import contact_sheet, save_picture, to_pictures
 
         path, left_out = new_file(out, PICTURES, contents, styles), list[Any]()
         translator = load_translator(model, device, display)
-        require_style(translator.model)
-        down, across = (read_some(translator, folder, count, left_out) for folder in (contents, styles))
+        grid, down, across = mix_folders(translator, contents, styles, left_out, count=count)
         note_left_out(left_out, display)
-        save_picture(draw_grid(mixing_grid(translator.model, down, across), len(across) + 1), path)
-        say(f"{len(down)} contents in {len(across)} styles in {out}")
+        save_picture(contact_sheet(to_pictures(grid), across + 1), path)
+        say(f"{down} contents in {across} styles in {out}")
     if left_out:
         raise typer.Exit(SOME_FAILED)
 
@@ -89,13 +85,13 @@ def mix(
 )
 def direction(
     with_: Annotated[Path, typer.Argument(metavar="WITH_DIR", help="Images that have the attribute.")],
-    without: Annotated[Path, typer.Argument(metavar="WITHOUT_DIR", help="Images otherwise alike that do not.")],
+    without: Annotated[Path, typer.Argument(metavar="WITHOUT_DIR", help="Similar images that do not have it.")],
     model: Model = None,
     out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("direction.safetensors"),
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
     device: Device = "auto",
 ) -> None:
-    """Find the direction of an attribute, for `edit`: the mean difference of two folders' codes.
+    """Find the direction of an attribute, for `edit`: the difference of the mean codes of two folders.
 
     Exit code 3: some images could not be read.
     """
@@ -126,17 +122,17 @@ def direction(
 )
 def edit(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image to edit.")],
-    along: Annotated[Path, typer.Option("--direction", help="A file that `direction` has written.")],
+    along: Annotated[Path, typer.Option("--direction", help="File written by `direction`.")],
     strength: Annotated[
-        str, typer.Option("--strength", metavar="LOW..HIGH", help="A range, or a number for one picture.")
+        str, typer.Option("--strength", metavar="LOW..HIGH", help="Range, or a number for one picture.")
     ] = "-2..2",
-    steps: Annotated[int, typer.Option("--steps", help="Pictures of a range, both ends among them.")] = 5,
+    steps: Annotated[int, typer.Option("--steps", help="Number of pictures of a range, both ends among them.")] = 5,
     model: Model = None,
     what: What = "both",
     out: Strip = Path("edit.png"),
     device: Device = "auto",
 ) -> None:
-    """Move an image along the direction of an attribute; 1 is the mean difference of the two folders."""
+    """Move an image along the direction of an attribute; strength 1 adds the difference of the means once."""
     with terminal() as display:
         from sivae_translate.inference.direction import load_direction
         from sivae_translate.inference.edit import strengths
@@ -150,16 +146,21 @@ def edit(
         say(f"strength {strength} in {out}")
 
 
-@commands.command(rich_help_panel=EXPLORE, epilog="Example: `sivae-translate reconstruct photos/ --steps 100`")
+@commands.command(
+    rich_help_panel=EXPLORE, epilog="Example: `sivae-translate reconstruct photos/ --inversion-steps 100`"
+)
 def reconstruct(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")],
     model: Model = None,
-    steps: Annotated[int, typer.Option("--steps", help="Of the search for a better code; 0 is the encoder's.")] = 100,
+    inversion_steps: Annotated[
+        int,
+        typer.Option("--inversion-steps", metavar="N", help="Steps of latent optimisation; 0 for the encoder's code."),
+    ] = 100,
     out: Annotated[Path, typer.Option("--out", help="Folder for the reconstructions.")] = Path("reconstructed"),
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
     device: Device = "auto",
 ) -> None:
-    """Reconstruct images from the best codes that a search from the encoder's finds; PSNR before and after.
+    """Reconstruct images by latent optimisation (inversion) from the encoder's codes; PSNR before and after.
 
     Exit code 3: some images could not be read.
     """
@@ -169,9 +170,14 @@ def reconstruct(
         from sivae_translate.inference.files import reconstruct_folder
 
         translator, progress = load_translator(model, device, display), counts(display, "images")
-        result = reconstruct_folder(translator, source, out, steps=steps, batch=batch, progress=progress)
+        result = reconstruct_folder(
+            translator, source, out, inversion_steps=inversion_steps, batch=batch, progress=progress
+        )
         note_left_out(result.bad, display)
         before, after = fmean(result.before), fmean(result.after)
-        say(f"{len(result.after):,} images in {out}: PSNR {before:.2f} dB before, {after:.2f} dB after {steps} steps")
+        say(
+            f"{len(result.after):,} images in {out}: "
+            f"PSNR {before:.2f} dB before, {after:.2f} dB after {inversion_steps} steps"
+        )
     if result.bad:
         raise typer.Exit(SOME_FAILED)

@@ -15,7 +15,7 @@ from sivae_translate.cli.common import (
     new_folder,
     note_left_out,
 )
-from sivae_translate.cli.options import JUDGE, Device, Feedback, Search
+from sivae_translate.cli.options import JUDGE, Device, InversionSteps, StyleCorrection
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
 
@@ -56,8 +56,8 @@ def evaluate(
     ] = None,
     count: Annotated[int, typer.Option("--count", help="At most so many images of --domains, evenly spread.")] = 2000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 0,
-    search: Search = 0,
-    feedback: Feedback = None,
+    inversion_steps: InversionSteps = 0,
+    style_correction: StyleCorrection = 2,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 64,
     out: Annotated[Path, typer.Option("--out", help="Folder for outputs and report.")] = Path("evaluation"),
     device: Device = "auto",
@@ -77,8 +77,6 @@ def evaluate(
 
         question = ask(pairs, root, domains, content_label, count, new_folder(out))
         translator, left_out = load_translator(model, device, display), list[Any]()
-        if feedback is not None:
-            translator.feedback = feedback
         report = answer(
             translator,
             question,
@@ -88,7 +86,8 @@ def evaluate(
             lpips=lpips,
             inception=inception,
             seed=seed,
-            search=search,
+            inversion_steps=inversion_steps,
+            style_correction=style_correction,
             batch=batch,
             steps=partial(counts, display),
         )

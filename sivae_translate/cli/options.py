@@ -1,4 +1,4 @@
-"""What commands share in what they declare: panels of `--help`, options, endings of the files they write."""
+"""Declarations that commands share: panels of `--help`, options, and suffixes of the files they write."""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ STRIPS = (".png", ".jpg", ".gif", ".webp")
 
 Domains = Annotated[Path, typer.Option("--domains", help="Folder with a sub-folder of images per domain.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
-Search = Annotated[
-    int, typer.Option("--search", min=0, help="Steps that look for a reference's style from the encoder's guess on.")
-]
-Feedback = Annotated[
-    int | None,
+InversionSteps = Annotated[
+    int,
     typer.Option(
-        "--feedback",
+        "--inversion-steps",
         metavar="N",
         min=0,
-        help="Times that the encoder looks at a translation, for its style to be strengthened [2 for layouts, else 0].",
+        help="Steps of latent optimisation (inversion) that refine the style of references.",
     ),
 ]
-Model = Annotated[Path | None, typer.Option("--model", help="A run or model folder [newest under runs/].")]
-What = Annotated[str, typer.Option("--what", help="What changes: content, style or both.")]
-Strip = Annotated[Path, typer.Option("--out", help="A strip (.png, .jpg), or a loop there and back (.gif, .webp).")]
+StyleCorrection = Annotated[
+    int,
+    typer.Option(
+        "--style-correction",
+        metavar="N",
+        min=0,
+        help="Rounds of iterative style correction, for the style of references where the content has a layout.",
+    ),
+]
+Model = Annotated[Path | None, typer.Option("--model", help="Run or model folder [newest under runs/].")]
+What = Annotated[str, typer.Option("--what", help="The part of the code that changes: content, style or both.")]
+Strip = Annotated[Path, typer.Option("--out", help="Strip (.png, .jpg), or loop there and back (.gif, .webp).")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Any knob, as `section.key=value`; may be repeated.", metavar="K=V")
+    list[str] | None, typer.Option("--set", help="Any setting, as `section.key=value`; may be repeated.", metavar="K=V")
 ]

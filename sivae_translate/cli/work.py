@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model, new_file, note_left_out
-from sivae_translate.cli.options import PICTURES, WORK, Device, Domains, Feedback, Model, Search, Set
+from sivae_translate.cli.options import PICTURES, WORK, Device, Domains, InversionSteps, Model, Set, StyleCorrection
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
 
@@ -67,28 +67,37 @@ def run(
         Path, typer.Argument(metavar="INPUT", help="An image or a folder of images; of an animation the first frame.")
     ],
     model: Model = None,
-    to: Annotated[list[str] | None, typer.Option("--to", help="Domain; may be repeated [every domain].")] = None,
-    style: Annotated[Path | None, typer.Option("--style", help="Reference image, or a folder of them.")] = None,
-    search: Search = 0,
-    feedback: Feedback = None,
-    styles: Annotated[
-        int | None, typer.Option("--styles", metavar="N", help="So many random styles of each domain [its mean style].")
+    to: Annotated[list[str] | None, typer.Option("--to", help="Target domain; may be repeated [every domain].")] = None,
+    style: Annotated[
+        Path | None, typer.Option("--style", help="Reference image, or a folder of them for their mean style.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="With --styles: the same seed draws the same.")] = 0,
+    inversion_steps: InversionSteps = 0,
+    style_correction: StyleCorrection = 2,
+    styles: Annotated[
+        int | None,
+        typer.Option(
+            "--styles", metavar="N", help="Number of random styles from the prior of each domain [its mean style]."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="With --styles: seed of the random styles.")] = 0,
     truncation: Annotated[
-        float, typer.Option("--truncation", help="With --styles: their spread; below 1 better ones of less variety.")
+        float,
+        typer.Option("--truncation", help="With --styles: spread around the mean; below 1 less variety, more quality."),
     ] = 1.0,
     out: Annotated[Path, typer.Option("--out", help="Folder for the translations.")] = Path("translated"),
     format: Annotated[str, typer.Option("--format", help="png, jpg or webp.")] = "png",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
     reject_ood: Annotated[
-        bool, typer.Option("--reject-ood", help="Leave out inputs that score below the threshold that `ood` has set.")
+        bool,
+        typer.Option(
+            "--reject-ood", help="Reject inputs whose bound on log p(x) is below the threshold stored by `ood`."
+        ),
     ] = False,
     device: Device = "auto",
 ) -> None:
-    """Translate an image or a folder tree; names are kept, `manifest.jsonl` accounts for every input.
+    """Translate an image or a folder tree; names are kept, and `manifest.jsonl` has a row for every input.
 
-    Exit code 3: some inputs failed. Rejected ones are no failure.
+    Exit code 3: some inputs failed. Rejected inputs are no failure.
     """
     with terminal() as display:
         from sivae_translate.inference.folder import translate_folder
@@ -96,8 +105,6 @@ def run(
 
         model = named_model(model, display)
         translator = load_translator(model, device, display)
-        if feedback is not None:
-            translator.feedback = feedback
         reject = load_threshold(model) if reject_ood else None
         summary = translate_folder(
             translator,
@@ -105,7 +112,8 @@ def run(
             out,
             to=to,
             style=style,
-            search=search,
+            inversion_steps=inversion_steps,
+            style_correction=style_correction,
             styles=styles,
             seed=seed,
             truncation=truncation,
@@ -129,14 +137,14 @@ def run(
     "`sivae-translate run horses/ --to okapi --model with-okapi`",
 )
 def add_domain(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the new domain.")],
-    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A handful of images of it; one will do.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new domain.")],
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A few images of the new domain; one is enough.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the new model.")],
     model: Model = None,
-    search: Search = 0,
+    inversion_steps: InversionSteps = 0,
     device: Device = "auto",
 ) -> None:
-    """Make a model that knows one domain more, by a few images and without training; the old one stays as it is.
+    """Add a domain to a copy of a model, from a few images and without training.
 
     Exit code 3: some images could not be read.
     """
@@ -148,7 +156,7 @@ def add_domain(
         translator, left_out = load_translator(model, device, display), list[Any]()
         images = read_all(translator, source, left_out)
         note_left_out(left_out, display)
-        translator.add_domain(name, images, search=search).save_pretrained(out)
+        translator.add_domain(name, images, inversion_steps=inversion_steps).save_pretrained(out)
         use = f"sivae-translate run INPUT --to {shlex.quote(name)} --model {out}"
         say(f"{name} from {len(images):,} images in {out}; translate with: {use}")
     if left_out:
@@ -158,16 +166,17 @@ def add_domain(
 @commands.command(rich_help_panel=WORK, epilog="Example: `sivae-translate sample --domain car007 --count 64`")
 def sample(
     model: Model = None,
-    domain: Annotated[str | None, typer.Option("--domain", help="Domain to draw from [all in turn].")] = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="How many.")] = 32,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same.")] = 0,
+    domain: Annotated[str | None, typer.Option("--domain", help="Domain to sample [all in turn].")] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of images.")] = 32,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the noise.")] = 0,
     truncation: Annotated[
-        float, typer.Option("--truncation", help="Spread of the codes; below 1 better pictures of less variety.")
+        float,
+        typer.Option("--truncation", help="Spread of the codes around the mean; below 1 less variety, more quality."),
     ] = 1.0,
     out: Annotated[Path, typer.Option("--out", help="The picture to write.")] = Path("samples.png"),
     device: Device = "auto",
 ) -> None:
-    """Draw new images from the prior, as one picture."""
+    """Sample images from the prior, as one picture."""
     with terminal() as display:
         from sivae_translate.pictures import contact_sheet, save_picture
 

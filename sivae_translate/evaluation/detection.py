@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sivae_translate.data.domains import Bad, list_images, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.extras import require
-from sivae_translate.inference.folder import read_images
+from sivae_translate.inference.files import read
 from sivae_translate.inference.translator import Translator
 from sivae_translate.types import Scores
 
@@ -87,23 +83,10 @@ def score_set(
     Raises:
         UsageError: none of them can be read.
     """
-    kept, parts, bad = [], [], []
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(paths), batch):
-            chosen = paths[start : start + batch]
-            readable: list[Tensor] = []
-            for path, x in zip(chosen, read_images(translator, chosen, pool), strict=True):
-                if isinstance(x, Tensor):
-                    kept.append(path)
-                    readable.append(x)
-                else:
-                    bad.append(Bad(path, x.reason))
-            if readable:
-                parts.append(translator.score(torch.cat(readable), **how, batch=batch))
-            if progress:
-                progress(start + len(chosen), len(paths))
-    if not parts:
-        raise UsageError(f"no image can be read, such as {shown(bad[0].path)}: {bad[0].reason}")
+    kept, parts, bad = list[Path](), list[Scores](), list[Bad]()
+    for rows, x in read(translator, paths, bad, batch, progress):
+        kept += [paths[row] for row in rows]
+        parts.append(translator.score(x, **how, batch=batch))
     return Scored(kept, Scores.cat(parts), bad)
 
 

@@ -47,9 +47,9 @@ def page(report: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     """The report as HTML; `pictures` are files beside the page with their captions."""
     facts = [f"{report['size']} px", f"features: {report['extractor']}", report["perceptual"], f"seed {report['seed']}"]
     if "n" in report:
-        facts.insert(0, f"{report['n']:,} pairs, {report['search']} steps of search")
-    if report["feedback"]:
-        facts.append(f"{report['feedback']} rounds of feedback")
+        facts.insert(0, f"{report['n']:,} pairs, {report['inversion_steps']} inversion steps")
+    if report["style_correction"]:
+        facts.append(f"{report['style_correction']} rounds of style correction")
     if "domains" in report:
         facts.insert(0, f"{report['domains']['n']:,} real images of {len(report['domains']['counts']):,} domains")
     parts = [table_html(table) for table in tables(dict(report))]

@@ -23,7 +23,8 @@ from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.evaluation.extractors import Extractor
 from sivae_translate.evaluation.perceptual import Perceptual, stack
 from sivae_translate.evaluation.sharpness import gradient
-from sivae_translate.inference.inversion import best_code
+from sivae_translate.inference.inversion import invert
+from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.inference.translator import Translator, require_style
 from sivae_translate.pictures import sheet
 
@@ -107,7 +108,7 @@ class Measured:
         for row in rows:
             content, style, truth = (load(self.pairs[row][column], translator) for column in COLUMNS)
             columns.append([content, style, self.output(row), truth])
-        return sheet(columns)
+        return sheet(columns, ["content", "style", "translation", "truth"])
 
 
 def score(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
@@ -122,17 +123,19 @@ def evaluate_pairs(
     pairs: list[Pair],
     out: Path,
     *,
-    search: int = 0,
+    inversion_steps: int = 0,
+    style_correction: int = ROUNDS,
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, object]:
     """Translate every pair into `out/000000.png ...` and score it beside its floors.
 
     Args:
-        search: steps of Adam on each style image's code, see `Translator.__call__`.
+        inversion_steps, style_correction: for the style of each style image; see `Translator.__call__`.
 
     Returns, and writes to `out/report.json`:
-        n, size, search, feedback, and for output, copy_content and copy_style the mean PSNR (dB) and SSIM.
+        n, size, inversion_steps, style_correction (the rounds that were applied), and for output, copy_content and
+        copy_style the mean PSNR (dB) and SSIM.
         `out/pairs.png` shows the first pairs: content, style, output, truth. The command `evaluate` tells more, see
         `report.evaluate`.
 
@@ -140,10 +143,14 @@ def evaluate_pairs(
         UsageError: a model with a single latent, or the images themselves are in `out`; nothing has been written.
         SivaeError: an image that cannot be read; a pair left out would change the figure.
     """
-    measured = measure_pairs(translator, pairs, out, search=search, batch=batch, progress=progress)
+    rounds = rounds_for(translator.model.content_shape, style_correction)
+    measured = measure_pairs(
+        translator, pairs, out, inversion_steps=inversion_steps, style_correction=rounds, batch=batch, progress=progress
+    )
     measured.picture(range(min(SHOWN, len(pairs))), translator).save(out / "pairs.png")
-    sizes = {"n": len(pairs), "size": translator.frame.size, "search": search, "feedback": translator.feedback}
-    report: dict[str, object] = {**sizes, **measured.means()}
+    sizes = {"n": len(pairs), "size": translator.frame.size}
+    how = {"inversion_steps": inversion_steps, "style_correction": rounds}
+    report: dict[str, object] = {**sizes, **how, **measured.means()}
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
 
@@ -155,7 +162,8 @@ def measure_pairs(
     *,
     perceptual: Perceptual | None = None,
     extractor: Extractor | None = None,
-    search: int = 0,
+    inversion_steps: int = 0,
+    style_correction: int = ROUNDS,
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
@@ -173,7 +181,7 @@ def measure_pairs(
     for start in range(0, len(pairs), batch):
         rows = pairs[start : start + batch]
         content, style, truth = ([load(row[column], translator) for row in rows] for column in COLUMNS)
-        pictures = translate_batch(translator, content, style, search)
+        pictures = translate_batch(translator, content, style, inversion_steps, style_correction)
         for i, picture in enumerate(pictures):
             picture.save(out / output_name(start + i))
         output = [np.asarray(picture) for picture in pictures]
@@ -201,11 +209,16 @@ def measure_pairs(
 
 
 def translate_batch(
-    translator: Translator, content: list[np.ndarray], style: list[np.ndarray], search: int
+    translator: Translator,
+    content: list[np.ndarray],
+    style: list[np.ndarray],
+    inversion_steps: int,
+    style_correction: int,
 ) -> list[Image.Image]:
-    codes = best_code(translator.model, translator.prepare(list(style)), search).style
+    codes = invert(translator.model, translator.prepare(list(style)), inversion_steps).style
     assert codes is not None
-    return translator.to_pictures(translator.translate(translator.prepare(list(content)), codes))
+    x = translator.prepare(list(content))
+    return translator.to_pictures(translator.translate(x, codes, style_correction=style_correction))
 
 
 def refuse_among(pairs: list[Pair], out: Path) -> None:

@@ -35,6 +35,7 @@ from sivae_translate.evaluation.probes import (
 )
 from sivae_translate.evaluation.retrieval import Rows, retrieval
 from sivae_translate.extras import require
+from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.inference.translator import Translator, require_style
 from sivae_translate.types import Gaussian
 
@@ -65,7 +66,6 @@ class Tools:
     perceptual: Perceptual
     extractor: Extractor
     seed: int
-    search: int
     batch: int
     steps: Steps
 
@@ -110,7 +110,8 @@ def evaluate(
     lpips: Path | None = None,
     inception: Path | None = None,
     seed: int = 0,
-    search: int = 0,
+    inversion_steps: int = 0,
+    style_correction: int = ROUNDS,
     batch: int = 64,
     steps: Steps = lambda what: lambda done, total: None,
 ) -> dict[str, Any]:
@@ -120,12 +121,13 @@ def evaluate(
         bad: where unreadable files of the domains go, which are left out.
         name: of the model, on the page.
         lpips, inception: published weights; see `load_perceptual` and `load_reader`.
-        search: steps that look for the pairs' styles; see `Translator.__call__`.
+        inversion_steps, style_correction: for the styles of the pairs; see `Translator.__call__`.
 
     Returns, and writes to `out/report.json` and `out/index.html`:
-        model, size in pixels, seed, search, feedback, extractor and perceptual distance; of pairs, what
-        `evaluate_pairs` tells with the perceptual distance, `retrieval` and `sharpness`; of domains, n of each,
-        `probes`, `classifier`, `directions` and `diversity`; the files left out, and notes on what else was.
+        model, size in pixels, seed, inversion_steps, style_correction (the rounds that were applied), extractor and
+        perceptual distance; of pairs, what `evaluate_pairs` tells with the perceptual distance, `retrieval` and
+        `sharpness`; of domains, n of each, `probes`, `classifier`, `directions` and `diversity`; the files left out,
+        and notes on what else was.
 
     Raises:
         UsageError: a model with a single latent, weights that are not the published ones, or no readable image.
@@ -133,18 +135,19 @@ def evaluate(
     """
     require_style(translator.model)
     perceptual = load_perceptual(lpips, translator.frame.size, translator.device)
-    tools = Tools(perceptual, load_reader(inception), seed, search, batch, steps)
+    rounds = rounds_for(translator.model.content_shape, style_correction)
+    tools = Tools(perceptual, load_reader(inception), seed, batch, steps)
     report: dict[str, Any] = {
-        "model": name, "size": translator.frame.size, "seed": seed, "search": search, "feedback": translator.feedback,
-        "extractor": tools.extractor.name, "perceptual": perceptual.name,
+        "model": name, "size": translator.frame.size, "seed": seed, "inversion_steps": inversion_steps,
+        "style_correction": rounds, "extractor": tools.extractor.name, "perceptual": perceptual.name,
     }  # fmt: skip
     notes, pictures, measured = list[str](), dict[str, str](), None
     if question.domains is not None:  # read first: should it fail, nothing has been written
         real = encode_domains(translator, question.domains, tools.extractor, bad, batch=batch, progress=steps("images"))
     if question.pairs is not None:
         measured = measure_pairs(
-            translator, question.pairs, out, perceptual=perceptual, extractor=tools.extractor, search=search,
-            batch=batch, progress=steps("pairs"),
+            translator, question.pairs, out, perceptual=perceptual, extractor=tools.extractor,
+            inversion_steps=inversion_steps, style_correction=rounds, batch=batch, progress=steps("pairs"),
         )  # fmt: skip
         report |= {"n": len(question.pairs), **measured.means(), **of_pairs(translator, measured, tools, notes)}
         notes += measured.copies()

@@ -1,1 +1,1 @@
-"""Using a trained model: images, folders, edits, searches and thresholds."""
+"""Using a trained model: images, folders, edits, latent optimisation and thresholds."""

@@ -1,22 +1,25 @@
-"""The latent tools on files: an image, some images of a folder, the mean code of a folder, a folder reconstructed."""
+"""Image files into a translator: one image, batches of many, the mean code and the mean style of a folder, and their
+reconstruction."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sivae_translate.data.domains import Bad, evenly_spread, list_images, shown
+from sivae_translate.data.domains import Bad, Source, evenly_spread, list_images, shown
 from sivae_translate.data.images import UnreadableImage
+from sivae_translate.data.reader import read_images
 from sivae_translate.errors import UsageError
-from sivae_translate.inference.folder import plan, read_images
-from sivae_translate.inference.inversion import best_code, eight_bit, psnr
-from sivae_translate.inference.translator import Translator
+from sivae_translate.inference.inversion import eight_bit, invert, psnr
+from sivae_translate.inference.plan import plan
+from sivae_translate.inference.translator import BATCH, Translator, require_style
+from sivae_translate.models.mixing import mixing_grid
 from sivae_translate.pictures import save_picture
 from sivae_translate.types import Code
 
@@ -25,16 +28,54 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Reconstructed:
-    """How near the pictures written came to their images, and the files that gave none.
+    """The quality of reconstructions, and the files that could not be read.
 
     Attributes:
-        before: PSNR in dB of the encoder's codes, one an image.
-        after: PSNR in dB of the codes found from there, none lower.
+        before: PSNR in dB of the encoder's codes, one for each image.
+        after: PSNR in dB after latent optimisation, none lower.
+        bad: unreadable files.
     """
 
     before: list[float]
     after: list[float]
     bad: list[Bad]
+
+
+def read(
+    translator: Translator,
+    sources: Sequence[Source | Path],
+    bad: list[Bad],
+    batch: int = BATCH,
+    progress: Progress | None = None,
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Batches of the readable images: (rows of `sources`, images `[B, 3, H, W]` in the translator's frame).
+
+    Args:
+        bad: receives the unreadable files.
+        batch: images in each batch but the last.
+        progress: called with the number of images read and their total.
+
+    Raises:
+        UsageError: no image can be read.
+    """
+    images = enumerate(read_images(sources, translator.frame, progress=progress))
+    found = False
+    while chunk := list(islice(images, batch)):
+        bad += [image for _, image in chunk if isinstance(image, Bad)]
+        readable = {row: image for row, image in chunk if not isinstance(image, Bad)}
+        if readable:
+            found = True
+            yield list(readable), translator.prepare(list(readable.values()))
+    if not found:
+        raise UsageError(f"no image can be read, such as {shown(bad[-1].path)}: {bad[-1].reason}")
+
+
+def images_of(source: Path) -> list[Path]:
+    """The images of a folder tree, sorted, or the one file that is named. Raises UsageError where there is none."""
+    paths = list_images(source)
+    if not paths:
+        raise UsageError(f"{shown(source)} holds no image: expected an image or a folder of images")
+    return paths
 
 
 def read_one(translator: Translator, path: Path) -> Tensor:
@@ -45,40 +86,65 @@ def read_one(translator: Translator, path: Path) -> Tensor:
         raise UsageError(f"cannot read {shown(path)} ({error}): expected an image") from None
 
 
-def read_some(translator: Translator, source: Path, count: int, bad: list[Bad]) -> Tensor:
-    """At most `count` images of a folder, evenly spread over its sorted names, `[N, 3, H, W]`; unreadable ones go to
-    `bad`.
+def read_all(translator: Translator, source: Path, bad: list[Bad], count: int | None = None) -> Tensor:
+    """The images of a folder, `[N, 3, H, W]`, all in memory; unreadable ones go to `bad`.
+
+    Args:
+        count: at most so many, evenly spread over the sorted names; None for all.
 
     Raises:
-        UsageError: none can be read, or a count below 1.
+        UsageError: no image can be read, or a count below 1.
     """
-    if count < 1:
+    if count is not None and count < 1:
         raise UsageError(f"count was {count}: expected 1 or more")
-    chosen = evenly_spread(images_of(source), count)
+    paths = images_of(source)
+    chosen = paths if count is None else evenly_spread(paths, count)
     return torch.cat([x for _, x in read(translator, chosen, bad)])
 
 
-def read_all(translator: Translator, source: Path, bad: list[Bad]) -> Tensor:
-    """Every image of a folder, `[N, 3, H, W]`; unreadable ones go to `bad`. Raises UsageError where none can be read.
+def reference_style(translator: Translator, source: Path, *, inversion_steps: int = 0) -> Tensor:
+    """The mean style `[S]` of a reference image or of the readable ones in a folder; see `Translator.style_of`.
 
-    All are in memory: meant for a handful.
+    Raises:
+        UsageError: no image can be read.
     """
-    return torch.cat([x for _, x in read(translator, images_of(source), bad)])
+    total, count = torch.zeros(translator.model.style_size, dtype=torch.float64), 0
+    for rows, x in read(translator, images_of(source), []):
+        style = translator.style_of(style=x, inversion_steps=inversion_steps)
+        total, count = total + len(rows) * style.cpu().double(), count + len(rows)
+    return (total / count).float().to(translator.device)
 
 
 def mean_code(
-    translator: Translator, source: Path, bad: list[Bad], *, batch: int = 32, progress: Progress | None = None
+    translator: Translator, source: Path, bad: list[Bad], *, batch: int = BATCH, progress: Progress | None = None
 ) -> tuple[Code, int]:
-    """The mean over the images of a folder, `[1, ...]`, and their number; unreadable ones go to `bad`.
+    """The mean code of the images in a folder, `[1, ...]`, and their number; unreadable ones go to `bad`.
 
     Raises:
-        UsageError: none can be read.
+        UsageError: no image can be read.
     """
-    sums, count, paths = [], 0, images_of(source)
-    for kept, x in read(translator, paths, bad, batch, progress):
+    sums, count = [], 0
+    for rows, x in read(translator, images_of(source), bad, batch, progress):
         sums.append(translator.encode(x).map(lambda t: t.cpu().double().sum(0, keepdim=True)))
-        count += len(kept)
+        count += len(rows)
     return Code.cat(sums).map(lambda t: (t.sum(0, keepdim=True) / count).float()), count
+
+
+def mix_folders(
+    translator: Translator, contents: Path, styles: Path, bad: list[Bad], *, count: int
+) -> tuple[Tensor, int, int]:
+    """The mixing grid of two folders, and its numbers of contents and of styles; see `mixing_grid`.
+
+    Args:
+        bad: receives the unreadable files.
+        count: at most so many images of each folder.
+
+    Raises:
+        UsageError: no image of a folder can be read, a count below 1, or a model with a single latent.
+    """
+    require_style(translator.model)
+    x, y = (read_all(translator, folder, bad, count) for folder in (contents, styles))
+    return mixing_grid(translator.model, x, y), len(x), len(y)
 
 
 def reconstruct_folder(
@@ -86,62 +152,27 @@ def reconstruct_folder(
     source: Path,
     out: Path,
     *,
-    steps: int,
-    batch: int = 32,
+    inversion_steps: int,
+    batch: int = BATCH,
     progress: Progress | None = None,
 ) -> Reconstructed:
-    """Reconstruct an image or a folder tree into `out`, names kept, as PNG; see `search` for `steps`.
+    """Reconstruct an image or a folder tree into `out` as PNG, names kept; see `invert` for `inversion_steps`.
 
     Raises:
-        UsageError: no image can be read, `out` is where they are, or holds such a name already; nothing has been
+        UsageError: no image can be read, or `out` holds the inputs or a file of an output's name; nothing has been
             written.
     """
-    outputs = {path: out / output for path, output in plan(source, out, "png")}
-    taken = next(filter(os.path.lexists, outputs.values()), None)
+    paths, names = zip(*plan(source, out, "png"), strict=True)
+    outputs = [out / name for name in names]
+    taken = next(filter(os.path.lexists, outputs), None)
     if taken:
         raise UsageError(f"{shown(taken)} exists, and nothing is overwritten: choose another with --out")
     before, after, bad = list[float](), list[float](), list[Bad]()
-    for kept, x in read(translator, list(outputs), bad, batch, progress):
-        guessed, found = (translator.decode(best_code(translator.model, x, n)) for n in (0, steps))
-        for path, picture in zip(kept, translator.to_pictures(found), strict=True):
-            outputs[path].parent.mkdir(parents=True, exist_ok=True)
-            save_picture(picture, outputs[path])
-        before += psnr(x, eight_bit(guessed)).tolist()
-        after += psnr(x, eight_bit(found)).tolist()
+    for rows, x in read(translator, paths, bad, batch, progress):
+        encoded, optimised = (translator.decode(invert(translator.model, x, n)) for n in (0, inversion_steps))
+        for row, picture in zip(rows, translator.to_pictures(optimised), strict=True):
+            outputs[row].parent.mkdir(parents=True, exist_ok=True)
+            save_picture(picture, outputs[row])
+        before += psnr(x, eight_bit(encoded)).tolist()
+        after += psnr(x, eight_bit(optimised)).tolist()
     return Reconstructed(before, after, bad)
-
-
-def images_of(source: Path) -> list[Path]:
-    """The images of a folder, or the one that was named. Raises UsageError where there is none."""
-    paths = list_images(source)
-    if not paths:
-        raise UsageError(f"{shown(source)} holds no image: expected an image or a folder of images")
-    return paths
-
-
-def read(
-    translator: Translator, paths: list[Path], bad: list[Bad], batch: int = 32, progress: Progress | None = None
-) -> Iterator[tuple[list[Path], Tensor]]:
-    """Images `[B, 3, H, W]` in the translator's frame with their paths, a batch at a time; unreadable ones go to
-    `bad`.
-
-    Raises:
-        UsageError: none can be read.
-    """
-    found = 0
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(paths), batch):
-            chosen = paths[start : start + batch]
-            readable: dict[Path, Tensor] = {}
-            for path, x in zip(chosen, read_images(translator, chosen, pool), strict=True):
-                if isinstance(x, Tensor):
-                    readable[path] = x
-                else:
-                    bad.append(Bad(path, x.reason))
-            found += len(readable)
-            if readable:
-                yield list(readable), torch.cat(list(readable.values()))
-            if progress:
-                progress(start + len(chosen), len(paths))
-    if not found:
-        raise UsageError(f"no image can be read, such as {shown(bad[-1].path)}: {bad[-1].reason}")

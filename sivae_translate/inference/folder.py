@@ -7,38 +7,35 @@ import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from sivae_translate.data.domains import list_images, shown
-from sivae_translate.data.images import UnreadableImage
+from sivae_translate.data.domains import Bad, shown
+from sivae_translate.data.reader import read_images
 from sivae_translate.errors import SivaeError, UsageError
-from sivae_translate.inference.manifest import MANIFEST, Manifest, Refusal, open_manifest, staged
+from sivae_translate.inference.files import reference_style
+from sivae_translate.inference.manifest import MANIFEST, Manifest, Refusal, open_manifest, temporary
+from sivae_translate.inference.plan import SAVE_OPTIONS, plan
+from sivae_translate.inference.style_correction import ROUNDS, rounds_for
+from sivae_translate.inference.threshold import Threshold
+from sivae_translate.inference.translator import BATCH, Translator, require_style
+from sivae_translate.progress import Display
 
-if TYPE_CHECKING:
-    from sivae_translate.inference.threshold import Threshold
-    from sivae_translate.inference.translator import Translator
-    from sivae_translate.progress import Display
-
-SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "png": {"compress_level": 1},  # lossless at any level; writing is most of the time
-    "jpg": {"quality": 95},
-    "webp": {"quality": 95},
-}
-HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # of the disk: no other output would fare better
+HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # of the disk: every other output would fail too
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of the inputs: translations written, found done before, failed, and rejected; where the rows are."""
+    """Numbers of translations written, finished by an earlier call, failed and rejected; and the manifest's path."""
 
     written: int
     skipped: int
@@ -49,86 +46,115 @@ class Summary:
 
 @dataclass(frozen=True)
 class Target:
-    """A style to translate to: its name, where its outputs go below `out`, and its code `[S]`.
+    """A style to translate to. It is fixed before the first image is read, so that all frames of a film share it.
 
-    It is there before the first image is read: whatever is in a folder, such as the frames of a film, gets the same.
+    Attributes:
+        name: in the manifest.
+        folder: of its outputs, relative to `out`.
+        style: `[S]`.
+        rounds: of style correction; 0 for the styles of domains.
     """
 
     name: str
     folder: str
     style: Tensor
+    rounds: int = 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """An input with its unfinished outputs: (target, file)."""
+
+    path: Path
+    outputs: list[tuple[Target, Path]]
 
 
 def translate_folder(
     translator: Translator,
-    source: Path,
-    out: Path,
+    source: str | Path,
+    out: str | Path,
     *,
-    to: list[str] | None = None,
-    style: Path | None = None,
-    search: int = 0,
+    to: str | Sequence[str] | None = None,
+    style: str | Path | None = None,
+    inversion_steps: int = 0,
+    style_correction: int = ROUNDS,
     styles: int | None = None,
     seed: int = 0,
     truncation: float = 1.0,
     format: str = "png",
-    batch: int = 32,
+    batch: int = BATCH,
     reject: Threshold | None = None,
     display: Display | None = None,
 ) -> Summary:
-    """Translate an image or a folder tree. What an earlier call finished is not done again.
+    """Translate an image or a folder tree; translations that an earlier call finished are skipped.
 
     Args:
         source: a file or a folder; the tree below it is kept, and so are the names.
-        out: where to. One domain or reference goes straight in, several domains into a sub-folder each; random styles
-            into style-1, style-2 and so on below that.
-        to: domains; neither `to` nor `style` is every domain of the model.
-        style: a reference image, or a folder of them for their mean.
-        search: steps of Adam on the references' codes, see `Translator.__call__`.
-        styles: so many random styles of each domain in place of its mean; see `Translator.random_styles`, also for
+        out: folder of the translations. One domain or reference goes straight in, several domains get a sub-folder
+            each, and random styles get style-1, style-2 and so on below that.
+        to: one domain or several; where neither `to` nor `style` is given, every domain of the model.
+        style: a reference image, or a folder of them for their mean style.
+        inversion_steps, style_correction: for the style of references; see `Translator.__call__`.
+        styles: number of random styles of each domain, in place of its mean; see `Translator.random_styles`, also for
             `seed` and `truncation`.
         format: "png", "jpg" or "webp".
         batch: images translated at a time.
-        reject: leave out what scores below it; see `load_threshold`.
+        reject: reject the inputs that score below it; see `load_threshold`.
+        display: shows the progress.
 
     Returns:
-        The counts. `out/manifest.jsonl` has a row per input and target: input, target, output (below `out`), status
-        (ok, failed or rejected), reason.
+        The counts. `out/manifest.jsonl` has a row for each input and target: input, target, output (relative to
+        `out`), status (ok, failed or rejected) and reason.
 
     Raises:
-        UsageError: nothing has been translated.
-        SivaeError: the disk is full; what was written is whole, and the next call goes on.
+        UsageError: wrong arguments; nothing has been translated.
+        SivaeError: the disk is full. The translations written so far are complete, and the next call resumes.
     """
-    targets = list(find_targets(translator, to, style, search, styles, seed, truncation))
-    outputs = plan(source, out, format)
-    job = fingerprint(translator, targets, format, reject)
+    source, out = Path(source), Path(out)
+    targets = find_targets(
+        translator,
+        [to] if isinstance(to, str) else list(to or ()),
+        None if style is None else Path(style),
+        inversion_steps=inversion_steps,
+        style_correction=style_correction,
+        styles=styles,
+        seed=seed,
+        truncation=truncation,
+    )
+    planned = plan(source, out, format)
     counts: Counter[str] = Counter()
-    skipped = 0
     try:
-        with open_manifest(out, job) as manifest, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for start in range(0, len(outputs), batch):
-                planned = outputs[start : start + batch]
-                counts.update(translate_batch(translator, targets, out, planned, manifest, pool, reject))
-                done = min(start + batch, len(outputs))
-                skipped = done * len(targets) - counts.total()
+        with (
+            open_manifest(out, fingerprint(translator, targets, format, reject)) as manifest,
+            ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+        ):
+            tasks = unfinished(planned, targets, manifest)
+            images = zip(tasks, read_images([task.path for task in tasks], translator.frame), strict=True)
+            done = len(planned) - len(tasks)
+            while chunk := list(islice(images, batch)):
+                counts.update(translate_batch(translator, targets, chunk, manifest, pool, reject))
+                done += len(chunk)
                 if display:
-                    display.step(done / len(outputs), f"{done:,} of {len(outputs):,} images")
+                    display.step(done / len(planned), f"{done:,} of {len(planned):,} images")
     except OSError as error:
         reason = error.strerror or error
         raise SivaeError(f"cannot write to {out} ({reason}): mend that and run the same command again") from None
+    skipped = len(planned) * len(targets) - counts.total()
     return Summary(counts["ok"], skipped, counts["failed"], counts["rejected"], out / MANIFEST)
 
 
 def find_targets(
     translator: Translator,
-    to: list[str] | None,
+    to: list[str],
     style: Path | None,
-    search: int,
+    *,
+    inversion_steps: int,
+    style_correction: int,
     styles: int | None,
     seed: int,
     truncation: float,
-) -> Iterator[Target]:
-    from sivae_translate.inference.translator import references, require_style
-
+) -> list[Target]:
+    """The styles to translate to; see `translate_folder`. Raises UsageError where the arguments do not go together."""
     require_style(translator.model)
     if styles is None and (seed or truncation != 1):
         raise UsageError("--seed and --truncation are for random styles: expected --styles N too")
@@ -136,135 +162,115 @@ def find_targets(
         if to or styles is not None:
             other = "--to" if to else "--styles"
             raise UsageError(f"{other} and --style both given: expected one of them")
-        yield Target(shown(style), "", translator.style_of(style=list[Any](references(style)), search=search))
-        return
-    if search:
-        raise UsageError("--search looks for the style of references: expected --style IMAGE too")
+        rounds = rounds_for(translator.model.content_shape, style_correction)
+        found = reference_style(translator, style, inversion_steps=inversion_steps)
+        return [Target(shown(style), "", found, rounds)]
+    if inversion_steps:
+        raise UsageError("--inversion-steps refine the style of references: expected --style IMAGE too")
     if len(translator.domains) == 1 and styles is None:
         raise UsageError(
             f"this model knows a single domain ({translator.domains[0]}): there is no other to translate to; "
             "give a reference with --style IMAGE, or draw styles with --styles N"
         )
     names = list(dict.fromkeys(to or translator.domains))
-    for name in names:
-        folder = name if len(names) > 1 else ""
-        if styles is None:
-            yield Target(name, folder, translator.style_of(to=name))
-            continue
-        drawn = translator.random_styles(name, styles, seed=seed, truncation=truncation)
-        for i, code in enumerate(drawn, start=1):
-            yield Target(f"{name}/style-{i}", f"{folder}/style-{i}" if folder else f"style-{i}", code)
-
-
-def plan(source: Path, out: Path, format: str) -> list[tuple[Path, Path]]:
-    """(input, output below a target's folder) for every image of `source`, no two outputs alike."""
-    if format not in SAVE_OPTIONS:
-        raise UsageError(f"format {format!r}: expected one of {', '.join(SAVE_OPTIONS)}")
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file: expected a folder for the translations; choose another with --out")
-    base = source if source.is_dir() else source.parent
-    inside, real = out.resolve(), base.resolve()
-    if inside == real:
-        raise UsageError(f"{out} is where the inputs are, and they are never overwritten: choose another with --out")
-    inputs = [path for path in list_images(source) if inside not in (real / path.relative_to(base)).parents]
-    if not inputs:
-        raise UsageError(f"{shown(source)} holds no image: expected an image or a folder of images")
-    taken: set[str] = set()
-    planned = []
-    for path in inputs:
-        output = path.relative_to(base).with_suffix(f".{format}")
-        name = path.name
-        while str(output).lower() in taken:  # photo.jpg beside photo.png: the second keeps its suffix in the name
-            output = output.with_name(name := f"{name}.{format}")
-        taken.add(str(output).lower())
-        planned.append((path, output))
-    return planned
+    if styles is None:
+        return [Target(name, name if len(names) > 1 else "", translator.style_of(to=name)) for name in names]
+    return [
+        Target(f"{name}/style-{i}", f"{name}/style-{i}" if len(names) > 1 else f"style-{i}", drawn)
+        for name in names
+        for i, drawn in enumerate(translator.random_styles(name, styles, seed=seed, truncation=truncation), start=1)
+    ]
 
 
 def fingerprint(translator: Translator, targets: list[Target], format: str, reject: Threshold | None) -> str:
-    """What besides the input decides an output: weights, styles, feedback, format and threshold, as a short hash."""
-    digest = hashlib.sha256(format.encode() + (repr(reject).encode() if reject else b""))
-    digest.update(str(translator.feedback).encode() if translator.feedback else b"")
+    """A short hash of all that decides an output besides the input: weights, styles, rounds, format and threshold."""
+    digest = hashlib.sha256(repr((format, reject, [target.rounds for target in targets])).encode())
     for tensor in [*translator.model.state_dict().values(), *(target.style for target in targets)]:
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
+def unfinished(planned: list[tuple[Path, Path]], targets: list[Target], manifest: Manifest) -> list[Task]:
+    """The inputs that have an unfinished output, in their order."""
+    tasks = (
+        Task(path, [(t, manifest.folder / t.folder / output) for t in targets if not manifest.has(path, t.name)])
+        for path, output in planned
+    )
+    return [task for task in tasks if task.outputs]
+
+
 def translate_batch(
     translator: Translator,
     targets: list[Target],
-    out: Path,
-    planned: list[tuple[Path, Path]],
+    chunk: list[tuple[Task, np.ndarray | Bad]],
     manifest: Manifest,
     pool: ThreadPoolExecutor,
     reject: Threshold | None,
 ) -> Iterator[str]:
-    """Translate these inputs to every target that is not done; the status of each. All get their row."""
-    wanted = [
-        (path, [(target, out / target.folder / output) for target in targets if not manifest.has(path, target.name)])
-        for path, output in planned
-    ]
-    wanted = [(path, todo) for path, todo in wanted if todo]
-    images: list[Tensor] = []
-    accepted = []
-    read = read_images(translator, [path for path, _ in wanted], pool)
-    for (path, todo), x in zip(wanted, rejected(translator, read, reject) if reject else read, strict=True):
-        if isinstance(x, Refusal):
-            for target, output in todo:
-                yield manifest.add(path, target.name, output, x)
+    """Translate some inputs, write a row for each output, and yield its status."""
+    accepted, images = [], []
+    for (task, _), image in zip(chunk, accept(translator, [image for _, image in chunk], reject), strict=True):
+        if isinstance(image, Refusal):
+            for target, output in task.outputs:
+                yield manifest.add(task.path, target.name, output, image)
         else:
-            images.append(x)
-            accepted.append((path, todo))
-    if not images:
-        return
-    x = torch.cat(images)
+            accepted.append(task)
+            images.append(image)
     for target in targets:
-        chosen = [(i, path, output) for i, (path, todo) in enumerate(accepted) for t, output in todo if t is target]
+        chosen = [
+            (i, task.path, output) for i, task in enumerate(accepted) for t, output in task.outputs if t is target
+        ]
         if not chosen:
             continue
-        pictures = translator.to_pictures(translator.translate(x[[i for i, *_ in chosen]], target.style))
-        outputs = [output for *_, output in chosen]
-        try:
-            for (_, path, output), reason in zip(chosen, pool.map(stage, pictures, outputs), strict=True):
-                refusal = None if reason is None else Refusal("failed", reason)
-                status = manifest.add(path, target.name, output, refusal)
-                if not refusal:  # only now, lest a killed run leave an output without a row
-                    os.replace(staged(output), output)
-                yield status
-        finally:
-            for output in outputs:
-                with suppress(OSError):
-                    staged(output).unlink()
+        x = torch.stack([images[i] for i, *_ in chosen])
+        translations = translator.translate(x, target.style, style_correction=target.rounds)
+        written = [(path, output) for _, path, output in chosen]
+        yield from write(translator.to_pictures(translations), written, target.name, manifest, pool)
 
 
-def read_images(translator: Translator, paths: list[Path], pool: ThreadPoolExecutor) -> list[Tensor | Refusal]:
-    """Each image in the model's frame, `[1, 3, H, W]`, or why it cannot be read."""
-
-    def read(path: Path) -> Tensor | Refusal:
-        try:
-            return translator.prepare(path)
-        except UnreadableImage as error:
-            return Refusal("failed", str(error))
-
-    return list(pool.map(read, paths))
-
-
-def rejected(
-    translator: Translator, images: list[Tensor | Refusal], threshold: Threshold
+def accept(
+    translator: Translator, images: list[np.ndarray | Bad], threshold: Threshold | None
 ) -> Iterator[Tensor | Refusal]:
-    """The images in their order, with a refusal in the place of each that scores below the threshold."""
-    readable = [x for x in images if isinstance(x, Tensor)]
-    bounds: Iterator[float] = iter(())
-    if readable:
-        scores = translator.score(torch.cat(readable), threshold.samples, threshold.seed, beta=threshold.beta)
-        bounds = iter(scores.bound.tolist())
-    for x in images:
-        reason = threshold.refusal(next(bounds)) if isinstance(x, Tensor) else None
-        yield Refusal("rejected", reason) if reason else x
+    """Each image, `[3, H, W]` in the model's frame, or the reason why it is not translated."""
+    readable = [image for image in images if not isinstance(image, Bad)]
+    prepared = translator.prepare(readable) if readable else torch.empty(0)
+    reasons: Iterator[str | None] = iter([None] * len(readable))
+    if threshold and readable:
+        scores = translator.score(prepared, threshold.samples, threshold.seed, beta=threshold.beta)
+        reasons = map(threshold.refusal, scores.bound.tolist())
+    rows = iter(prepared)
+    for image in images:
+        if isinstance(image, Bad):
+            yield Refusal("failed", image.reason)
+        else:
+            x, reason = next(rows), next(reasons)
+            yield Refusal("rejected", reason) if reason else x
 
 
-def stage(picture: Image.Image, output: Path) -> str | None:
-    """Write a picture, whole, beside where it will be; the reason where that cannot or must not be done."""
+def write(
+    pictures: list[Image.Image],
+    chosen: list[tuple[Path, Path]],
+    target: str,
+    manifest: Manifest,
+    pool: ThreadPoolExecutor,
+) -> Iterator[str]:
+    """Write the translations of (input, output) with their rows, and yield the status of each."""
+    outputs = [output for _, output in chosen]
+    try:
+        for (path, output), reason in zip(chosen, pool.map(write_temporary, pictures, outputs), strict=True):
+            refusal = None if reason is None else Refusal("failed", reason)
+            status = manifest.add(path, target, output, refusal)
+            if not refusal:  # after its row, so that a killed call leaves no output without one
+                os.replace(temporary(output), output)
+            yield status
+    finally:
+        for output in outputs:
+            with suppress(OSError):
+                temporary(output).unlink()
+
+
+def write_temporary(picture: Image.Image, output: Path) -> str | None:
+    """Write a picture to the temporary file of an output; the reason where that cannot or must not be done."""
     format = output.suffix[1:]
     data = io.BytesIO()  # Pillow's own writing does not always tell why the disk refused
     picture.save(data, format.replace("jpg", "jpeg"), **SAVE_OPTIONS[format])
@@ -273,7 +279,7 @@ def stage(picture: Image.Image, output: Path) -> str | None:
             output.lstat()  # raises for a name too long; exists() may not
             return "an output of this name exists and is not from this job"
         output.parent.mkdir(parents=True, exist_ok=True)
-        staged(output).write_bytes(data.getvalue())
+        temporary(output).write_bytes(data.getvalue())
     except OSError as error:
         if error.errno in HOPELESS:
             raise

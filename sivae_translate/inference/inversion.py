@@ -1,7 +1,8 @@
-"""Reconstruction by search: the code under which the decoder comes closest to an image, from the encoder's on.
+"""Latent optimisation (inversion): the code whose decoding is nearest to an image, found by Adam from the encoder's.
 
-The encoder's code is a guess made in one pass, and what it misses is the amortisation gap (Cremer et al. 2018,
-arXiv:1801.03558); a search for each image closes it, as in projection into a generator (Zhu et al. 2016).
+The encoder infers a code in one pass, which leaves an amortisation gap to the best code (Cremer et al. 2018,
+arXiv:1801.03558). Optimising the code of each image closes it, as in GAN inversion (Zhu et al. 2016,
+arXiv:1609.03552).
 """
 
 from __future__ import annotations
@@ -16,72 +17,76 @@ from sivae_translate.errors import UsageError
 from sivae_translate.objectives.functional import squared_error
 from sivae_translate.types import Code
 
-RATE = 0.05  # of Adam, in units of a prior of variance 1; twice as much gains 0.3 dB in 100 steps and strays further
-PERFECT = 1e-10  # mean squared error of a perfect picture, 100 dB
+# Adam's learning rate, in standard deviations of the content's prior. At 0.05, 100 steps move a coordinate by at most
+# about 5 deviations. A rate of 0.1 gains 0.3 dB more in 100 steps, with codes farther from the prior.
+LEARNING_RATE = 0.05
+LEAST_MSE = 1e-10  # a lower mean squared error counts as this, so that PSNR ends at 100 dB
 
 
 @torch.enable_grad()
-def best_code(model: Any, x: Tensor, steps: int, *, one_style: bool = False) -> Code:
-    """The best code of each image `[B, 3, H, W]` among the encoder's and those of `steps` steps of Adam from there.
+def invert(model: Any, x: Tensor, inversion_steps: int, *, one_style: bool = False) -> Code:
+    """The best code of each image: of the encoder's and of those after each step of Adam, the one of least error.
 
-    What is minimised is the squared error alone. The KL as a regulariser buys a little nearness to the prior with
-    error; few steps from the encoder's code do that by themselves, and there is no weight to choose. Best is the
-    least error at 8 bits, so that no picture comes out worse than the encoder's. Each image is searched by itself; as
-    Adam magnifies what float32 rounds, another batch may change it by a level of 255 in 100 steps. The weights stay
-    as they are.
+    Adam minimises the squared error alone. A KL term would keep codes nearer to the prior at the cost of error; few
+    steps from the encoder's code have the same effect without a weight to choose. Codes are compared by their error at
+    8 bits, so that no picture gets worse than the encoder's. Each image is optimised by itself. Adam magnifies the
+    rounding of float32, so that another batch may change an image by 1/255 in 100 steps.
 
     Args:
-        model: talked to through `encode` and `decode`.
-        steps: 0 is the encoder's code.
-        one_style: the images share one style, as references do. It starts at the mean of the encoder's; each image has
-            a content of its own, and best is the least error over all of them.
+        model: used through `encode` and `decode`; its weights stay as they are.
+        x: images `[B, 3, H, W]` in [0, 1].
+        inversion_steps: steps of Adam; 0 returns the encoder's codes.
+        one_style: optimise one style for all images, from the mean of the encoder's, and a content for each. The best
+            codes are then those of least error over all images.
 
     Returns:
-        A row for each image; of one style, the same in each.
+        A code of B rows; with `one_style` every row has the same style.
 
     Raises:
         UsageError: a negative number of steps.
     """
-    if steps < 0:
-        raise UsageError(f"steps was {steps}: expected 0, the encoder's own code, or more")
-    guess: Code = model.encode(x).mean.detach()
-    if one_style and guess.style is not None:
-        guess = replace(guess, style=guess.style.mean(0, keepdim=True))
+    if inversion_steps < 0:
+        raise UsageError(f"inversion_steps was {inversion_steps}: expected 0, the encoder's own code, or more")
+    start: Code = model.encode(x).mean.detach()
+    if one_style and start.style is not None:
+        start = replace(start, style=start.style.mean(0, keepdim=True))
 
-    def each_row(part: Tensor) -> Tensor:
+    def for_each_image(part: Tensor) -> Tensor:
         return part.expand(len(x), *part.shape[1:])
 
-    if steps == 0:
-        return guess.map(each_row)
-    code = guess.map(lambda t: t.clone().requires_grad_())
-    best, least = guess.map(torch.clone), torch.full((len(x),), torch.inf, device=x.device)
-    optimizer = torch.optim.Adam(tensors(code), lr=RATE)
-    for step in range(steps + 1):
-        images = model.decode(code.map(each_row))
-        error = squared_error(x, eight_bit(images.detach()))
+    if inversion_steps == 0:
+        return start.map(for_each_image)
+    code = start.map(lambda t: t.clone().requires_grad_())
+    best, least = start.map(torch.clone), torch.full((len(x),), torch.inf, device=x.device)
+    optimizer = torch.optim.Adam(tensors(code), lr=LEARNING_RATE)
+    for step in range(inversion_steps + 1):
+        decoded = model.decode(code.map(for_each_image))
+        error = squared_error(x, eight_bit(decoded.detach()))
         if one_style:
             error = error.sum().expand(len(x))
         better = error < least
         least = torch.where(better, error, least)
-        for kept, found in zip(tensors(best), tensors(code), strict=True):
+        for kept, current in zip(tensors(best), tensors(code), strict=True):
             rows = better[: len(kept)]
-            kept[rows] = found.detach()[rows]
-        if step < steps:
+            kept[rows] = current.detach()[rows]
+        if step < inversion_steps:
             optimizer.zero_grad()
-            torch.autograd.backward(squared_error(x, images).sum())
+            torch.autograd.backward(squared_error(x, decoded).sum())
             optimizer.step()
-    return best.map(each_row)
+    return best.map(for_each_image)
 
 
 def tensors(code: Code) -> list[Tensor]:
+    """Content and, where there is one, style: the parts that are optimised."""
     return [code.content] if code.style is None else [code.content, code.style]
 
 
 def eight_bit(images: Tensor) -> Tensor:
-    """Images as a file holds them: clamped to [0, 1], in steps of 1/255."""
+    """Images clamped to [0, 1] and rounded to steps of 1/255, as a file holds them."""
     return (images.float().clamp(0, 1) * 255).round() / 255
 
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
-    """PSNR in dB of images `[B, 3, H, W]` in [0, 1] -> `[B]`, at most 100."""
-    return -10 * torch.log10((squared_error(x, y) / x[0].numel()).clamp(min=PERFECT))
+    """Peak signal-to-noise ratio of images `[B, 3, H, W]` in [0, 1] -> `[B]`, in dB, at most 100."""
+    mse = squared_error(x, y) / x[0].numel()
+    return -10 * torch.log10(mse.clamp(min=LEAST_MSE))

@@ -1,4 +1,4 @@
-"""`manifest.jsonl`: a row for every input and target of a translated folder, and what is already done."""
+"""`manifest.jsonl`: a row for each input and target of a translated folder, so that a stopped call can be resumed."""
 
 from __future__ import annotations
 
@@ -16,28 +16,34 @@ from filelock import FileLock, Timeout
 from sivae_translate.errors import UsageError
 
 MANIFEST = "manifest.jsonl"
-ROW = b'{"input": '  # how each of its lines begins
+ROW = b'{"input": '  # the beginning of every line
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an input has no output: it "failed", and is tried again, or was "rejected", and is not."""
+    """The reason why an input has no output.
+
+    Attributes:
+        status: "failed", to be tried again by the next call, or "rejected", which is final.
+        reason: a short text.
+    """
 
     status: str
     reason: str
 
 
 class Manifest:
-    """`manifest.jsonl` while it grows; see `open_manifest`."""
+    """An open `manifest.jsonl`; see `open_manifest`."""
 
     def __init__(self, folder: Path, job: str, done: set[tuple[str, str]], file: TextIO) -> None:
         self.folder, self.job, self.done, self.file = folder, job, done, file
 
     def has(self, path: Path, target: str) -> bool:
+        """Whether an input is finished for a target."""
         return (os.path.abspath(path), target) in self.done
 
     def add(self, path: Path, target: str, output: Path, refusal: Refusal | None) -> str:
-        """Write the row of an input and a target; its status, "ok" where nothing was refused."""
+        """Write the row of an input and a target, and return its status: "ok" or that of the refusal."""
         status = refusal.status if refusal else "ok"
         row = {
             "input": os.path.abspath(path),
@@ -54,12 +60,16 @@ class Manifest:
 
 @contextmanager
 def open_manifest(folder: Path, job: str) -> Iterator[Manifest]:
-    """The manifest of a job in this folder, for this process alone. Rows of an earlier call are kept where the output
-    is there, or the input was rejected; failures go, to be retried.
+    """Open the manifest of a job in this folder, for this process alone.
+
+    Rows of an earlier call are kept where the output exists or the input was rejected. Rows of failures are deleted, so
+    that those inputs are tried again.
+
+    Args:
+        job: hash of all settings that decide an output; see `folder.fingerprint`.
 
     Raises:
-        UsageError: the folder holds translations by another model, style or format, or by another threshold, or
-            another process is at work.
+        UsageError: the folder holds translations of another job, or another process is writing to it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / MANIFEST
@@ -73,7 +83,7 @@ def open_manifest(folder: Path, job: str) -> Iterator[Manifest]:
 
 
 def keep_finished(path: Path, job: str) -> set[tuple[str, str]]:
-    """(input, target) of the finished rows, which are all that stays in the file."""
+    """Reduce a manifest to its finished rows, and return (input, target) of each."""
     done, kept = set(), []
     lines = path.read_bytes().splitlines() if path.exists() else []
     for number, line in enumerate(lines, start=1):
@@ -83,21 +93,21 @@ def keep_finished(path: Path, job: str) -> set[tuple[str, str]]:
             key, output = (entry["input"], entry["target"]), path.parent / entry["output"]
         except (ValueError, KeyError, TypeError):
             if number == len(lines) and line.startswith(ROW[: len(line)]):
-                break  # cut short when the run was killed
+                break  # an earlier call was killed while writing it
             raise UsageError(f"{path} is no manifest of translations: choose another folder with --out") from None
         if not same:
             raise UsageError(
-                f"{path.parent} holds translations by another model, style or format, or another threshold to reject "
-                "by: choose another with --out"
+                f"{path.parent} holds translations by another model, style or format, or with another threshold: "
+                "choose another with --out"
             )
         if status == "rejected" or (status == "ok" and output.exists()):
             done.add(key)
             kept.append(json.dumps(entry) + "\n")
-    staged(path).write_text("".join(kept))
-    os.replace(staged(path), path)
+    temporary(path).write_text("".join(kept))
+    os.replace(temporary(path), path)
     return done
 
 
-def staged(output: Path) -> Path:
-    """Where an output lies until it is whole; a short name, and always the same, so that none is left behind."""
+def temporary(output: Path) -> Path:
+    """The file an output is written to before it is renamed: a short name, the same for the same output."""
     return output.with_name(f".tmp-{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]}")

@@ -1,34 +1,48 @@
-"""Feedback: the encoder looks at a translation, and the style is moved by what it finds missing."""
+"""Iterative style correction: the encoder reads a translation, and the style is moved by the difference it finds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sivae_translate.errors import UsageError
 from sivae_translate.types import Code
 
-ROUNDS = 2  # where content has a layout; more gain little
+ROUNDS = 2  # the default; a third round changes little
 
 
 @torch.no_grad()
-def answered(model: Any, content: Tensor, style: Tensor, rounds: int) -> Tensor:
-    """The styles to decode with, so that the encoder sees in the pictures more of the styles that were asked for.
+def corrected_style(model: Any, content: Tensor, style: Tensor, rounds: int) -> Tensor:
+    """Styles `[B, S]` to decode with, so that the encoder reads the requested styles in the translations.
 
-    Content with a layout keeps a trace of its domain, and a decoder that was trained on contents of the style's own
-    domain relies on it: under a foreign style it draws half of what was asked for. Each round adds the style that is
-    missing to the one decoded with, a fixed-point iteration on s = s + (asked - E(D(c, s))). Where content has no
-    trace of its domain there is little to add, and what is added are the encoder's own errors.
+    A content with a layout keeps a trace of its own domain, and the decoder learns to rely on that trace. Under the
+    style of a reference from another domain the translation then shows only a part of the requested style. Each round
+    adds the missing part: s <- s + (s* - E_s(D(c, s))), a fixed-point iteration from s = s*, the requested style.
 
     Args:
-        model: talked to through `encode` and `decode`.
-        content: `[B, K, g, g]`.
-        style: asked for, `[B, S]`.
-        rounds: a pass of the decoder and of the encoder each; 0 is the style itself.
+        model: used through `encode` and `decode`.
+        content: c, `[B, K, g, g]`.
+        style: s*, the requested styles, `[B, S]`.
+        rounds: one decoder pass and one encoder pass each; 0 returns `style`.
     """
-    found = style
+    corrected = style
     for _ in range(rounds):
-        seen = model.encode(model.decode(Code(content, found)).clamp(0, 1)).style
-        found = found + style - seen.mean
-    return found
+        shown = model.encode(model.decode(Code(content, corrected)).clamp(0, 1)).style.mean
+        corrected = corrected + style - shown
+    return corrected
+
+
+def rounds_for(content_shape: Sequence[int], style_correction: int) -> int:
+    """Rounds for contents of shape `[..., K, g, g]`: `style_correction`, or 0 where the content is a vector (g = 1).
+
+    A vector content keeps no trace of its domain, so that a correction would add only the encoder's own error.
+
+    Raises:
+        UsageError: a negative number.
+    """
+    if style_correction < 0:
+        raise UsageError(f"style_correction was {style_correction}: expected 0 or more, such as {ROUNDS}")
+    return style_correction if content_shape[-1] > 1 else 0

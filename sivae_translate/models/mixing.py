@@ -1,4 +1,4 @@
-"""Every content in every style, as one grid."""
+"""Style mixing: every content decoded in every style, as one grid."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from sivae_translate.types import Code
 
 @torch.no_grad()
 def mixing_grid(model: Any, contents: Tensor, styles: Tensor) -> Tensor:
-    """Contents `[N, 3, H, W]` down, styles `[M, 3, H, W]` across, the images they come from along the edges.
+    """The style-mixing grid (Karras et al. 2019, arXiv:1812.04948, fig. 3): a row a content, a column a style.
+
+    Args:
+        model: used through `encode` and `decode`; it has a style.
+        contents: images `[N, 3, H, W]` in [0, 1].
+        styles: images `[M, 3, H, W]` in [0, 1].
 
     Returns:
-        `[(N + 1) * (M + 1), 3, H, W]`, row by row, nominally in [0, 1]; the corner is white.
+        `[(N + 1) * (M + 1), 3, H, W]`, row by row, nominally in [0, 1]. The first row shows `styles`, the first column
+        `contents`, and their corner is white.
     """
     content, style = model.encode(contents).mean.content, model.encode(styles).mean.style
     assert style is not None
-    swaps = [model.decode(Code(c.expand(len(styles), *c.shape), style)) for c in content]
-    rows = [torch.cat([original[None], row]) for original, row in zip(contents, swaps, strict=True)]
+    translations = [model.decode(Code(c.expand(len(styles), *c.shape), style)) for c in content]
+    rows = [torch.cat([original[None], row]) for original, row in zip(contents, translations, strict=True)]
     return torch.cat([torch.ones_like(contents[:1]), styles, *rows])

@@ -186,10 +186,10 @@ CASES: list[Case] = [
         ["--to and --style", "one of them"],
     ),
     (
-        "a search without a reference",
-        lambda p: ["run", p.view(), "--model", p.trained, "--to", "car001", "--search", "5"],
+        "inversion steps without a reference",
+        lambda p: ["run", p.view(), "--model", p.trained, "--to", "car001", "--inversion-steps", "5"],
         2,
-        ["--search", "--style IMAGE"],
+        ["--inversion-steps", "--style IMAGE"],
     ),
     (
         "a missing style",
@@ -200,14 +200,14 @@ CASES: list[Case] = [
     (
         "an unreadable style",
         lambda p: ["run", p.view(), "--model", p.trained, "--style", p.make("bad.png", "text")],
-        1,
+        2,
         ["bad.png", "not an image"],
     ),
     (
         "a style folder without images",
         lambda p: ["run", p.view(), "--model", p.trained, "--style", p.folder("empty")],
         2,
-        ["empty holds no readable image"],
+        ["empty holds no image"],
     ),
     (
         "an unknown format",
@@ -297,6 +297,18 @@ CASES: list[Case] = [
         lambda p: ["run", p.view(), "--model", p.model(model={"name": "style", "width": 32, "max_width": 64})],
         1,
         ["does not fit the model"],
+    ),
+    (
+        "a model of an older format",
+        lambda p: ["run", p.view(), "--model", p.model(format=1)],
+        1,
+        ["config.json", "sivae-translate train"],
+    ),
+    (
+        "a model of a newer format",
+        lambda p: ["run", p.view(), "--model", p.model(format=99)],
+        1,
+        ["config.json", "pip install --upgrade sivae-translate"],
     ),
     (
         "a model's ill-typed config",

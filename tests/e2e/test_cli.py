@@ -116,7 +116,7 @@ def test_a_single_latent_is_learnt_resumed_sampled_and_explored(
     assert drawn.exit_code == 0 and Image.open(tmp_path / "new.png").size > (16, 16)
     strip = cli("interpolate", *views[:2], "--model", run, "--steps", "3", "--out", tmp_path / "strip.png")
     assert strip.exit_code == 0, strip.output
-    found = cli("reconstruct", views[0], "--model", run, "--steps", "3", "--out", tmp_path / "again")
+    found = cli("reconstruct", views[0], "--model", run, "--inversion-steps", "3", "--out", tmp_path / "again")
     assert found.exit_code == 0, found.output
     told = cli("ood", run, "--in", cars / "test", "--set-threshold", "0.9", "--out", tmp_path / "ood")
     assert told.exit_code == 0, told.output
@@ -189,7 +189,8 @@ def test_style_comes_from_an_image_or_from_the_mean_of_a_folder(
     for reference in references:
         shutil.copy(reference, both)
     results = {}
-    styles = {"first": [references[0]], "second": [references[1]], "both": [both], "found": [both, "--search", "3"]}
+    refined = [both, "--inversion-steps", "3"]
+    styles = {"first": [references[0]], "second": [references[1]], "both": [both], "refined": refined}
     for name, style in styles.items():
         out = tmp_path / f"out-{name}"
         assert cli("run", photos / "a.png", "--model", trained, "--out", out, "--style", *style).exit_code == 0
@@ -277,15 +278,15 @@ def test_a_stopped_run_keeps_what_it_has_done(
 ) -> None:
     out = tmp_path / "out"
     arguments = ("run", cars / "unseen/car003", "--model", trained, "--to", "car000", "--out", out, "--batch", "8")
-    calls, stage = iter(range(1000)), folder.stage
+    calls, write = iter(range(1000)), folder.write_temporary
 
     def stop(*arguments: Any) -> str | None:
         if next(calls) == 20:
             signal.raise_signal(number)
-        return stage(*arguments)
+        return write(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "stage", stop)
+        patch.setattr(folder, "write_temporary", stop)
         stopped = cli(*arguments)
     assert stopped.exit_code == code and stopped.stderr.splitlines()[-1] == "error: interrupted"
     done = len(files(out) - {"manifest.jsonl"})
@@ -331,19 +332,20 @@ def test_evaluate_agrees_with_an_independent_score(cli: Any, trained: Path, cars
             ssim = structural_similarity(image, truth, channel_axis=2, data_range=1.0)
             scores.setdefault(f"{name}_psnr", []).append(psnr)
             scores.setdefault(f"{name}_ssim", []).append(ssim)
-    expected = {"n": len(rows), "size": 16, "search": 0} | {name: np.mean(values) for name, values in scores.items()}
+    expected = {"n": len(rows), "size": 16, "inversion_steps": 0}
+    expected |= {name: np.mean(values) for name, values in scores.items()}
     report = json.loads((out / "report.json").read_text())
     assert {name: report[name] for name in expected} == pytest.approx(expected, abs=1e-3)
 
 
-def test_evaluate_looks_for_styles_when_asked(cli: Any, trained: Path, cars: Path, tmp_path: Path) -> None:
+def test_evaluate_refines_styles_by_inversion_when_asked(cli: Any, trained: Path, cars: Path, tmp_path: Path) -> None:
     reports = []
     for steps in ("0", "5"):
         out = tmp_path / steps
-        arguments = ("--pairs", cars / "pairs_unseen.csv", "--root", cars, "--search", steps, "--out", out)
+        arguments = ("--pairs", cars / "pairs_unseen.csv", "--root", cars, "--inversion-steps", steps, "--out", out)
         assert cli("evaluate", trained, *arguments).exit_code == 0
         reports.append(json.loads((out / "report.json").read_text()))
-    assert [report["search"] for report in reports] == [0, 5]
+    assert [report["inversion_steps"] for report in reports] == [0, 5]
     assert reports[0]["output_psnr"] != reports[1]["output_psnr"]
     assert reports[0]["copy_style_psnr"] == reports[1]["copy_style_psnr"]
 

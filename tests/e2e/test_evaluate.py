@@ -110,7 +110,8 @@ def test_pairs_and_domains_make_one_report(cli: Any, place: Place) -> None:
     assert {path.name for path in out.iterdir()} == {
         *(f"{i:06d}.png" for i in range(60)), *pictures, "report.json", "index.html",
     }  # fmt: skip
-    facts = {"size": 16, "seed": 0, "search": 0, "feedback": 0, "n": 60, "extractor": "random-vgg16", "left_out": {}}
+    facts = {"size": 16, "seed": 0, "n": 60, "extractor": "random-vgg16", "left_out": {}}
+    facts |= {"inversion_steps": 0, "style_correction": 0}  # none: the content is a vector
     assert facts.items() <= figures.items() and figures["perceptual"] == "perceptual (random VGG-16)"
 
     for name in ("output", "copy_content", "copy_style"):
@@ -182,7 +183,7 @@ def test_perfect_translations_are_found_and_not_told_apart(
         for pair in read_pairs(place.pairs, place.cars)
     }
 
-    def perfect(translator: Translator, content: Any, style: Any, search: int) -> Any:
+    def perfect(translator: Translator, content: Any, style: Any, *how: int) -> Any:
         keys = (
             b"".join(translator.prepare(x).numpy().tobytes() for x in each) for each in zip(content, style, strict=True)
         )
@@ -208,7 +209,7 @@ def test_untranslated_images_are_not_called_the_target_and_real_ones_are(
     rows = [f"train/car000/{name},train/car001/{names[-1 - i]},train/car001/{name}" for i, name in enumerate(names)]
     place.pairs.write_text("\n".join(["content,style,target", *rows]) + "\n")
 
-    def copied(translator: Translator, content: Any, style: Any, search: int) -> Any:
+    def copied(translator: Translator, content: Any, style: Any, *how: int) -> Any:
         return [Image.fromarray(image) for image in style]
 
     monkeypatch.setattr("sivae_translate.evaluation.pairs.translate_batch", copied)

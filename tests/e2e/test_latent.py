@@ -120,9 +120,9 @@ def test_a_grid_shows_every_content_in_every_style(cli: Any, place: Place, trans
     result = cli("mix", place.low, place.high, "--model", place.model, "--count", "3")
     assert result.exit_code == 0 and "3 contents in 3 styles in mix.png" in result.stdout
     grid = pixels(Image.open("mix.png"))
-    assert grid.shape == (4 * 66 + 2, 4 * 66 + 2, 3)  # four times as large, and two pixels between
+    assert grid.shape == (4 * VISIBLE, 4 * VISIBLE, 3)
     first, second = sorted(place.low.iterdir())[0], sorted(place.high.iterdir())[len(list(place.high.iterdir())) // 3]
-    cell = grid[68:132, 134:198][::4, ::4]  # the first content in the second style
+    cell = grid[::SCALE, ::SCALE][16:32, 32:48]  # the first content in the second style
     assert abs(cell - pixels(translator(first, style=second))).max() <= 1
 
 
@@ -131,7 +131,7 @@ def test_what_cannot_be_read_is_left_out_and_named(cli: Any, place: Place) -> No
     for arguments in (("mix",), ("direction", "--out", "up.safetensors")):
         result = cli(arguments[0], place.low, place.high, "--model", place.model, *arguments[1:])
         assert result.exit_code == 3 and f"left out {bad}: not an image (text)" in result.stderr
-    result = cli("reconstruct", place.low, "--model", place.model, "--steps", "1", "--out", "out")
+    result = cli("reconstruct", place.low, "--model", place.model, "--inversion-steps", "1", "--out", "out")
     assert result.exit_code == 3 and f"left out {bad}" in result.stderr
     assert len(list((place.here / "out").iterdir())) == len(list(place.low.iterdir())) - 1
 
@@ -182,7 +182,8 @@ def test_reconstructions_keep_the_tree_and_get_nearer(cli: Any, place: Place) ->
 
     def figures(steps: int) -> tuple[float, ...]:
         out = f"out{steps}"
-        result = cli("reconstruct", place.low, "--model", place.model, "--steps", steps, "--out", out, "--batch", "4")
+        how = ("--inversion-steps", steps, "--batch", "4")
+        result = cli("reconstruct", place.low, "--model", place.model, "--out", out, *how)
         assert result.exit_code == 0 and f"11 images in {out}: PSNR" in result.stdout
         assert digests(place.here / out).keys() == digests(place.low).keys()
         return tuple(map(float, re.findall(r"([\d.]+) dB", result.stdout)))
@@ -287,7 +288,11 @@ CASES: list[Case] = [
         ["x.safetensors: empty file"],
     ),
     # reconstruct
-    ("less than no steps", lambda p: ["reconstruct", p.low, "--model", p.model, "--steps", "-1"], ["steps was -1"]),
+    (
+        "a negative number of inversion steps",
+        lambda p: ["reconstruct", p.low, "--model", p.model, "--inversion-steps", "-1"],
+        ["inversion_steps was -1"],
+    ),
     ("nothing there", lambda p: ["reconstruct", "nowhere", "--model", p.model], ["does not exist"]),
     ("an empty folder", lambda p: ["reconstruct", p.folder("empty"), "--model", p.model], ["holds no image"]),
     (

@@ -103,18 +103,29 @@ def place(
     return place
 
 
-# --- feedback -------------------------------------------------------------------------------------------------------
+# --- iterative style correction -------------------------------------------------------------------------------------
 
 
-def test_feedback_is_given_as_often_as_is_said(cli: Any, place: Place, translator: Translator) -> None:
-    eager = Translator(translator.model, translator.settings, translator.frame)
-    eager.feedback = 2
-    for out, options, expected in (("plain", (), translator), ("twice", ("--feedback", "2"), eager)):
-        assert cli(*place.run("--to", "car001", "--out", out, *options)).exit_code == 0
-        assert alike(place.here / out / "0.png", expected(place.view, to="car001"))
-    assert not alike(place.here / "plain/0.png", place.here / "twice/0.png")
-    result = cli(*place.run("--to", "car001", "--out", "plain", "--feedback", "1"))
-    refused(result, 2, "another model, style or format")
+def test_rounds_of_correction_are_for_the_style_of_references_alone(cli: Any, place: Place) -> None:
+    model = place.untrained("style", "a", "b", content_stride=4)
+    translator = Translator.from_pretrained(model, device="cpu")
+
+    def run(out: str, *arguments: object) -> Any:
+        return cli("run", place.view, "--model", model, *arguments, "--out", out)
+
+    for out, how, rounds in (("default", (), 2), ("none", ("--style-correction", "0"), 0)):
+        assert run(out, "--style", place.other, *how).exit_code == 0
+        expected = translator(place.view, style=place.other, style_correction=rounds)
+        assert alike(place.here / out / "0.png", expected)
+    assert not alike(place.here / "default/0.png", place.here / "none/0.png")
+    refused(run("none", "--style", place.other), 2, "another model, style or format")
+    assert run("domain", "--to", "a").exit_code == 0
+    assert "1 done before" in run("domain", "--to", "a", "--style-correction", "5").stdout
+
+
+def test_rounds_of_correction_do_not_matter_where_the_content_is_a_vector(cli: Any, place: Place) -> None:
+    assert cli(*place.run("--style", place.other, "--out", "out")).exit_code == 0
+    assert "5 done before" in cli(*place.run("--style", place.other, "--style-correction", "5", "--out", "out")).stdout
 
 
 # --- random styles --------------------------------------------------------------------------------------------------
@@ -164,9 +175,9 @@ def test_all_frames_of_a_film_get_the_very_same_styles(
     met: list[Tensor] = []
     translate = Translator.translate
 
-    def spy(self: Translator, x: Tensor, style: Tensor) -> Tensor:
+    def spy(self: Translator, x: Tensor, style: Tensor, **how: int) -> Tensor:
         met.extend([style] * len(x))
-        return translate(self, x, style)
+        return translate(self, x, style, **how)
 
     monkeypatch.setattr(Translator, "translate", spy)
     arguments = place.run("--to", "car001", "--styles", "2", "--batch", "2", "--out", "out")
@@ -225,9 +236,9 @@ def test_a_domain_is_added_by_a_few_images_and_is_a_domain_like_any_other(
         ).read_bytes()
 
 
-def test_a_search_makes_the_new_domain_another_and_a_second_one_may_follow(cli: Any, place: Place) -> None:
+def test_inversion_steps_change_the_new_domain_and_a_second_one_may_follow(cli: Any, place: Place) -> None:
     assert cli(*place.add("okapi")).exit_code == 0
-    found = cli("add-domain", "okapi2", place.other, "--model", "new", "--out", "newer", "--search", "3")
+    found = cli("add-domain", "okapi2", place.other, "--model", "new", "--out", "newer", "--inversion-steps", "3")
     assert found.exit_code == 0 and "okapi2 from 1 images" in found.stdout
     config = json.loads((place.here / "newer/config.json").read_text())
     assert config["domains"] == ["car000", "car001", "car002", "okapi", "okapi2"]

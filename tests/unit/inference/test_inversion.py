@@ -1,4 +1,4 @@
-"""Reconstruction by search: every image nearer, none farther, whoever its neighbours, and the weights as they were."""
+"""Latent optimisation: every image nearer, none farther, in any batch, and the weights as they were."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from sivae_translate.errors import UsageError
-from sivae_translate.inference import inversion as search_module
-from sivae_translate.inference.inversion import best_code, eight_bit, psnr, tensors
+from sivae_translate.inference import inversion as inversion_module
+from sivae_translate.inference.inversion import eight_bit, invert, psnr, tensors
 from sivae_translate.inference.translator import Translator
 from sivae_translate.objectives.functional import squared_error
 
@@ -23,52 +23,52 @@ def x(translator: Translator, cars: Path) -> Tensor:
 
 
 def error(translator: Translator, x: Tensor, steps: int) -> Tensor:
-    return squared_error(x, eight_bit(translator.decode(best_code(translator.model, x, steps))))
+    return squared_error(x, eight_bit(translator.decode(invert(translator.model, x, steps))))
 
 
-def test_the_search_lowers_the_error_of_every_image(translator: Translator, x: Tensor) -> None:
+def test_optimisation_lowers_the_error_of_every_image(translator: Translator, x: Tensor) -> None:
     errors = [error(translator, x, steps) for steps in (0, 5, 30)]
     assert (errors[1] < errors[0]).all() and (errors[2] < errors[1]).all()
     assert (errors[2] < 0.8 * errors[0]).all()
 
 
 def test_no_steps_are_the_encoder_s_code_to_the_bit(translator: Translator, x: Tensor) -> None:
-    code, expected = best_code(translator.model, x, 0), translator.encode(x)
+    code, expected = invert(translator.model, x, 0), translator.encode(x)
     assert all(torch.equal(a, b) for a, b in zip(tensors(code), tensors(expected), strict=True))
     assert not any(t.requires_grad for t in tensors(code))
 
 
 def test_the_weights_stay_as_they_are(translator: Translator, x: Tensor) -> None:
     before = {name: value.clone() for name, value in translator.model.state_dict().items()}
-    translator.reconstruct(x, steps=3)
+    translator.reconstruct(x, inversion_steps=3)
     assert all(torch.equal(value, before[name]) for name, value in translator.model.state_dict().items())
     assert all(p.grad is None and not p.requires_grad for p in translator.model.parameters())
 
 
 @pytest.mark.parametrize("rate", [1e3, torch.inf])
-def test_a_search_that_goes_astray_keeps_the_encoder_s_code(
+def test_an_optimisation_that_diverges_keeps_the_encoder_s_code(
     translator: Translator, x: Tensor, monkeypatch: pytest.MonkeyPatch, rate: float
 ) -> None:
     before = error(translator, x, 0)
-    monkeypatch.setattr(search_module, "RATE", rate)
+    monkeypatch.setattr(inversion_module, "LEARNING_RATE", rate)
     assert (error(translator, x, 4) <= before).all()
 
 
-def test_each_image_is_searched_by_itself(translator: Translator, x: Tensor) -> None:
-    together = translator.decode(best_code(translator.model, x, 20))
-    alone = torch.cat([translator.decode(best_code(translator.model, x[i : i + 1], 20)) for i in range(len(x))])
+def test_each_image_is_optimised_by_itself(translator: Translator, x: Tensor) -> None:
+    together = translator.decode(invert(translator.model, x, 20))
+    alone = torch.cat([translator.decode(invert(translator.model, x[i : i + 1], 20)) for i in range(len(x))])
     company = torch.cat([torch.rand(5, *x.shape[1:]), x.flip(0)])
-    among_others = translator.decode(best_code(translator.model, company, 20))[5:].flip(0)
+    among_others = translator.decode(invert(translator.model, company, 20))[5:].flip(0)
     assert (together - alone).abs().max() < 1e-3
     assert (together - among_others).abs().max() < 1e-3
 
 
 def test_pictures_come_back_as_they_were_asked_for(translator: Translator, cars: Path) -> None:
     path = cars / "unseen/car003/el0_az00.png"
-    one, (first, second) = translator.reconstruct(path), translator.reconstruct([path, path], steps=0)
+    one, (first, second) = translator.reconstruct(path), translator.reconstruct([path, path], inversion_steps=0)
     assert one.size == (16, 16) and one.tobytes() == first.tobytes() == second.tobytes()
     with torch.no_grad():
-        better = translator.reconstruct(path, steps=10)
+        better = translator.reconstruct(path, inversion_steps=10)
     assert better.tobytes() != one.tobytes()
 
 
@@ -76,7 +76,7 @@ def test_one_style_for_all_is_no_worse_than_where_it_starts_and_better_after_a_w
     translator: Translator, x: Tensor
 ) -> None:
     def total(steps: int) -> float:
-        code = best_code(translator.model, x, steps, one_style=True)
+        code = invert(translator.model, x, steps, one_style=True)
         assert code.style is not None and len(code) == len(code.style) == len(x)
         assert len(code.style.unique(dim=0)) == 1 and len(code.content.unique(dim=0)) == len(x)
         return float(squared_error(x, eight_bit(translator.decode(code))).sum())
@@ -86,29 +86,29 @@ def test_one_style_for_all_is_no_worse_than_where_it_starts_and_better_after_a_w
 
 
 @pytest.mark.parametrize("rate", [1e3, torch.inf])
-def test_one_style_that_goes_astray_stays_where_it_starts(
+def test_one_style_that_diverges_stays_at_its_start(
     translator: Translator, x: Tensor, monkeypatch: pytest.MonkeyPatch, rate: float
 ) -> None:
-    start = best_code(translator.model, x, 0, one_style=True)
-    monkeypatch.setattr(search_module, "RATE", rate)
-    found = best_code(translator.model, x, 4, one_style=True)
+    start = invert(translator.model, x, 0, one_style=True)
+    monkeypatch.setattr(inversion_module, "LEARNING_RATE", rate)
+    found = invert(translator.model, x, 4, one_style=True)
     assert all(torch.equal(a, b) for a, b in zip(tensors(start), tensors(found), strict=True))
 
 
 def test_one_style_of_one_image_is_its_own(translator: Translator, x: Tensor) -> None:
-    own, shared = (best_code(translator.model, x[:1], 10, one_style=one) for one in (False, True))
+    own, shared = (invert(translator.model, x[:1], 10, one_style=one) for one in (False, True))
     assert all(torch.equal(a, b) for a, b in zip(tensors(own), tensors(shared), strict=True))
 
 
-def test_references_are_searched_together(translator: Translator, x: Tensor) -> None:
-    found = translator.style_of(style=x, search=10)
-    together, apart = (best_code(translator.model, x, 10, one_style=one).style for one in (True, False))
+def test_references_are_optimised_together(translator: Translator, x: Tensor) -> None:
+    found = translator.style_of(style=x, inversion_steps=10)
+    together, apart = (invert(translator.model, x, 10, one_style=one).style for one in (True, False))
     assert together is not None and apart is not None
     assert torch.allclose(found, together.mean(0), atol=1e-4)
     assert not torch.allclose(found, apart.mean(0), atol=1e-2)
 
 
-def test_a_single_latent_is_searched_too(untrained: Callable[..., Path], x: Tensor) -> None:
+def test_a_single_latent_is_optimised_too(untrained: Callable[..., Path], x: Tensor) -> None:
     conv = Translator.from_pretrained(untrained("conv", "a"), device="cpu")
     assert (error(conv, x, 10) < error(conv, x, 0)).all()
 
@@ -121,17 +121,19 @@ def test_psnr_by_hand() -> None:
 
 
 def test_a_negative_number_of_steps_is_refused(translator: Translator, x: Tensor) -> None:
-    with pytest.raises(UsageError, match="steps was -1: expected 0"):
-        translator.reconstruct(x, steps=-1)
+    with pytest.raises(UsageError, match="inversion_steps"):
+        translator.reconstruct(x, inversion_steps=-1)
 
 
-def test_a_searched_style_shows_its_reference_better_and_stays_the_same_without_steps(
+def test_an_optimised_style_shows_its_reference_better_and_stays_the_same_without_steps(
     translator: Translator, x: Tensor
 ) -> None:
     reference = x[:1]
-    assert torch.equal(translator.style_of(style=reference, search=0), translator.style_of(style=reference))
-    plain, searched = (
-        squared_error(reference, translator.translate(reference, translator.style_of(style=reference, search=steps)))
+    assert torch.equal(translator.style_of(style=reference, inversion_steps=0), translator.style_of(style=reference))
+    plain, optimised = (
+        squared_error(
+            reference, translator.translate(reference, translator.style_of(style=reference, inversion_steps=steps))
+        )
         for steps in (0, 30)
     )
-    assert searched < plain
+    assert optimised < plain

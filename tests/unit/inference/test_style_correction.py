@@ -1,4 +1,4 @@
-"""Feedback, on a decoder that draws half of the style it is given and leaves the rest to the content."""
+"""Iterative style correction, on a decoder that shows half of the requested style and half of the content's trace."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from sivae_translate.inference.style_correction import answered
+from sivae_translate.errors import UsageError
+from sivae_translate.inference.style_correction import corrected_style, rounds_for
 from sivae_translate.types import Code, Gaussian, Latents
 
 
-class HalfHearted:
-    """Its picture shows (style + content) / 2, which its encoder reads as it is; numbers in place of pictures."""
+class HalfShown:
+    """A model whose image is (style + content) / 2 and whose encoder reads the image as its style."""
 
     def encode(self, x: Any) -> Latents:
         return Latents(Gaussian(x[:, :, None, None], 0 * x[:, :, None, None]), Gaussian(x, 0 * x))
@@ -23,15 +24,22 @@ class HalfHearted:
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 2, 20])
-def test_each_round_halves_what_is_missing(rounds: int) -> None:
-    content, asked = torch.rand(5, 3, 1, 1) * 0.4 + 0.3, torch.rand(5, 3) * 0.4 + 0.3
-    model = HalfHearted()
-    style = answered(model, content, asked, rounds)
-    missing, before = (asked - model.decode(Code(content, s)) for s in (style, asked))
+def test_each_round_halves_the_missing_part_of_the_style(rounds: int) -> None:
+    content, requested = torch.rand(5, 3, 2, 2) * 0.4 + 0.3, torch.rand(5, 3) * 0.4 + 0.3
+    model = HalfShown()
+    style = corrected_style(model, content, requested, rounds)
+    missing, before = (requested - model.decode(Code(content, s)) for s in (style, requested))
     torch.testing.assert_close(missing, before / 2**rounds, atol=1e-6, rtol=1e-4)
 
 
-def test_a_style_that_cannot_be_shown_stays_finite_and_the_asked_one_is_left_alone() -> None:
-    content, asked = torch.zeros(1, 3, 1, 1), torch.full((1, 3), 9.0)  # pictures end at 1
-    assert answered(HalfHearted(), content, asked, 3).tolist() == [[33.0] * 3]
-    assert asked.tolist() == [[9.0] * 3]
+def test_a_style_that_no_image_can_show_stays_finite_and_the_requested_one_unchanged() -> None:
+    content, requested = torch.zeros(1, 3, 2, 2), torch.full((1, 3), 9.0)  # images end at 1
+    assert corrected_style(HalfShown(), content, requested, 3).tolist() == [[33.0] * 3]
+    assert requested.tolist() == [[9.0] * 3]
+
+
+def test_a_vector_content_gets_no_rounds_and_a_layout_all_of_them() -> None:
+    assert rounds_for((8, 4, 4), 3) == 3
+    assert rounds_for((8, 1, 1), 3) == 0
+    with pytest.raises(UsageError):
+        rounds_for((8, 1, 1), -1)

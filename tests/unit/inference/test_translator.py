@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from sivae_translate.data.images import Frame, UnreadableImage
 from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.inference.folder import translate_folder
 from sivae_translate.inference.translator import Translator
 from sivae_translate.models.pretrained import build_model
 from sivae_translate.types import Code
@@ -250,8 +253,8 @@ def test_an_added_domain_has_its_images_style_and_all_else_is_as_it_was(
 
 
 def test_an_added_domain_s_style_is_looked_for_when_asked(translator: Translator, paths: list[Path]) -> None:
-    added = translator.add_domain("okapi", paths[:3], search=5)
-    assert torch.equal(added.style_of(to="okapi"), translator.style_of(style=paths[:3], search=5))
+    added = translator.add_domain("okapi", paths[:3], inversion_steps=5)
+    assert torch.equal(added.style_of(to="okapi"), translator.style_of(style=paths[:3], inversion_steps=5))
     assert not torch.equal(added.style_of(to="okapi"), translator.style_of(style=paths[:3]))
 
 
@@ -287,7 +290,7 @@ def test_files_have_the_mode_that_the_umask_gives(
     before = os.umask(umask)
     try:
         translator.save_pretrained(tmp_path / "model")
-        translator.folder(paths[0], tmp_path / "out", to=["car001"])
+        translate_folder(translator, paths[0], tmp_path / "out", to=["car001"])
     finally:
         os.umask(before)
     written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"]
@@ -371,25 +374,57 @@ def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
         Translator.from_pretrained(tmp_path)
 
 
-# --- feedback -------------------------------------------------------------------------------------------------------
+# --- iterative style correction -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("settings", "rounds"), [({"content_stride": 0}, 0), ({"content_stride": 4}, 2)])
-def test_feedback_is_for_contents_with_a_layout(settings: dict[str, Any], rounds: int) -> None:
-    settings = {"name": "style", "width": 16, "max_width": 32, **settings}
-    model = build_model(settings, ("a", "b"), SIZE)
-    assert Translator(model, settings, Frame(SIZE, "crop", (255, 255, 255))).feedback == rounds
+@pytest.fixture
+def with_layout(untrained: Callable[..., Path]) -> Translator:
+    """A translator whose content has a layout, of 4 x 4 places."""
+    return Translator.from_pretrained(untrained("style", "a", "b", content_stride=4), device="cpu")
 
 
-def test_feedback_reaches_every_translation(translator: Translator, paths: list[Path]) -> None:
-    eager = Translator(translator.model, translator.settings, translator.frame)
-    eager.feedback = 1
-    asked, content = eager.style_of(to="car001"), eager.encode(paths).content
-    first = translator.model.encode(translator.restyle(content, asked)).style
-    assert first is not None
-    by_hand = translator.decode(Code(content, 2 * asked - first.mean))
-    translated = eager.translate(eager.prepare(paths), asked)
-    torch.testing.assert_close(translated, by_hand, atol=1e-5, rtol=0)
-    assert (translated - translator.restyle(content, asked)).abs().max() > 0.01
-    assert (array(eager(paths[0], to="car001")) == array(eager.to_pictures(translated)[0])).all()
-    assert eager.add_domain("new", paths[0]).feedback == 1
+def test_each_round_adds_the_style_that_the_encoder_does_not_find(with_layout: Translator, paths: list[Path]) -> None:
+    style, x = with_layout.style_of(style=paths[1]), with_layout.prepare(paths)
+    plain = with_layout.translate(x, style)
+    found = with_layout.encode(plain).style
+    assert found is not None
+    by_hand = with_layout.decode(Code(with_layout.encode(x).content, 2 * style - found))
+    corrected = with_layout.translate(x, style, style_correction=1)
+    torch.testing.assert_close(corrected, by_hand, atol=1e-5, rtol=0)
+    assert (corrected - plain).abs().max() > 1e-3
+
+
+def test_the_style_of_a_reference_is_corrected_twice_by_default(with_layout: Translator, paths: list[Path]) -> None:
+    x, style = with_layout.prepare(paths[0]), with_layout.style_of(style=paths[1])
+    by_hand = with_layout.to_pictures(with_layout.translate(x, style, style_correction=2))[0]
+    assert (array(with_layout(paths[0], style=paths[1])) == array(by_hand)).all()
+    assert (array(with_layout(paths[0], style=paths[1], style_correction=0)) != array(by_hand)).any()
+
+
+def test_the_styles_of_domains_are_not_corrected(with_layout: Translator, paths: list[Path]) -> None:
+    for to in ("a", with_layout.random_styles("b", 1)[0]):
+        pictures = [with_layout(paths[0], to=to, style_correction=rounds).tobytes() for rounds in (0, 3)]
+        assert pictures[0] == pictures[1]
+
+
+def test_a_vector_content_is_not_corrected(translator: Translator, paths: list[Path]) -> None:
+    pictures = [translator(paths[0], style=paths[1], style_correction=rounds).tobytes() for rounds in (0, 3)]
+    assert pictures[0] == pictures[1]
+
+
+# --- light to start -------------------------------------------------------------------------------------------------
+
+ONE_IMAGE = """
+import sys
+import numpy as np
+from sivae_translate import Translator
+translator = Translator.from_pretrained(sys.argv[1], device="cpu")
+translator(np.zeros((20, 20, 3), np.uint8), style=np.ones((20, 20, 3), np.uint8))
+heavy = ("torchvision", "torch._dynamo", "kornia", "albumentations", "accelerate", "scipy", "skimage")
+print([name for name in heavy if name in sys.modules])
+"""
+
+
+def test_translating_one_image_loads_no_more_than_it_needs(untrained: Callable[..., Path]) -> None:
+    command = [sys.executable, "-c", ONE_IMAGE, str(untrained("style", "a", "b", content_stride=4))]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -1,0 +1,82 @@
+"""Image preparation: a path, PIL image, array or tensor becomes a tensor in a model's frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sivae_translate.data.images import Frame, fit, read_image, to_rgb
+from sivae_translate.errors import UsageError
+from sivae_translate.pictures import to_pictures
+
+Picture = str | Path | Image.Image | np.ndarray | Tensor
+"""An image: a path, a PIL image, uint8 `[H, W]` or `[H, W, 3 or 4]`, or a float tensor `[3, H, W]` in [0, 1]."""
+
+
+def prepare(images: Picture | Sequence[Picture], frame: Frame) -> Tensor:
+    """One image or several -> float32 `[B, 3, size, size]` in [0, 1], on the CPU.
+
+    Raises:
+        UsageError: no image, or something that is no `Picture`.
+        UnreadableImage: a file that cannot be read, with the reason.
+    """
+    return torch.stack([prepare_one(image, frame) for image in each(images)])
+
+
+def prepare_one(image: Any, frame: Frame) -> Tensor:
+    """One image -> float32 `[3, size, size]` in [0, 1]. A tensor of that size is not rounded to 8 bits."""
+    if isinstance(image, Tensor):
+        x = checked(image)
+        if x.shape[1:] == (frame.size, frame.size):
+            return x
+        image = to_pictures(x[None])[0]
+    pixels = pixels_of(image, frame)
+    if not pixels.size:
+        raise UsageError(f"an image of shape {pixels.shape}: expected at least one pixel")
+    fitted = fit(pixels, frame.size, frame.fit, frame.background)
+    return torch.from_numpy(fitted).permute(2, 0, 1).float() / 255
+
+
+def checked(image: Tensor) -> Tensor:
+    """A tensor as float32 `[3, H, W]` on the CPU, clamped to [0, 1]. Raises UsageError where it is no image."""
+    if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
+        raise UsageError(f"a tensor of shape {tuple(image.shape)}, {image.dtype}: expected floats [3, H, W] in [0, 1]")
+    if not image.isfinite().all():
+        raise UsageError("a tensor that holds NaN or infinity: expected floats in [0, 1]")
+    return image.detach().float().cpu().clamp(0, 1)
+
+
+def pixels_of(image: Any, frame: Frame) -> np.ndarray:
+    """A path, PIL image or array as uint8 `[H, W, 3]`, transparency laid on the frame's background.
+
+    A large JPEG file may come reduced, its shorter side still at least the frame's size.
+    """
+    if isinstance(image, str | Path):
+        return read_image(image, background=frame.background, min_side=frame.size)
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] not in ((), (3,), (4,)):
+            expected = "uint8 [H, W] or [H, W, 3 or 4]"
+            raise UsageError(f"an array of shape {image.shape}, {image.dtype}: expected {expected}")
+        image = Image.fromarray(image)
+    if isinstance(image, Image.Image):
+        return np.asarray(to_rgb(image, frame.background))
+    raise UsageError(f"a {type(image).__name__} is no image: expected a path, PIL image, array or tensor")
+
+
+def several(images: Picture | Sequence[Picture]) -> bool:
+    """Whether these are several images: a list, a tuple or a tensor `[B, 3, H, W]`."""
+    return isinstance(images, list | tuple) or (isinstance(images, Tensor) and images.ndim == 4)
+
+
+def each(images: Picture | Sequence[Picture]) -> Sequence[Any]:
+    """One image or several as a sequence. Raises UsageError where it is empty."""
+    items: Sequence[Any] = list(images) if several(images) else [images]  # type: ignore[arg-type]
+    if not items:
+        raise UsageError("no image given: expected one or more")
+    return items

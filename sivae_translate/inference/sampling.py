@@ -1,0 +1,54 @@
+"""Seeded draws from the prior: codes for samples, styles for translations, both with the truncation trick.
+
+Truncation scales the noise around the prior's mean: 1 samples the prior, values below 1 trade variety for quality, and
+0 gives the mean (Brock et al. 2019, arXiv:1809.11096, where the noise is clipped instead).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from sivae_translate.errors import UsageError
+from sivae_translate.types import Code, Distribution, Gaussian
+
+
+def draw_codes(prior: Distribution, device: torch.device, *, seed: int, truncation: float) -> Code:
+    """A code for each row of the prior; the same seed gives the same codes on every device.
+
+    Raises:
+        UsageError: a negative truncation, or a seed of more than 64 bits.
+    """
+    require_truncation(truncation)
+    generator = seeded(seed)
+    return prior.draw(lambda shape: truncation * torch.randn(shape, generator=generator).to(device))
+
+
+def draw_styles(prior: Gaussian, count: int, *, seed: int, truncation: float) -> Tensor:
+    """Styles `[count, S]` from a prior p(s | d) of one row; the i-th is the same whatever the count and the device.
+
+    Raises:
+        UsageError: fewer than 1 style, a negative truncation, or a seed of more than 64 bits.
+    """
+    require_truncation(truncation)
+    if count < 1:
+        raise UsageError(f"styles was {count}: expected 1 or more")
+    generator, size = seeded(seed), prior.mean.shape[-1]
+    # One by one: torch.randn of more numbers may begin with others.
+    noise = torch.stack([torch.randn(size, generator=generator) for _ in range(count)])
+    return prior.sample(truncation * noise.to(prior.mean.device))
+
+
+def require_truncation(truncation: float) -> None:
+    """Raise UsageError for a truncation that is negative or not finite."""
+    if not 0 <= truncation < math.inf:
+        raise UsageError(f"truncation was {truncation}: expected 0 or more, 1 for the prior as it is")
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator on the CPU, so that every device draws the same. Raises UsageError for more than 64 bits."""
+    if not -(2**63) <= seed < 2**63:
+        raise UsageError(f"seed was {seed}: expected a whole number of 64 bits, such as 0")
+    return torch.Generator().manual_seed(seed)
