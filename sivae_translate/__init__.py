@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sivae_translate.data.domains import find_domains
     from sivae_translate.errors import SivaeError, UsageError
-    from sivae_translate.evaluation.pairs import evaluate_pairs, read_pairs
+    from sivae_translate.evaluation.pairs import read_pairs
+    from sivae_translate.evaluation.report import evaluate
     from sivae_translate.inference.folder import translate_folder
     from sivae_translate.inference.translator import Translator
     from sivae_translate.recipe import Recipe, load_recipe
@@ -28,7 +29,7 @@ _HOMES = {
     "SivaeError": "errors",
     "Translator": "inference.translator",
     "UsageError": "errors",
-    "evaluate_pairs": "evaluation.pairs",
+    "evaluate": "evaluation.report",
     "find_domains": "data.domains",
     "load_recipe": "recipe",
     "read_pairs": "evaluation.pairs",
@@ -42,7 +43,7 @@ __all__ = [
     "SivaeError",
     "Translator",
     "UsageError",
-    "evaluate_pairs",
+    "evaluate",
     "find_domains",
     "load_recipe",
     "read_pairs",

@@ -16,7 +16,7 @@ NAMES = [
     "SivaeError",
     "Translator",
     "UsageError",
-    "evaluate_pairs",
+    "evaluate",
     "find_domains",
     "load_recipe",
     "read_pairs",

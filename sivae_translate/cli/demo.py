@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sivae_translate.datasets.cars import write_set
 from sivae_translate.errors import UsageError
-from sivae_translate.evaluation.pairs import evaluate_pairs, read_pairs
+from sivae_translate.evaluation.report import evaluate
 from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Display, Silent
 from sivae_translate.training.run import train
@@ -21,10 +21,7 @@ def run_demo(out: Path, *, device: str = "auto", display: Display | None = None)
         out: receives `cars/`, `run/` and `translations/` (pictures and `report.json`). An earlier demo is resumed.
 
     Returns:
-        The report of `evaluate_pairs` on the pairs of unseen cars.
-
-    Raises:
-        UsageError: `out` is a file.
+        The report of `evaluate` on the unseen pairs.
     """
     display = display or Silent()
     if out.exists() and not out.is_dir():
@@ -39,5 +36,6 @@ def run_demo(out: Path, *, device: str = "auto", display: Display | None = None)
             progress=lambda done, total: display.step(done / total, f"drawing {done:,} of {total:,} cars"),
         )
     model = train(cars / "train", "tiny", out / "run", device=device, display=display)
-    pairs = read_pairs(cars / "pairs_unseen.csv", cars)
-    return evaluate_pairs(Translator.from_pretrained(model, device=device), pairs, out / "translations")
+    translator = Translator.from_pretrained(model, device=device)
+    pairs = cars / "pairs_unseen.csv"
+    return evaluate(translator, pairs=pairs, root=cars, out=out / "translations", name=str(model), display=display)

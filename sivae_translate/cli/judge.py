@@ -1,8 +1,7 @@
-"""Commands that judge a model."""
+"""Commands that evaluate a model."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,7 +41,7 @@ def evaluate(
         typer.Option(
             "--content-label",
             metavar="REGEX",
-            help="Its first group in the names of --domains' files says what an image shows [the whole name].",
+            help="Its first group, in the names of --domains' files, is the content label [the whole name].",
         ),
     ] = None,
     lpips: Annotated[
@@ -50,49 +49,49 @@ def evaluate(
     ] = None,
     inception: Annotated[
         Path | None,
-        typer.Option(
-            "--inception", metavar="FILE", help="Inception's published weights, for what others call FID and KID."
-        ),
+        typer.Option("--inception", metavar="FILE", help="Inception's published weights, for FID and KID."),
     ] = None,
     count: Annotated[int, typer.Option("--count", help="At most so many images of --domains, evenly spread.")] = 2000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of splits, subsets and random styles.")] = 0,
     inversion_steps: InversionSteps = 0,
     style_correction: StyleCorrection = 2,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 64,
     out: Annotated[Path, typer.Option("--out", help="Folder for outputs and report.")] = Path("evaluation"),
     device: Device = "auto",
 ) -> None:
-    """Judge translations, by pairs whose truth is known, by real images of several domains, or by both.
+    """Evaluate translations: on pairs of known truth, on real images of several domains, or on both.
 
-    With `--pairs`: PSNR, SSIM and a perceptual distance to the truth, beside the floors of copying an input; whether
-    the truth is the nearest of its kind; sharpness. With `--domains`: what leaks between content and style, how like
-    the target domain translations are, and how diverse. All of it in `index.html`, with pictures.
+    With `--pairs`: PSNR, SSIM, perceptual distance, top-1 retrieval, gradient ratio, KID and a classifier two-sample
+    test against the truths. With `--domains`: domain accuracy, KID to the target domain, leakage probes and diversity.
+    Baselines stand beside every figure, all of it in `index.html`, with pictures.
 
-    Much of it needs the extra `evaluation`. Exit code 3: some images of --domains could not be read.
+    `--domains` and some metrics need the extra `evaluation`. Exit code 3: some images of --domains cannot be read.
     """
     with terminal() as display:
-        from sivae_translate.evaluation.report import ask
-        from sivae_translate.evaluation.report import evaluate as answer
-        from sivae_translate.evaluation.tables import as_text, tables
+        from sivae_translate.data.domains import Bad
+        from sivae_translate.evaluation.report import evaluate as write_report
+        from sivae_translate.evaluation.tables import as_text, summaries
 
-        question = ask(pairs, root, domains, content_label, count, new_folder(out))
-        translator, left_out = load_translator(model, device, display), list[Any]()
-        report = answer(
-            translator,
-            question,
-            out,
-            left_out,
-            name=str(model),
+        report = write_report(
+            load_translator(model, device, display),
+            out=new_folder(out),
+            pairs=pairs,
+            root=root,
+            domains=domains,
+            content_label=content_label,
+            count=count,
             lpips=lpips,
             inception=inception,
-            seed=seed,
             inversion_steps=inversion_steps,
             style_correction=style_correction,
+            seed=seed,
             batch=batch,
-            steps=partial(counts, display),
+            name=str(model),
+            display=display,
         )
+        left_out = [Bad(Path(path), reason) for path, reason in report["left_out"].items()]
         note_left_out(left_out, display)
-        say("\n\n".join(as_text(table) for table in tables(report)))
+        say("\n\n".join(as_text(table) for table in summaries(report)))
         for note in report["notes"]:
             display.note(f"note: {note}")
         say(f"index.html, report.json and pictures are in {out}")
@@ -107,12 +106,12 @@ def evaluate(
 )
 def ood(
     model: Annotated[Path, typer.Argument(help="A run or model folder.")],
-    inside: Annotated[Path, typer.Option("--in", help="Images like the training images, but not the very ones.")],
-    outside: Annotated[Path | None, typer.Option("--out-of", help="Images unlike them.")] = None,
+    inside: Annotated[Path, typer.Option("--in", help="Held-out images, distributed as the training images.")],
+    outside: Annotated[Path | None, typer.Option("--out-of", help="Images distributed otherwise.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for scores, report and histogram.")] = Path("ood"),
     samples: Annotated[int, typer.Option("--samples", min=1, help="Codes drawn for each image.")] = 5,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 0,
-    beta: Annotated[float, typer.Option("--beta", help="Twice the variance of a pixel around its decoding.")] = 0.01,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the codes.")] = 0,
+    beta: Annotated[float, typer.Option("--beta", help="Twice the variance of p(x | z) per pixel.")] = 0.01,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
     set_threshold: Annotated[
         float | None,
@@ -126,9 +125,9 @@ def ood(
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Score how likely a model finds images, and tell those unlike its training images.
+    """Score images by their likelihood, and report how well the scores separate out-of-distribution images.
 
-    The report of two sets needs the extras `evaluation` and `plots`. Exit code 3: some images could not be read.
+    The report of two sets needs the extras `evaluation` and `plots`. Exit code 3: some images cannot be read.
     """
     with terminal() as display:
         from sivae_translate.evaluation.detection import evaluate_ood, find_sets, score_set
@@ -166,20 +165,18 @@ def fidelity(
     ] = 1000,
     inception: Annotated[
         Path | None,
-        typer.Option(
-            "--inception", metavar="FILE", help="Inception's published weights, for what others call FID and KID."
-        ),
+        typer.Option("--inception", metavar="FILE", help="Inception's published weights, for FID and KID."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of samples, halves and subsets.")] = 0,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
     out: Annotated[Path, typer.Option("--out", help="Folder for report and pictures.")] = Path("fidelity"),
     device: Device = "auto",
 ) -> None:
     """Compare a model's samples and reconstructions with real images: KID, and with `--inception` FID.
 
-    Without `--inception`, KID is taken in the features of a random VGG-16, and compares with the like alone. The floor
-    is the distance between two halves of the real images. Needs the extra `evaluation`. Exit code 3: some images could
-    not be read.
+    Without `--inception`, KID is taken in the features of a random VGG-16 and does not compare with published KIDs. The
+    baseline is the distance between two halves of the real images. Needs the extra `evaluation`. Exit code 3: some
+    images cannot be read.
     """
     with terminal() as display:
         from sivae_translate.evaluation.extractors import load_extractor
@@ -197,14 +194,6 @@ def fidelity(
         raise typer.Exit(SOME_FAILED)
 
 
-def scores_table(report: dict[str, Any]) -> str:
-    floors = {"copying the content image": "copy_content", "copying the style image": "copy_style"}
-    lines = [f"{report['n']} pairs at {report['size']} px" + " " * 10 + "PSNR dB    SSIM"]
-    for label, name in {"translation": "output", **floors}.items():
-        lines.append(f"  {label:28} {report[f'{name}_psnr']:8.2f} {report[f'{name}_ssim']:8.3f}")
-    return "\n".join(lines)
-
-
 def separation_table(report: dict[str, Any]) -> str:
     metrics, chance = ("auroc", "aupr"), report["chance"]
     counts = f"{report['n']['in']:,} in, {report['n']['out']:,} out"
@@ -218,10 +207,10 @@ def separation_table(report: dict[str, Any]) -> str:
 
 def fidelity_table(report: dict[str, Any]) -> str:
     measures = {"fid": "FID", "kid": "KID", "kid_random_vgg16": "KID (random VGG-16)"}
-    names = [name for name in measures if name in report["floor"]]
+    names = [name for name in measures if name in report["half_split"]]
     head = f"{report['extractor']} at {report['size']} px"
     lines = [f"{head:28}     n   " + "".join(f"{measures[name]:24}" for name in names).rstrip()]
-    rows = {"samples": "samples", "reconstructions": "reconstructions", "floor: real, half to half": "floor"}
+    rows = {"samples": "samples", "reconstructions": "reconstructions", "real, half to half": "half_split"}
     for label, row in ((label, report[name]) for label, name in rows.items()):
         cells = (f"{row[name]:.4f}" + (f" (std {row[f'{name}_std']:.4f})" if name != "fid" else "") for name in names)
         lines.append(f"  {label:26}{row['n']:6,}   " + "".join(f"{cell:24}" for cell in cells).rstrip())

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sivae_translate.cli.common import SOME_FAILED, counts
-from sivae_translate.cli.judge import scores_table
 from sivae_translate.cli.options import START, Device
 from sivae_translate.cli.terminal import say, terminal
 
@@ -23,9 +22,10 @@ def demo(
     """Draw cars, train on them, translate unseen cars and score the result: a few minutes on a laptop."""
     with terminal() as display:
         from sivae_translate.cli.demo import run_demo
+        from sivae_translate.evaluation.tables import as_text, summaries
 
         report = run_demo(out, device=device, display=display)
-        say(scores_table(report))
+        say("\n\n".join(as_text(table) for table in summaries(report)))
         say(f"look at {out / 'translations' / 'pairs.png'}: content, style, translation, truth, from top to bottom")
 
 

@@ -1,1 +1,1 @@
-"""Measuring translations against the truth."""
+"""Evaluation: translations against truths and real images, samples against real images, out-of-distribution tests."""

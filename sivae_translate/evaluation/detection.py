@@ -1,40 +1,40 @@
-"""Telling images unlike the training images: how far apart a model's scores keep two sets.
+"""Out-of-distribution detection: how well a model's scores separate two sets of images.
 
-"in" is of the kind that was trained on, though not the very images; "out" is not. AUROC is how often an image of "in"
-scores above one of "out", AUPR the average precision in finding "in"; 1 is perfect, chance is beside them.
+The set "in" is distributed as the training images and shares none with them; the set "out" is distributed otherwise.
+AUROC is the probability that an image of "in" scores above one of "out". AUPR is the average precision, "in" positive.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sivae_translate.data.domains import Bad, list_images, shown
+from sivae_translate.data.domains import Bad, Source, list_images, shown
 from sivae_translate.errors import UsageError
+from sivae_translate.evaluation.reading import Progress, nothing_readable, read_batches
 from sivae_translate.extras import require
-from sivae_translate.inference.files import read
 from sivae_translate.inference.translator import Translator
 from sivae_translate.types import Scores
 
-# What turns each score so that higher is more like the training images; and its name under the histogram.
+# Each score times its sign is higher for images like the training images.
 SIGNS = {"bound": 1, "elbo": 1, "kl": -1, "rec": -1}
 LABELS = {
     "bound": "importance-weighted bound on log p(x), nats", "elbo": "ELBO, nats", "kl": "KL(q(z|x) || p(z)), nats",
     "rec": "squared error of the reconstruction",
 }  # fmt: skip
 RESAMPLES, CONFIDENCE = 1000, 0.95
-BINS, MARGIN = 60, 3  # of a histogram: how many, and how far it reaches on either side, in widths of "in"
+BINS, MARGIN = 60, 3  # of a histogram: bins, and the range on either side in widths of "in"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The images of a set with their scores, in the same order, and the files that gave none."""
+    """The images of a set with their scores, in the same order, and the files that cannot be read."""
 
     paths: list[Path]
     scores: Scores
@@ -49,8 +49,8 @@ def find_sets(inside: Path, outside: Path | None, out: Path) -> dict[str, list[P
     """The images of "in" and, where it is given, of "out".
 
     Raises:
-        UsageError: no such folder, no image in it, an image in both, `out` among them, or what the report of two sets
-            needs is not installed.
+        UsageError: no such folder, no image in it, an image in both, `out` among them, or two sets without the extras
+            `evaluation` and `plots`.
     """
     folders = {"in": inside} | ({"out": outside} if outside is not None else {})
     sets = {name: list_images(folder) for name, folder in folders.items()}
@@ -76,27 +76,29 @@ def score_set(
     how: Mapping[str, Any],
     *,
     batch: int = 32,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Scored:
-    """Score image files, `batch` at a time; `how` goes to `Translator.score`.
+    """Score image files, `batch` at a time; `how` are arguments of `Translator.score`.
 
     Raises:
-        UsageError: none of them can be read.
+        UsageError: no image can be read.
     """
     kept, parts, bad = list[Path](), list[Scores](), list[Bad]()
-    for rows, x in read(translator, paths, bad, batch, progress):
+    sources = [Source(path) for path in paths]
+    for rows, x in read_batches(translator, sources, bad, batch=batch, progress=progress):
         kept += [paths[row] for row in rows]
         parts.append(translator.score(x, **how, batch=batch))
+    if not parts:
+        raise UsageError(nothing_readable(bad))
     return Scored(kept, Scores.cat(parts), bad)
 
 
 def evaluate_ood(inside: Scored, outside: Scored, out: Path, how: Mapping[str, Any]) -> dict[str, Any]:
-    """How well each score tells `inside` from `outside`.
+    """AUROC and AUPR of each score, with 95 % intervals.
 
     Returns, and writes to `out/report.json`:
-        n of each set, `how` they were scored, the files left out, and for each score its sign (times which higher is
-        more like the training images), AUROC and AUPR with 95 % intervals. `out/scores.csv` has a row per image,
-        `out/histogram.png` shows both sets.
+        n of each set; the arguments `how`; chance; for each score its sign (score x sign is higher for "in"), AUROC and
+        AUPR; left_out (reasons by file). `out/scores.csv` has a row per image, `out/histogram.png` shows both sets.
     """
     n = {"in": len(inside.paths), "out": len(outside.paths)}
     figures = {
@@ -120,8 +122,10 @@ def evaluate_ood(inside: Scored, outside: Scored, out: Path, how: Mapping[str, A
 
 
 def separation(inside: np.ndarray, outside: np.ndarray, seed: int) -> dict[str, Any]:
-    """AUROC and AUPR of scores `[n]` and `[m]` of which `inside` should be the higher, with percentile bootstrap
-    intervals from resampling each set (Efron 1979)."""
+    """AUROC and AUPR of scores `[n]` and `[m]`, `inside` positive, with percentile bootstrap intervals (Efron 1979).
+
+    Each set is resampled by itself.
+    """
     metrics = require("sklearn.metrics", "evaluation")
     scores, positive = np.append(inside, outside), np.arange(len(inside) + len(outside)) < len(inside)
     order = np.argsort(-scores, kind="stable")
@@ -140,8 +144,10 @@ def separation(inside: np.ndarray, outside: np.ndarray, seed: int) -> dict[str, 
 
 
 def areas(counts: np.ndarray, positive: np.ndarray, last_of_ties: np.ndarray) -> tuple[float, float]:
-    """AUROC and AUPR of images in falling order of score, each counted so often, all `[n]`: scikit-learn's figures
-    under these weights, in a fraction of its time, as thousands are needed."""
+    """AUROC and AUPR of images in falling order of score, with integer weights `counts`, all `[n]`.
+
+    The values are scikit-learn's under `sample_weight`, whose calls would take minutes for the bootstrap.
+    """
     found, false = (np.cumsum(counts * side)[last_of_ties] for side in (positive, ~positive))
     recall = found / found[-1]
     before = np.append(0, recall[:-1])
@@ -161,7 +167,7 @@ def write_scores(inside: Scored, outside: Scored, file: Path) -> None:
 
 
 def histograms(inside: Scored, outside: Scored, figures: Mapping[str, Any], file: Path) -> None:
-    """A picture of both sets under each score, in the neighbourhood of "in"."""
+    """Histograms of both sets for each score, over a range around "in"."""
     figure = require("matplotlib.figure", "plots").Figure(figsize=(11, 7), layout="constrained")
     for axes, (name, label) in zip(figure.subplots(2, 2).flat, LABELS.items(), strict=True):
         sets = {"in": inside.values(name), "out": outside.values(name)}
@@ -174,5 +180,5 @@ def histograms(inside: Scored, outside: Scored, figures: Mapping[str, Any], file
             axes.hist(values.clip(low, high), bins, weights=shares, alpha=0.6, label=f"{which} ({len(values):,})")
         axes.set(xlabel=label, ylabel="share of the set", title=f"{name}: AUROC {figures[name]['auroc']:.3f}")
         axes.legend()
-    figure.supxlabel("images beyond a panel are stacked at its rim", fontsize="small")
+    figure.supxlabel("images beyond the range are counted in the outermost bins", fontsize="small")
     figure.savefig(file, dpi=100)

@@ -1,45 +1,35 @@
-"""Translations against the truth: pairs of which the right answer is known.
-
-Each row of a pairs file says: the content of this image under the style of that one should be this third one. The
-floors beside every figure are what copying the content image, or the style image, would score.
-"""
+"""Pairs of known truth: the content of one image in the style of another should be a third one."""
 
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
-import torch
 from PIL import Image
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-from torch import Tensor
 
-from sivae_translate.data.images import UnreadableImage, fit, read_image
-from sivae_translate.errors import SivaeError, UsageError
-from sivae_translate.evaluation.extractors import Extractor
-from sivae_translate.evaluation.perceptual import Perceptual, stack
-from sivae_translate.evaluation.sharpness import gradient
-from sivae_translate.inference.inversion import invert
-from sivae_translate.inference.style_correction import ROUNDS, rounds_for
-from sivae_translate.inference.translator import Translator, require_style
+from sivae_translate.errors import UsageError
+from sivae_translate.evaluation.metrics.psnr import psnr
+from sivae_translate.evaluation.reading import Progress, read_one
+from sivae_translate.evaluation.sets import TranslatedPairs
+from sivae_translate.evaluation.translation import Translation
 from sivae_translate.pictures import sheet
 
 COLUMNS = ("content", "style", "target")
-SHOWN = 12  # pairs in the picture
-SAME = 100.0  # dB of equal images, whose PSNR is infinite
+SHOWN = 12  # pairs in the picture of the first ones
+EXTREMES = 6  # pairs in each of the pictures of the best, the median and the worst
 Pair = dict[str, Path]
 
 
-def read_pairs(file: Path, root: Path) -> list[Pair]:
-    """The rows of a pairs file, as paths under `root`.
+def read_pairs(file: str | Path, root: str | Path) -> list[Pair]:
+    """The rows of a CSV file with columns content,style,target: paths below `root`.
 
     Raises:
-        UsageError: no such file, other columns, no row, or a row that leads out of `root` or to no file.
+        UsageError: no such file, other columns, no row, or a path that leaves `root` or names no file.
     """
+    file, root = Path(file), Path(root)
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
@@ -60,181 +50,74 @@ def read_pairs(file: Path, root: Path) -> list[Pair]:
     return pairs
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Pairs translated into a folder, and what was measured of them; a row each.
-
-    Attributes:
-        scores: of output, copy_content and copy_style by PSNR, SSIM and perhaps a perceptual distance, float64 `[n]`.
-        gradients: of output and target, float64 `[n]`; see `sharpness.gradient`.
-        features: of output, target and content, float64 `[n, F]`; empty where there was no extractor.
-    """
-
-    pairs: list[Pair]
-    out: Path
-    scores: dict[str, dict[str, np.ndarray]]
-    gradients: dict[str, np.ndarray]
-    features: dict[str, Tensor]
-
-    def means(self) -> dict[str, float]:
-        """`output_psnr` and the like."""
-        return {
-            f"{name}_{metric}": round(float(values.mean()), 4)
-            for name, metrics in self.scores.items()
-            for metric, values in metrics.items()
-        }
-
-    def copies(self) -> list[str]:
-        """A line for each input that is the truth of some pairs: what copying it scores on the others."""
-        notes = []
-        for column in ("content", "style"):
-            floor, output = self.scores[f"copy_{column}"]["psnr"], self.scores["output"]["psnr"]
-            others = floor < SAME
-            if others.all():
-                continue
-            note = f"in {np.sum(~others)} of {len(floor)} pairs the {column} image is the truth: a copy has {SAME:g} dB"
-            if others.any():
-                note += f"; without them {floor[others].mean():.2f}, translations {output[others].mean():.2f}"
-            notes.append(note)
-        return notes
-
-    def output(self, row: int) -> np.ndarray:
-        """A translation as it was written, uint8 `[size, size, 3]`."""
-        return np.asarray(Image.open(self.out / output_name(row)))
-
-    def picture(self, rows: Sequence[int], translator: Translator) -> Image.Image:
-        """Some pairs, a column each: content, style, output, truth."""
-        columns = []
-        for row in rows:
-            content, style, truth = (load(self.pairs[row][column], translator) for column in COLUMNS)
-            columns.append([content, style, self.output(row), truth])
-        return sheet(columns, ["content", "style", "translation", "truth"])
-
-
-def score(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """PSNR in dB and SSIM (7 x 7 windows, mean over channels) of uint8 images `[H, W, 3]`."""
-    a, b = image / 255.0, truth / 255.0
-    psnr = peak_signal_noise_ratio(b, a, data_range=1.0) if (a != b).any() else SAME
-    return {"psnr": float(psnr), "ssim": float(structural_similarity(a, b, channel_axis=2, data_range=1.0))}
-
-
-def evaluate_pairs(
-    translator: Translator,
-    pairs: list[Pair],
-    out: Path,
-    *,
-    inversion_steps: int = 0,
-    style_correction: int = ROUNDS,
-    batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, object]:
-    """Translate every pair into `out/000000.png ...` and score it beside its floors.
-
-    Args:
-        inversion_steps, style_correction: for the style of each style image; see `Translator.__call__`.
-
-    Returns, and writes to `out/report.json`:
-        n, size, inversion_steps, style_correction (the rounds that were applied), and for output, copy_content and
-        copy_style the mean PSNR (dB) and SSIM.
-        `out/pairs.png` shows the first pairs: content, style, output, truth. The command `evaluate` tells more, see
-        `report.evaluate`.
-
-    Raises:
-        UsageError: a model with a single latent, or the images themselves are in `out`; nothing has been written.
-        SivaeError: an image that cannot be read; a pair left out would change the figure.
-    """
-    rounds = rounds_for(translator.model.content_shape, style_correction)
-    measured = measure_pairs(
-        translator, pairs, out, inversion_steps=inversion_steps, style_correction=rounds, batch=batch, progress=progress
-    )
-    measured.picture(range(min(SHOWN, len(pairs))), translator).save(out / "pairs.png")
-    sizes = {"n": len(pairs), "size": translator.frame.size}
-    how = {"inversion_steps": inversion_steps, "style_correction": rounds}
-    report: dict[str, object] = {**sizes, **how, **measured.means()}
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    return report
-
-
-def measure_pairs(
-    translator: Translator,
-    pairs: list[Pair],
-    out: Path,
-    *,
-    perceptual: Perceptual | None = None,
-    extractor: Extractor | None = None,
-    inversion_steps: int = 0,
-    style_correction: int = ROUNDS,
-    batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
-) -> Measured:
-    """Translate every pair into `out/000000.png ...` and measure it, `batch` pairs at a time.
-
-    Raises:
-        UsageError, SivaeError: see `evaluate_pairs`.
-    """
-    require_style(translator.model)
-    refuse_among(pairs, out)
-    out.mkdir(parents=True, exist_ok=True)
-    scores: dict[str, list[dict[str, float]]] = {"output": [], "copy_content": [], "copy_style": []}
-    gradients: dict[str, list[float]] = {"output": [], "target": []}
-    features: dict[str, list[Tensor]] = {"output": [], "target": [], "content": []} if extractor else {}
-    for start in range(0, len(pairs), batch):
-        rows = pairs[start : start + batch]
-        content, style, truth = ([load(row[column], translator) for row in rows] for column in COLUMNS)
-        pictures = translate_batch(translator, content, style, inversion_steps, style_correction)
-        for i, picture in enumerate(pictures):
-            picture.save(out / output_name(start + i))
-        output = [np.asarray(picture) for picture in pictures]
-        for name, images in {"output": output, "copy_content": content, "copy_style": style}.items():
-            distances = perceptual(stack(images), stack(truth)).tolist() if perceptual else []
-            scored = [score(image, each) for image, each in zip(images, truth, strict=True)]
-            if perceptual:
-                scored = [s | {perceptual.measure: d} for s, d in zip(scored, distances, strict=True)]
-            scores[name] += scored
-        images_of = {"output": output, "target": truth, "content": content}
-        for name, found in gradients.items():
-            found += [gradient(image) for image in images_of[name]]
-        if extractor:
-            for name, kept in features.items():
-                kept.append(extractor([Image.fromarray(image) for image in images_of[name]], translator.device))
-        if progress:
-            progress(min(start + batch, len(pairs)), len(pairs))
-    return Measured(
-        pairs,
-        out,
-        {name: {key: np.array([row[key] for row in rows]) for key in rows[0]} for name, rows in scores.items()},
-        {name: np.array(found) for name, found in gradients.items()},
-        {name: torch.cat(kept) for name, kept in features.items()},
-    )
-
-
-def translate_batch(
-    translator: Translator,
-    content: list[np.ndarray],
-    style: list[np.ndarray],
-    inversion_steps: int,
-    style_correction: int,
-) -> list[Image.Image]:
-    codes = invert(translator.model, translator.prepare(list(style)), inversion_steps).style
-    assert codes is not None
-    x = translator.prepare(list(content))
-    return translator.to_pictures(translator.translate(x, codes, style_correction=style_correction))
-
-
-def refuse_among(pairs: list[Pair], out: Path) -> None:
+def refuse_among(pairs: Sequence[Pair], out: Path) -> None:
     """Raise UsageError where `out` is a folder that holds images of these pairs."""
     if out.resolve() in {path.resolve().parent for pair in pairs for path in pair.values()}:
         raise UsageError(f"{out} is where the images are, and they are never overwritten: choose another with --out")
 
 
-def output_name(row: int) -> str:
-    return f"{row:06d}.png"
+def translate_pairs(
+    translation: Translation, pairs: Sequence[Pair], out: Path, progress: Progress | None = None
+) -> TranslatedPairs:
+    """Translate every pair into `out/000000.png`, ...
+
+    Raises:
+        SivaeError: an image that cannot be read; without its pair the means would be of another set.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    translator = translation.translator
+    shape = (len(pairs), translator.frame.size, translator.frame.size, 3)
+    images = {column: on_disk(shape) for column in (*COLUMNS, "output")}
+    for start in range(0, len(pairs), translation.batch):
+        rows = slice(start, min(start + translation.batch, len(pairs)))
+        for column in COLUMNS:
+            images[column][rows] = [read_one(translator, pair[column]) for pair in pairs[rows]]
+        output = translation.to_references(images["content"][rows], images["style"][rows])
+        images["output"][rows] = output.permute(0, 2, 3, 1).numpy()
+        for row in range(rows.start, rows.stop):
+            Image.fromarray(images["output"][row]).save(out / f"{row:06d}.png")
+        if progress:
+            progress(rows.stop, len(pairs))
+    return TranslatedPairs(tuple(pair["target"].resolve() for pair in pairs), images)
 
 
-def load(path: Path, translator: Translator) -> np.ndarray:
-    """An image in the translator's frame, uint8 `[size, size, 3]`."""
-    frame = translator.frame
-    try:
-        return fit(read_image(path, background=frame.background), frame.size, frame.fit, frame.background)
-    except UnreadableImage as error:
-        raise SivaeError(f"cannot read {path}: {error}") from None
+def on_disk(shape: tuple[int, ...]) -> np.ndarray:
+    """A uint8 array in an unnamed temporary file, as the images of thousands of pairs may not fit into memory."""
+    with TemporaryFile() as file:
+        return np.memmap(file, np.uint8, "w+", shape=shape)
+
+
+def copies(pairs: TranslatedPairs) -> list[str]:
+    """A note for each input that is the truth of some pairs, with the mean PSNR over the other pairs."""
+    notes, target = list[str](), pairs.images["target"]
+    for column in ("content", "style"):
+        others = np.array([(a != b).any() for a, b in zip(pairs.images[column], target, strict=True)])
+        if others.all():
+            continue
+        note = f"in {np.sum(~others)} of {len(others)} pairs the {column} image is the truth, and copying it is perfect"
+        if others.any():
+            copy, output = (psnr(pairs.images[name][others], target[others]).mean() for name in (column, "output"))
+            note += f"; PSNR of the other pairs: {copy:.2f} dB for the copy, {output:.2f} dB for translations"
+        notes.append(note)
+    return notes
+
+
+def draw_pairs(pairs: TranslatedPairs, out: Path) -> dict[str, str]:
+    """Pictures of the first pairs, and of the best, median and worst by PSNR: captions by file name."""
+    order = np.argsort(-psnr(pairs.images["output"], pairs.images["target"]), kind="stable").tolist()
+    middle = max(0, (len(order) - EXTREMES) // 2)
+    chosen: dict[str, tuple[str, Sequence[int]]] = {
+        "pairs": ("The first pairs", range(min(SHOWN, len(order)))),
+        "best": ("The best by PSNR", order[:EXTREMES]),
+        "median": ("Around the median by PSNR", order[middle : middle + EXTREMES]),
+        "worst": ("The worst by PSNR, the worst last", order[-EXTREMES:]),
+    }
+    for name, (_, rows) in chosen.items():
+        draw_rows(pairs, rows).save(out / f"{name}.png")
+    return {f"{name}.png": f"{caption}: content, style, translation, truth" for name, (caption, _) in chosen.items()}
+
+
+def draw_rows(pairs: TranslatedPairs, rows: Sequence[int]) -> Image.Image:
+    """Some pairs, a column each; the rows of the picture are content, style, translation, truth."""
+    columns = [[pairs.images[name][row] for name in ("content", "style", "output", "target")] for row in rows]
+    return sheet(columns, ["content", "style", "translation", "truth"])

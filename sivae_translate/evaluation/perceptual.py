@@ -1,8 +1,7 @@
-"""How different two images look to a network: their feature maps, compared place by place.
+"""Perceptual distances between two images: their feature maps in a network, compared pixel by pixel.
 
-LPIPS (Zhang et al. 2018, arXiv:1801.03924) weighs the maps of a trained network by what people find alike; the weights
-of its AlexNet are the user's to fetch. Without them a distance in its spirit serves, in maps that nobody trained. The
-two do not compare, and the second never bears the name of the first.
+LPIPS (Zhang et al. 2018, arXiv:1801.03924) weighs AlexNet's feature maps by human judgements. The user fetches the
+weights of AlexNet. Without them the maps of a VGG-16 with random weights serve; that distance is not called LPIPS.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ from sivae_translate.evaluation.extractors import RandomVGG16, read_published
 from sivae_translate.extras import require
 
 ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
-ALEXNET_SHA256 = "7be5be79"  # as far as its name tells
-LPIPS_SIDE = 32  # pixels; of smaller images AlexNet's third level has nothing left
+ALEXNET_SHA256 = "7be5be79"  # the digits that the file's name has
+LPIPS_SIDE = 32  # pixels; of smaller images AlexNet's third level is empty
 PIXELS = 2**18  # compared at a time, 64 images of 64 x 64
-EPSILON = 1e-10  # LPIPS's own, where all channels are 0
+EPSILON = 1e-10  # as in LPIPS, where all channels are 0
 
 
 class Perceptual(ABC):
     """A distance between images of one size, 0 for equal ones.
 
     Attributes:
-        name: as people read it.
-        measure: as reports name it.
-        device: where it computes.
+        name: for people.
+        measure: for reports, and in `Metric.needs`.
+        device: of the network.
     """
 
     name: str
@@ -44,7 +43,7 @@ class Perceptual(ABC):
 
     @abstractmethod
     def maps(self, x: Tensor) -> list[Tensor]:
-        """What is compared of images, uint8 `[B, 3, H, W]` -> some `[B, ...]`, float32."""
+        """Feature maps of images, uint8 `[B, 3, H, W]` -> one `[B, ...]` per level, float32."""
 
     @abstractmethod
     def compare(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
@@ -52,7 +51,7 @@ class Perceptual(ABC):
 
     @torch.no_grad()
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        """The distance of each image to its partner, uint8 `[B, 3, H, W]` both -> float64 `[B]` on the CPU."""
+        """Distance of each image to its counterpart, uint8 `[B, 3, H, W]` both -> float64 `[B]` on the CPU."""
         a, b = a.to(self.device), b.to(self.device)
         parts = zip(chunks(a), chunks(b), strict=True)
         return torch.cat([self.compare(self.maps(x), self.maps(y)) for x, y in parts]).cpu().double()
@@ -71,11 +70,10 @@ class Perceptual(ABC):
 
 
 class RandomPerceptual(Perceptual):
-    """Between the maps of the random VGG-16, a channel vector of length 1 at each pixel: the squared difference, summed
-    over channels, averaged over pixels, summed over levels.
+    """Squared difference of the random VGG-16's feature maps, normalised to unit length over channels at each pixel.
 
-    On the cars at 32 and 64 pixels it puts an image's blur of 0.5 and 1 pixels nearer to it than another car in the
-    same pose, each time, and a blur of 2 pixels in 98 % of 60 images.
+    As in LPIPS, the difference is summed over channels, averaged over pixels and summed over levels.
+    On the built-in cars, an image blurred by 1 pixel is nearer to the original than another car in the same pose.
     """
 
     name, measure = "perceptual (random VGG-16)", "perceptual_random_vgg16"
@@ -92,15 +90,15 @@ class RandomPerceptual(Perceptual):
 
 
 class Lpips(Perceptual):
-    """LPIPS v0.1 on AlexNet: torchmetrics' network and linear heads, AlexNet's weights from a file."""
+    """LPIPS v0.1 on AlexNet: torchmetrics' network and linear heads, with AlexNet's weights from a file."""
 
     name, measure = "LPIPS", "lpips"
 
     def __init__(self, weights: dict[str, Tensor], device: torch.device) -> None:
-        """Raises RuntimeError for weights that are not AlexNet's."""
+        """Raises RuntimeError for weights of another network."""
         lpips: Any = require("torchmetrics.functional.image.lpips", "evaluation")
-        with torch.random.fork_rng(devices=[]):  # it draws weights before it takes these
-            self.net = lpips._NoTrainLpips(net="alex", pnet_rand=True)  # or it would download some
+        with torch.random.fork_rng(devices=[]):  # the constructor draws random weights first
+            self.net = lpips._NoTrainLpips(net="alex", pnet_rand=True)  # without pnet_rand it would download weights
         with torch.device("meta"):
             layers = alexnet().features.to_empty(device="cpu")
         prefix = "features."
@@ -120,11 +118,11 @@ class Lpips(Perceptual):
 
 
 def load_perceptual(lpips: Path | None, size: int, device: torch.device) -> Perceptual:
-    """LPIPS with AlexNet's weights in this file, or where there is none, the distance that needs none.
+    """LPIPS with AlexNet's weights from this file, or for None the distance in the random VGG-16.
 
     Raises:
-        UsageError: it is not the published file, images of `size` pixels are too small for LPIPS, or a package of the
-            extra `evaluation` is not installed.
+        UsageError: not the published file, images of `size` pixels are too small for LPIPS, or a package of the extra
+            `evaluation` is not installed.
     """
     if lpips is None:
         return RandomPerceptual(device)
@@ -137,16 +135,16 @@ def load_perceptual(lpips: Path | None, size: int, device: torch.device) -> Perc
         raise UsageError(f"{shown(lpips)} holds no weights of AlexNet: expected your copy of {ALEXNET_URL}") from None
 
 
-def stack(images: Sequence[np.ndarray]) -> Tensor:
+def stack(images: np.ndarray | Sequence[np.ndarray]) -> Tensor:
     """uint8 images `[H, W, 3]`, all of one size -> `[B, 3, H, W]`."""
     return torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2)
 
 
 def chunks(x: Tensor) -> list[Tensor]:
-    """Images `[B, 3, H, W]`, as many at a time as are compared."""
+    """Images `[B, 3, H, W]` in parts of `at_a_time`."""
     return [x[start : start + at_a_time(x)] for start in range(0, len(x), at_a_time(x))]
 
 
 def at_a_time(x: Tensor) -> int:
-    """How many images `[B, 3, H, W]` are compared at a time."""
+    """Images of this size, `[B, 3, H, W]`, that are compared at a time, so that memory is bounded."""
     return max(1, PIXELS // (x.shape[2] * x.shape[3]))
