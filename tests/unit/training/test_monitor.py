@@ -1,21 +1,34 @@
-"""When a run is saved."""
+"""The monitor: when it saves and logs, and when it gives advice."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from sivae_translate.progress import Silent
 from sivae_translate.recipe import load_recipe
-from sivae_translate.training import monitor as watching
-from sivae_translate.training.monitor import Watch
+from sivae_translate.training import monitor as monitor_module
+from sivae_translate.training.log import LogFiles
+from sivae_translate.training.monitor import Monitor
 from sivae_translate.training.state import Budget, State
+
+
+def build(overrides: tuple[str, ...] = (), **changes: Any) -> Monitor:
+    """A monitor of an hour that does nothing, but for the changes."""
+    parts: dict[str, Any] = {"display": Silent(), "log": None, "diagnose": lambda terms: None, "save": lambda: None}
+    parts |= {"lr": lambda: 0.0, "asked_to_stop": lambda: False, "draw": lambda images: None, **changes}
+    return Monitor(load_recipe("tiny", overrides), Budget(images=0, minutes=60), State(), **parts)
 
 
 @pytest.fixture
 def saved_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], list[float]]:
-    """The seconds at which saves begin that take as long as given, in turn."""
+    """Gives the seconds at which saves of the given durations begin."""
     clock = [0.0]
-    monkeypatch.setattr(watching.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(monitor_module.time, "monotonic", lambda: clock[0])
 
     def begun(durations: list[float]) -> list[float]:
         times: list[float] = []
@@ -24,30 +37,52 @@ def saved_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], list[fl
             times.append(clock[0])
             clock[0] += durations[len(times) - 1]
 
-        watch = Watch(
-            load_recipe("tiny"),
-            Budget(images=0, minutes=60),
-            State(),
-            Silent(),
-            None,
-            lr=lambda: 0.0,
-            health=lambda means: None,
-            asked_to_stop=lambda: False,
-            draw=lambda images: None,
-            save=save,
-        )
+        monitor = build(save=save)
         while len(times) < len(durations):
-            watch(State(), 0.5, {})
+            monitor(State(), 0.5, {})
             clock[0] += 1
         return times
 
     return begun
 
 
-def test_quick_saves_come_as_often_as_asked(saved_at: Callable[[list[float]], list[float]]) -> None:
+def test_quick_saves_come_at_the_set_interval(saved_at: Callable[[list[float]], list[float]]) -> None:
     assert saved_at([2, 2, 2]) == [300, 602, 904]
 
 
 def test_slow_saves_take_a_tenth_of_the_time_at_most(saved_at: Callable[[list[float]], list[float]]) -> None:
     """A save of a minute is followed by ten of training; one slow save does not make the later ones rare."""
     assert saved_at([60, 2, 2]) == [300, 960, 1262]
+
+
+@pytest.mark.parametrize(("stop", "progress"), [(True, 0.5), (False, 1.0)])
+def test_the_last_call_saves_and_says_whether_it_was_asked_to_stop(stop: bool, progress: float) -> None:
+    saves: list[bool] = []
+    monitor = build(asked_to_stop=lambda: stop, save=lambda: saves.append(True))
+    assert monitor(State(), progress, {}) is stop
+    assert saves == [True]
+
+
+class Notes(Silent):
+    """A display that keeps its notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_advice_is_given_once_and_again_only_after_a_recovery(tmp_path: Path) -> None:
+    display, seen = Notes(), list[float]()
+
+    def diagnose(terms: dict[str, float]) -> str | None:
+        seen.append(terms["gap"])
+        return "raise it" if terms["gap"] < 0 else None
+
+    monitor = build(("training.log_every=8",), display=display, log=LogFiles(tmp_path), diagnose=diagnose)
+    for step, gap in enumerate([-2.0, -2.0, 1.0, -2.0], start=1):
+        monitor(State(step, 8 * step, float(step)), 0.1, {"gap": torch.tensor(gap)})
+    assert seen == [-2.0, -2.0, 1.0, -2.0]
+    assert display.notes == ["raise it"] * 2
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 4

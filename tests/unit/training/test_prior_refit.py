@@ -1,4 +1,4 @@
-"""A saved model's style priors lie on the styles of its images, wherever learning had left them."""
+"""The style priors of a saved model, refitted in closed form to the styles of its images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sivae_translate.inference.translator import Translator
 from sivae_translate.models import MODELS
 from sivae_translate.models.autoencoder import StyleAutoencoder, StylePrior
 from sivae_translate.objectives.functional import kl_divergence
-from sivae_translate.training import prior_refit as fitting
+from sivae_translate.training import prior_refit
 from sivae_translate.training.prior_refit import refit_style_prior, spread_over_domains
 from sivae_translate.types import Gaussian
 
@@ -30,16 +30,16 @@ def styles(n: int) -> tuple[torch.Tensor, Gaussian]:
 
 
 def divergence(prior: StylePrior, domains: torch.Tensor, q: Gaussian) -> float:
-    """Mean over each domain's images, then over the domains, whatever the images of each."""
+    """KL(q || p), its mean over each domain's images and over the domains."""
     kl = kl_divergence(q, prior(domains))
     return torch.stack([kl[domains == d].mean() for d in domains.unique()]).mean().item()
 
 
-def test_no_other_prior_is_nearer_to_the_styles() -> None:
+def test_the_refitted_prior_has_the_least_kl() -> None:
     domains, q = styles(8)
     prior = StylePrior(3, 5)
     before = divergence(prior, domains, q)
-    prior.fit(domains, q)
+    prior.refit(domains, q)
     best = divergence(prior, domains, q)
     assert best < before
     for weight in (prior.means, prior.logvar):
@@ -51,18 +51,18 @@ def test_no_other_prior_is_nearer_to_the_styles() -> None:
                 weight[..., 0] -= step
 
 
-def test_a_domain_of_which_no_image_is_seen_stays() -> None:
+def test_a_domain_without_images_keeps_its_mean() -> None:
     domains, q = styles(4)
     prior = StylePrior(3, 5)
     with torch.no_grad():
         prior.means[1] = 7.0
-    prior.fit(domains, q)
+    prior.refit(domains, q)
     assert (prior.means[1] == 7.0).all() and (prior.means[2] != 0).all()
 
 
-def test_one_image_of_no_spread_leaves_a_variance_above_zero() -> None:
+def test_styles_without_spread_leave_a_finite_log_variance() -> None:
     prior = StylePrior(1, 2)
-    prior.fit(torch.tensor([0]), Gaussian(torch.ones(1, 2), torch.full((1, 2), -200.0)))
+    prior.refit(torch.tensor([0]), Gaussian(torch.ones(1, 2), torch.full((1, 2), -200.0)))
     assert torch.isfinite(prior.logvar).all() and (prior(torch.tensor([0])).mean == 1).all()
 
 
@@ -76,7 +76,7 @@ def images(tmp_path: Path) -> Images:
     return Images(find_domains(tmp_path), Frame(16, "crop", (255, 255, 255)), Augment(16))
 
 
-def test_each_domain_ends_at_the_mean_of_its_images_styles(images: Images) -> None:
+def test_each_domain_has_the_mean_style_of_its_images(images: Images) -> None:
     model = StyleAutoencoder(domains=("dark", "light"), size=16, width=16, max_width=16)
     refit_style_prior(model, images, batch=5)
     x = torch.from_numpy(np.stack([images[row, 0][0] for row in range(24)])).permute(0, 3, 1, 2) / 255
@@ -86,23 +86,23 @@ def test_each_domain_ends_at_the_mean_of_its_images_styles(images: Images) -> No
 
 
 @pytest.mark.parametrize("name", ["conv", "synthesis"])
-def test_a_model_without_style_is_left_alone(images: Images, name: str) -> None:
+def test_a_model_without_style_is_unchanged(images: Images, name: str) -> None:
     model: Any = MODELS[name](domains=("dark", "light"), size=32)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     refit_style_prior(model, images, batch=5)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
-def test_large_sets_are_looked_at_in_part_and_small_domains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "LOOKED_AT", 30)
+def test_large_domains_are_subsampled_and_small_ones_kept_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prior_refit, "LOOKED_AT", 30)
     labels = [0] * 100 + [1] * 3 + [2] * 100
     rows = spread_over_domains(labels)
     assert [labels[row] for row in rows] == [0] * 10 + [1] * 3 + [2] * 10
     assert rows[:3] == [0, 10, 20]
-    assert len(spread_over_domains(list(range(50)) * 9)) == 50 * fitting.FEWEST
+    assert len(spread_over_domains(list(range(50)) * 9)) == 50 * prior_refit.FEWEST
 
 
-def test_the_model_of_a_run_has_its_priors_fitted(cars: Path, trained: Path) -> None:
+def test_the_saved_model_of_a_run_has_refitted_priors(cars: Path, trained: Path) -> None:
     translator = Translator.from_pretrained(trained)
     for folder in sorted((cars / "train").iterdir()):
         styles = translator.encode(sorted(map(str, folder.glob("*.png")))).style

@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from pathlib import Path
 
-import pytest
 import torch
-from torch import nn
 
 from sivae_translate.training.augment import augment, bend
-from sivae_translate.training.log import LogFiles, Means
-from sivae_translate.training.optimizers import NonFiniteLossError, Players, moving_average
-from sivae_translate.training.processes import new_accelerator
-from sivae_translate.training.state import Budget, Schedule, State
-from sivae_translate.types import Batch, Round
-
-
-def test_the_budget_ends_with_whichever_limit_binds() -> None:
-    assert Budget(1000, 0).progress(State(images=250)) == 0.25
-    assert Budget(0, 2).progress(State(seconds=30)) == 0.25
-    assert Budget(1000, 2).progress(State(images=250, seconds=60)) == 0.5
-    assert Budget(1000, 0).progress(State(images=2000)) == 1
-
-
-def test_time_left_follows_the_pace_so_far() -> None:
-    assert Budget(1000, 0).seconds_left(State(images=250, seconds=10)) == pytest.approx(30)
-    assert Budget(1000, 0).seconds_left(State()) == math.inf
-
-
-def test_the_learning_rate_ramps_up_and_falls_to_nothing() -> None:
-    schedule = Schedule(lr=0.1, ramp=100)
-    assert schedule(0, 0.0) == pytest.approx(0.001)
-    assert schedule(1000, 0.0) == pytest.approx(0.1)
-    assert schedule(1000, 0.5) == pytest.approx(0.05)
-    assert schedule(1000, 1.0) == pytest.approx(0.0)
+from sivae_translate.types import Batch
 
 
 def coloured_batch() -> Batch:
@@ -128,62 +99,3 @@ def test_without_augmentation_targets_are_the_images() -> None:
     batch = coloured_batch()
     assert augmented(batch, 0.0, 0.0) is batch
     assert batch.targets is batch.images
-
-
-class Pair(nn.Module):
-    """Two players of one weight each."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder, self.decoder = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
-
-
-def test_a_loss_that_is_not_finite_touches_no_weight() -> None:
-    pair = Pair()
-    players = Players(pair, new_accelerator("cpu", "fp32"), lr=0.1, betas=(0.9, 0.99))
-    before = pair.encoder.weight.clone()
-    with pytest.raises(NonFiniteLossError, match="encoder's loss became nan"):
-        players.update(Round(("encoder",), pair.encoder.weight.sum() * math.nan, {}))
-    assert torch.equal(pair.encoder.weight, before)
-    assert pair.encoder.weight.grad is None
-
-
-@pytest.mark.parametrize(("clip", "expected"), [(0.5, [0.3, -0.4]), (0.0, [30.0, -40.0])])
-def test_each_player_s_gradient_is_shortened_to_the_limit(clip: float, expected: list[float]) -> None:
-    pair = Pair()
-    pair.encoder = nn.Linear(2, 1, bias=False)
-    players = Players(pair, new_accelerator("cpu", "fp32"), lr=0.1, betas=(0.0, 0.99), clip=clip)
-    loss = (pair.encoder.weight * torch.tensor([30.0, -40.0])).sum() + 0.25 * pair.decoder.weight.sum()
-    players.update(Round(("encoder", "decoder"), loss, {}))
-    momentum = {name: optimizer.optimizer.state_dict()["state"][0] for name, optimizer in players.optimizers.items()}
-    torch.testing.assert_close(momentum["encoder"]["exp_avg"], torch.tensor([expected]), rtol=1e-5, atol=0)
-    torch.testing.assert_close(momentum["decoder"]["exp_avg"], torch.tensor([[0.25]]))  # as it was
-
-
-def test_the_moving_average_forgets_its_start_in_short_runs() -> None:
-    layer = nn.Linear(1, 1, bias=False)
-    average = moving_average(layer, 0.999)
-    for value in [100.0] + [1.0] * 200:
-        nn.init.constant_(layer.weight, value)
-        average.update_parameters(layer)
-    assert average.module.weight.item() == pytest.approx(1.0, abs=0.5)
-    nn.init.constant_(layer.weight, 2.0)
-    average.update_parameters(layer)
-    assert 1.0 < average.module.weight.item() < 1.5
-
-
-def test_means_are_over_the_steps_in_which_a_term_appeared() -> None:
-    means = Means()
-    means.add({"rec": torch.tensor(2.0)})
-    means.add({"rec": torch.tensor(4.0), "gap": torch.tensor(1.0)})
-    assert means.take() == {"rec": 3.0, "gap": 1.0}
-    assert means.take() == {}
-
-
-def test_the_log_is_lines_of_json_and_a_table(tmp_path: Path) -> None:
-    log = LogFiles(tmp_path)
-    log.write({"images": 10, "seconds": 1.0, "lr": 1e-3, "images_per_s": 10.0, "rec": 5.0, "kl_real": 1.0})
-    LogFiles(tmp_path).write({"images": 20, "seconds": 2.0, "lr": 1e-3, "images_per_s": 10.0, "gap": -0.5})
-    assert [json.loads(line)["images"] for line in log.jsonl.read_text().splitlines()] == [10, 20]
-    rows = list(csv.DictReader(log.csv.open()))
-    assert [(row["images"], row["rec"], row["gap"]) for row in rows] == [("10", "5", ""), ("20", "", "-0.5")]
