@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sivae_translate.errors import UsageError, did_you_mean
@@ -77,7 +77,7 @@ class Settings:
 
     names: tuple[str, str]
     objective: Objective
-    weights: dict[str, float]
+    weights: dict[str, float] = field(hash=False)  # a dict has no hash
     dataset: Dataset
     training: Training
 
