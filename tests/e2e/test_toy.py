@@ -1,4 +1,4 @@
-"""The 2-D world from the command line: one run, the tables of many, and what cannot be done."""
+"""The toy commands: one run in the plane, the tables of many runs, and expected errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sivae_translate.toy.settings import Training, resolve
 
 @pytest.fixture
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures from fewer points, where their values are not what is tested."""
+    """Coarse figures from few points, for tests that read no values."""
     monkeypatch.setattr(metrics, "SAMPLES", 100)
     monkeypatch.setattr(metrics, "REFERENCE", 100)
     monkeypatch.setattr(metrics, "GRID", 10)
@@ -35,10 +35,10 @@ def test_a_run_leaves_a_picture_points_and_a_report(cli: Any, tmp_path: Path) ->
     assert report["objective"]["beta_neg"] == 1 and report["training"]["seed"] == 3
     assert 0 <= report["jsd"] <= math.log(2) and report["kl"] > report["kl_floor"] > 0
     assert report["collapsed"] and "(collapsed)" in result.stdout
-    assert [look["step"] for look in report["course"]] == [0, 1, 2, 3, 4]
+    assert [row["step"] for row in report["course"]] == [0, 1, 2, 3, 4]
 
 
-def test_the_help_names_the_steps_of_a_run(cli: Any) -> None:
+def test_the_help_gives_the_default_number_of_steps(cli: Any) -> None:
     assert all(f"[{Training().steps}]" in cli("toy", *words, "--help").stdout for words in ((), ("table",), ("sweep",)))
 
 
@@ -50,7 +50,7 @@ def test_every_objective_runs_on_data_of_unknown_density(cli: Any, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--objective", "soft-introvea"), "no objective 'soft-introvea': did you mean soft-introvae"),
         (("--dataset", "ring"), "no dataset 'ring': did you mean rings?"),
@@ -67,14 +67,14 @@ def test_every_objective_runs_on_data_of_unknown_density(cli: Any, tmp_path: Pat
         (("--steps", "2", "table"), "--steps comes before table: expected"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(cli: Any, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_wrong_settings_are_refused_in_one_line(cli: Any, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     result = cli("toy", "--out", tmp_path / "out", *words) if words[-1] != "table" else cli("toy", *words)
     assert result.exit_code == 2
-    assert said in result.stderr and len(result.stderr.splitlines()) == 1
+    assert message in result.stderr and len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_without_matplotlib_the_command_that_installs_it_is_named(
+def test_without_matplotlib_the_error_has_the_command_that_installs_it(
     cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -84,13 +84,13 @@ def test_without_matplotlib_the_command_that_installs_it_is_named(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_game_that_ends_in_nan_says_what_to_change(cli: Any, tmp_path: Path) -> None:
+def test_a_run_that_ends_in_nan_advises_a_lower_learning_rate(cli: Any, tmp_path: Path) -> None:
     result = cli("toy", "--set", "training.lr=1e30", "--steps", "9", "--out", tmp_path)
     assert result.exit_code == 1
     assert "lower training.lr (now 1e+30)" in result.stderr.splitlines()[-1]
 
 
-def test_the_table_has_every_cell_and_goes_on_where_it_stopped(cli: Any, coarse: None, tmp_path: Path) -> None:
+def test_the_table_has_every_cell_and_continues_where_it_stopped(cli: Any, coarse: None, tmp_path: Path) -> None:
     words = ("toy", "table", "--seeds", "1", "--out", tmp_path)
     first = cli(*words, "--steps", "1")
     assert first.exit_code == 0, first.stderr
@@ -111,7 +111,7 @@ def test_the_table_has_every_cell_and_goes_on_where_it_stopped(cli: Any, coarse:
     assert "vae_rings_0.json is broken: delete it" in cli(*words, "--steps", "1").stderr
 
 
-def test_the_sweep_counts_failures_along_what_repels(
+def test_the_sweep_varies_the_strength_of_the_adversarial_term(
     cli: Any, coarse: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table, "FACTORS", (0.25, 1.0))
@@ -121,18 +121,18 @@ def test_the_sweep_counts_failures_along_what_repels(
     knobs = [(row["objective"], row["knob"], row["value"], row["runs"]) for row in rows]
     assert knobs == [
         ("introvae", "margin", 2, 4), ("introvae", "margin", 8, 4),
-        ("soft-introvae", "beta_neg", 0.125, 4), ("soft-introvae", "beta_neg", 0.5, 4),
+        ("soft-introvae", "beta_neg", 0.0625, 4), ("soft-introvae", "beta_neg", 0.25, 4),
     ]  # fmt: skip
 
 
-def test_a_run_that_ends_in_nan_is_a_failure_and_no_figure(coarse: None) -> None:
+def test_a_run_that_ends_in_nan_counts_as_a_failure_and_in_no_mean(coarse: None) -> None:
     settings = resolve("vae", "rings", ["training.lr=1e30"], steps=9)
-    lost, kept = cells.report(settings), cells.report(resolve("vae", "rings", steps=1))
-    assert "error" in lost
-    row = table.summary([lost, kept])
+    failed, finished = cells.report(settings), cells.report(resolve("vae", "rings", steps=1))
+    assert "error" in failed
+    row = table.summary([failed, finished])
     assert (row["runs"], row["not_finite"], row["collapsed"]) == (2, 1, 1)
-    assert row["kl"] == [kept["kl"], 0.0]
-    assert table.summary([lost])["kl"] is None
+    assert row["kl"] == [finished["kl"], 0.0]
+    assert table.summary([failed])["kl"] is None
 
 
 @pytest.mark.slow
@@ -150,10 +150,10 @@ def test_two_processes_give_the_table_of_one(cli: Any, tmp_path: Path, monkeypat
 
 
 @pytest.mark.slow
-def test_soft_introvae_learns_the_eight_gaussians_as_the_theory_says(cli: Any, tmp_path: Path) -> None:
+def test_soft_introvae_lowers_kl_plus_entropy_on_the_eight_gaussians(cli: Any, tmp_path: Path) -> None:
     cli("toy", "--steps", "2500", "--out", tmp_path)
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["coverage"] > 0.95 and report["jsd"] < 0.2
-    sums = [look["kl"] + look["entropy"] for look in report["course"]]
+    sums = [row["kl"] + row["entropy"] for row in report["course"]]
     assert sums[-1] < sums[10] < sums[5] < sums[2] < sums[1]
     assert report["course"][-1]["entropy"] < -3

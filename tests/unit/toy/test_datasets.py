@@ -1,4 +1,4 @@
-"""The four distributions: what their definitions say of them."""
+"""The four distributions, against their definitions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def points(name: str, n: int = N, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", DATASETS)
 @pytest.mark.parametrize("n", [0, 1, 7])
-def test_as_many_points_as_asked_for(name: str, n: int) -> None:
+def test_a_sample_has_the_given_number_of_points(name: str, n: int) -> None:
     assert points(name, n).shape == (n, 2)
     assert points(name, n).dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_the_generator_decides_and_nothing_else(name: str) -> None:
+def test_points_depend_on_the_generator_alone(name: str) -> None:
     torch.manual_seed(1)
     first = points(name, 10)
     torch.manual_seed(2)
@@ -33,7 +33,7 @@ def test_the_generator_decides_and_nothing_else(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_centred_and_within_reach(name: str) -> None:
+def test_points_are_centred_and_within_reach(name: str) -> None:
     x, reach = points(name), DATASETS[name].reach
     assert x.abs().max() < reach + 0.01
     assert x.abs().max() > 0.7 * reach
@@ -74,7 +74,7 @@ def test_a_quarter_of_the_points_is_on_each_ring() -> None:
     assert (radius - 0.75 * ring).std().item() == pytest.approx(0.08, rel=0.05)
 
 
-def test_the_arms_of_the_spirals_are_each_other_turned() -> None:
+def test_the_two_arms_of_the_spirals_are_point_symmetric() -> None:
     x = points("spirals")
     angle = torch.linspace(0, 3 * math.pi, 1000)
     arm = torch.stack([-angle.cos() * angle, angle.sin() * angle], 1) / 3 + 0.25 / 3

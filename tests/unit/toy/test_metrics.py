@@ -1,4 +1,4 @@
-"""The figures of the plane, against closed forms."""
+"""Metrics in the plane, against closed forms."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from sivae_translate.types import Code, Gaussian, Latents
 EIGHT = DATASETS["8-gaussians"]
 
 
-class Known:
-    """A model whose code is the point itself: ELBO(x) = -|x|^2 / 2 if it decodes to the point, too."""
+class IdentityEncoder:
+    """A model whose code is the point itself: ELBO(x) = -|x|^2 / 2 where the decoder is the identity too."""
 
     def __init__(self, decode: Callable[[Tensor], Tensor] = lambda z: z) -> None:
         self.to_points = decode
@@ -47,10 +47,10 @@ class Known:
 
 
 def perfect(z: Tensor) -> Tensor:
-    """N(0, I) -> the 8 Gaussians: the octant chooses the centre, what is left of the angle is normal again."""
-    turn = 8 * (torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi) % 1)
-    which = turn.long().clamp(max=7)
-    return eight_centres()[which] + SPREAD * polar(z.norm(dim=1), 2 * math.pi * (turn - which))
+    """N(0, I) -> the 8 Gaussians: the octant selects the centre, and the angle within it is stretched to a circle."""
+    octants = 8 * (torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi) % 1)
+    which = octants.long().clamp(max=7)
+    return eight_centres()[which] + SPREAD * polar(z.norm(dim=1), 2 * math.pi * (octants - which))
 
 
 def seven_of_eight(z: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ def test_a_histogram_counts_every_point_once() -> None:
     assert p.sum().item() == pytest.approx(1.0)
     total = 3 + 0.01 * BINS**2
     assert p[0, 0].item() == pytest.approx(1.01 / total)
-    assert p[-1, 0].item() == pytest.approx(2.01 / total)  # the last one has left there
+    assert p[-1, 0].item() == pytest.approx(2.01 / total)  # a point out of reach is counted at the border
     assert p[50, 50].item() == pytest.approx(0.01 / total)
 
 
@@ -81,7 +81,7 @@ def test_kl_by_hand() -> None:
     assert kl(p, q) == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
 
 
-def test_a_histogram_diverges_from_others_and_not_from_itself() -> None:
+def test_a_divergence_is_zero_to_itself_and_positive_to_others() -> None:
     p, q = random_histogram(0), random_histogram(1)
     assert kl(p, p) == jsd(p, p) == 0
     assert kl(p, q) > 0
@@ -95,16 +95,16 @@ def test_jsd_is_at_most_ln_2() -> None:
 
 
 @pytest.mark.parametrize("decode", [lambda z: z, torch.sin, torch.zeros_like])
-def test_the_density_integrates_to_1_whatever_the_model(decode: Callable[[Tensor], Tensor]) -> None:
+def test_the_density_of_any_model_integrates_to_1(decode: Callable[[Tensor], Tensor]) -> None:
     reach = 3.0
-    density = log_density(Known(decode), grid(reach), reach).exp()
+    density = log_density(IdentityEncoder(decode), grid(reach), reach).exp()
     assert density.sum().item() * (2 * reach / GRID) ** 2 == pytest.approx(1.0)
 
 
 def test_the_density_of_a_known_elbo() -> None:
     x = torch.tensor([[0.0, 0.0], [1.0, -2.0]])
     expected = [-math.log(2 * math.pi), -math.log(2 * math.pi) - 2.5]
-    assert log_density(Known(), x, reach=8.0).tolist() == pytest.approx(expected, abs=1e-5)
+    assert log_density(IdentityEncoder(), x, reach=8.0).tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_density_and_entropy_of_a_normal_by_its_samples() -> None:
@@ -114,24 +114,24 @@ def test_density_and_entropy_of_a_normal_by_its_samples() -> None:
     assert -neighbour_log_density(x, samples).mean().item() == pytest.approx(1 + math.log(2 * math.pi), abs=0.05)
 
 
-def test_a_perfect_model_is_at_the_floor() -> None:
-    figures = judge(Known(perfect), EIGHT, generator())
+def test_a_perfect_model_scores_as_fresh_points_do() -> None:
+    figures = judge(IdentityEncoder(perfect), EIGHT, generator())
     assert figures["kl"] == pytest.approx(figures["kl_floor"], abs=0.01)
     assert figures["jsd"] == pytest.approx(figures["jsd_floor"], abs=0.002)
     assert figures["coverage"] > 0.999
-    truth = theory(Known(perfect), EIGHT, generator())
+    truth = theory(IdentityEncoder(perfect), EIGHT, generator())
     assert truth["kl"] == pytest.approx(0, abs=0.05)
     assert truth["entropy"] == pytest.approx(truth["data_entropy"], abs=0.05)
 
 
 def test_a_model_that_drops_a_mode_covers_seven_eighths() -> None:
-    figures = judge(Known(seven_of_eight), EIGHT, generator())
+    figures = judge(IdentityEncoder(seven_of_eight), EIGHT, generator())
     assert figures["coverage"] == pytest.approx(7 / 8, abs=0.02)
     assert figures["kl"] > 0.5
-    assert theory(Known(seven_of_eight), EIGHT, generator())["kl"] > 0.5
+    assert theory(IdentityEncoder(seven_of_eight), EIGHT, generator())["kl"] > 0.5
 
 
-def test_coverage_allows_for_a_tenth_of_the_share() -> None:
+def test_coverage_allows_for_a_tenth_of_the_density() -> None:
     p, q = torch.full((BINS, BINS), 1.0 / BINS**2), torch.full((BINS, BINS), 0.2 / BINS**2)
     q[:40] = 0.05 / BINS**2
     assert coverage(p, p) == pytest.approx(1.0)
@@ -140,4 +140,4 @@ def test_coverage_allows_for_a_tenth_of_the_share() -> None:
 
 def test_points_that_are_not_finite_are_no_samples() -> None:
     with pytest.raises(NotFiniteError, match="not finite"):
-        sample(Known(lambda z: z / 0), 10, generator())
+        sample(IdentityEncoder(lambda z: z / 0), 10, generator())
