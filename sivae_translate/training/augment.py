@@ -9,75 +9,75 @@ from torch import Tensor
 
 from sivae_translate.types import Batch
 
-PROPORTIONS = 0.12  # a side of a synthetic domain's image is exp(-.12) to exp(.12) times as long
-DOMAIN_AUG_ENDS = 0.8  # of the budget: the last fifth is for the real domains
-WARP_FALLS, WARP_ENDS = 0.2, 0.4  # of the budget: full strength up to the first, none from the second on
+MAX_LOG_SCALE = 0.12  # each side of a synthetic domain's images is scaled by exp(-0.12) to exp(0.12)
+DOMAIN_AUG_END = 0.8  # of the budget; after it, all pairs are of real domains
+WARP_DECAY, WARP_END = 0.2, 0.4  # of the budget: full strength before the first, linear decay to zero at the second
 
 
 def augment(
     batch: Batch, progress: float, generator: torch.Generator, *, domain_aug: float, encoder_warp: float
 ) -> Batch:
-    """A batch with some pairs of synthetic domains (`synthesise_domains`), warped for the encoder (`warp_for_encoder`).
-
-    Both schedules are fixed shares of the budget: `DOMAIN_AUG_ENDS`, `WARP_FALLS`, `WARP_ENDS`.
+    """Augment the domains of a batch, then warp the encoder's input, on schedules fixed in fractions of the budget.
 
     Args:
         batch: images `[B, 3, H, W]` in [0, 1], in pairs.
-        progress: in [0, 1], of the budget.
-        domain_aug: probability, 0..1, that a pair becomes one of a synthetic domain.
-        encoder_warp: strength of the warp along each axis, 0..0.5; see `warp_axes`.
+        progress: fraction of the budget that is used, 0..1.
+        generator: source of every draw, on the batch's device.
+        domain_aug: probability, 0..1, that a pair becomes one of a synthetic domain; see `synthesise_domains`.
+        encoder_warp: strength of the warp along each axis, 0..0.5; see `warp_for_encoder`.
     """
-    if domain_aug and progress < DOMAIN_AUG_ENDS:
+    if domain_aug and progress < DOMAIN_AUG_END:
         batch = synthesise_domains(batch, generator, domain_aug)
-    strength = encoder_warp * min(1.0, (WARP_ENDS - progress) / (WARP_ENDS - WARP_FALLS))
+    strength = encoder_warp * min(1.0, (WARP_END - progress) / (WARP_END - WARP_DECAY))
     return warp_for_encoder(batch, generator, strength) if strength > 0 else batch
 
 
 def synthesise_domains(batch: Batch, generator: torch.Generator, probability: float) -> Batch:
-    """Recolour and rescale some pairs into synthetic new domains, both images of a pair alike.
+    """Domain augmentation: recolour and rescale some pairs into synthetic new domains, both images of a pair alike.
 
-    The styles of a hundred domains lie far apart, and the decoder has never drawn one between them: an unseen domain
-    comes out as one it knows. Synthetic domains fill the gaps. Their label is -1, no known domain.
+    The styles of a hundred domains lie far apart, and the decoder is never trained between them: it would render an
+    unseen domain as a known one. Synthetic domains fill the gaps. Their label is -1, which stands for no known domain.
     """
     pairs = len(batch) // 2
-
-    def both(values: Tensor) -> Tensor:
-        return (values * varied.view(-1, *[1] * (values.dim() - 1))).repeat_interleave(2, 0)
-
-    varied = uniform(batch, generator, pairs) < probability
-    angle = both((uniform(batch, generator, pairs) * 2 - 1) * math.pi)
-    sides = both((uniform(batch, generator, pairs, 2) * 2 - 1) * PROPORTIONS)
-    chosen, images = both(varied), batch.images.clone()
+    chosen = uniform(batch, generator, pairs) < probability
+    angle = (uniform(batch, generator, pairs) * 2 - 1) * math.pi
+    log_scale = (uniform(batch, generator, pairs, 2) * 2 - 1) * MAX_LOG_SCALE
+    amounts = torch.cat([3 * log_scale, torch.zeros_like(log_scale)], 1)
+    chosen, angle, amounts = (values.repeat_interleave(2, 0) for values in (chosen, angle, amounts))
+    images = batch.images.clone()
     if bool(chosen.any()):
-        scaled = warp_axes(images[chosen], torch.cat([3 * sides, torch.zeros_like(sides)], 1)[chosen])
-        images[chosen] = turn_hue(scaled, angle[chosen])
+        images[chosen] = rotate_hue(warp_axes(images[chosen], amounts[chosen]), angle[chosen])
     return Batch(images, batch.domains.masked_fill(chosen, -1))
 
 
-def warp_for_encoder(batch: Batch, generator: torch.Generator, warp: float) -> Batch:
-    """Warp the encoder's input, each row in its own way; the decoder's target stays the image itself.
+def warp_for_encoder(batch: Batch, generator: torch.Generator, strength: float) -> Batch:
+    """Warp the encoder's input, each image by its own draw; the decoder's target stays the unwarped image.
 
-    Where two domains differ in their outlines, a view of one may look most like another view of the other (a pickup
-    from behind like a sedan from the front). Their contents then pair off wrongly, early and for good. Warped outlines
-    carry no pose, so smaller parts decide the pairing. It holds after the warp has ended.
+    Where domains differ in outline, a view of one may resemble another view of the other most, such as a pickup from
+    behind a sedan from the front. Their contents are then matched wrongly, early in training and for good. A warped
+    outline does not tell the pose, so finer details decide the match, also after the warp has ended.
     """
-    amounts = (uniform(batch, generator, len(batch), 4) * 2 - 1) * warp
+    amounts = (uniform(batch, generator, len(batch), 4) * 2 - 1) * strength
     return Batch(warp_axes(batch.images, amounts), batch.domains, batch.images)
 
 
-def turn_hue(images: Tensor, angle: Tensor) -> Tensor:
-    """Images `[B, 3, H, W]` with the hue rotated by `angle` `[B]`, in radians. Grey stays grey."""
+def rotate_hue(images: Tensor, angle: Tensor) -> Tensor:
+    """Images `[B, 3, H, W]` with their hue rotated by `angle` `[B]`, in radians. Grey pixels stay as they are."""
     from kornia.enhance import adjust_hue
 
-    turned: Tensor = adjust_hue(images, angle)
-    return turned
+    rotated: Tensor = adjust_hue(images, angle)
+    return rotated
 
 
 def warp_axes(images: Tensor, amounts: Tensor) -> Tensor:
-    """Images `[B, 3, H, W]` resampled along both axes by x -> x exp(-b / 3) + b' (1 - x^2), x in [-1, 1].
+    """Images `[B, 3, H, W]` resampled along each axis at x exp(-b / 3) + b' (1 - x^2) for x in [-1, 1].
 
-    `amounts` `[B, 4]` holds b and b' of both axes: the first scales the picture, the second shifts its middle while its
-    ends stay, which moves the parts of an object against each other. The border is mirrored.
+    b scales the image. b' shifts its middle while its ends stay, so that the parts of an object move against each
+    other. The border is mirrored.
+
+    Args:
+        images: in [0, 1].
+        amounts: `[B, 4]`: b of the horizontal and the vertical axis, then b' of both.
     """
     from kornia.geometry.transform import remap
 
@@ -91,5 +91,5 @@ def warp_axes(images: Tensor, amounts: Tensor) -> Tensor:
 
 
 def uniform(batch: Batch, generator: torch.Generator, *shape: int) -> Tensor:
-    """In [0, 1), on the batch's device."""
+    """Uniform draws in [0, 1) of this shape, on the batch's device."""
     return torch.rand(shape, generator=generator, device=batch.images.device)
