@@ -1,1 +1,1 @@
-"""Where sets of images come from: drawn here, or published elsewhere."""
+"""Data sets of images: drawn by the package, or published elsewhere."""

@@ -82,6 +82,7 @@ def write_set(
     expect(not is_taken(out), "out", out, "a new or empty folder", f"{out}-2, or remove what is there")
 
     views = split_views(cars, unseen, held_out, Dice(f"split/{seed}"))
+    # The seed strings decide what is drawn, so they never change.
     train, test, others = ([view for view in views if view.split == split] for split in ("train", "test", "unseen"))
     with atomic_folder(out) as folder:
         write_views(folder, views, seed, size, progress)
