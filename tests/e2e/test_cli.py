@@ -25,7 +25,7 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from sivae_translate.cli import demo
-from sivae_translate.data import batches
+from sivae_translate.data import reader
 from sivae_translate.inference import folder
 from sivae_translate.progress import Silent
 from sivae_translate.training.run import InterruptedRunError, train
@@ -452,14 +452,14 @@ def test_signals_end_the_command_cleanly_and_the_same_command_goes_on(
 def test_a_signal_while_images_are_read_is_one_line(
     cli: Any, cars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: Any, code: int
 ) -> None:
-    fit, once = batches.fit, iter([number])  # many threads read images: a second signal would find no handler left
+    fit, once = reader.fit, iter([number])  # many threads read images: a second signal would find no handler left
 
     def stop(*arguments: Any) -> Any:
         for signal_number in once:
             signal.raise_signal(signal_number)
         return fit(*arguments)
 
-    monkeypatch.setattr(batches, "fit", stop)
+    monkeypatch.setattr(reader, "fit", stop)
     result = cli("train", "--domains", cars / "train", "--out", tmp_path / "run", *options())
     assert result.exit_code == code
     assert result.stderr.splitlines()[-1] == "error: interrupted"
