@@ -1,4 +1,4 @@
-"""What the tests share: a few tiny cars, a model trained on them once, and ways to give commands."""
+"""Shared fixtures: a few tiny cars, a model trained on them once, and commands in this or another process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny() -> tuple[str, ...]:
-    """What makes the recipe "tiny" tinier: seconds of training, half of it with the game on."""
+    """Overrides that make the recipe "tiny" smaller: seconds of training, the second half adversarial."""
     return (
         f"data.size={SIZE}", "data.batch=8", "model.width=16", "model.max_width=32", "objective.vae_fraction=0.5",
         "training.minutes=0", "training.images=400", "training.warmup_images=80", "training.precision=fp32",
@@ -67,7 +67,7 @@ def translator(trained: Path) -> Translator:
 
 @pytest.fixture
 def untrained(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a model directory with weights fresh from initialisation: `untrained("conv", "red", "blue")`."""
+    """Makes a model directory of initial weights; settings by keyword: `untrained("conv", "red", "blue", width=32)`."""
 
     def make(name: str, *domains: str, **settings: Any) -> Path:
         torch.manual_seed(0)

@@ -96,19 +96,16 @@ def direction(
     Exit code 3: some images could not be read.
     """
     with terminal() as display:
-        from sivae_translate.inference.direction import SUFFIX, difference, save_direction
-        from sivae_translate.inference.files import mean_code
+        from sivae_translate.inference.direction import SUFFIX, save_direction
+        from sivae_translate.inference.files import direction_between
 
         path, left_out = new_file(out, (SUFFIX,), with_, without), list[Any]()
         if path.exists():  # it may be the weights of a model
             raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
         model = named_model(model, display)
         translator, progress = load_translator(model, device, display), counts(display, "images")
-        (a, n), (b, m) = (
-            mean_code(translator, folder, left_out, batch=batch, progress=progress) for folder in (with_, without)
-        )
+        found, n, m = direction_between(translator, with_, without, left_out, batch=batch, progress=progress)
         note_left_out(left_out, display)
-        found = difference(a, b)
         save_direction(path, found, model)
         style = "" if found.style is None else f", style {found.style.norm():.2f}"
         say(f"from {m:,} images to {n:,} in {out}: content {found.content.norm():.2f}{style} long")

@@ -1,5 +1,5 @@
-"""Image files into a translator: one image, batches of many, the mean code and the mean style of a folder, and their
-reconstruction."""
+"""Image files for a translator: one image, batches of many, and results over a folder: mean style, mean code, attribute
+direction, mixing grid and reconstructions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sivae_translate.data.domains import Bad, Source, evenly_spread, list_images
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.data.reader import read_images
 from sivae_translate.errors import UsageError
+from sivae_translate.inference.direction import difference
 from sivae_translate.inference.inversion import eight_bit, invert, psnr
 from sivae_translate.inference.plan import plan
 from sivae_translate.inference.translator import BATCH, Translator, require_style
@@ -128,6 +129,29 @@ def mean_code(
         sums.append(translator.encode(x).map(lambda t: t.cpu().double().sum(0, keepdim=True)))
         count += len(rows)
     return Code.cat(sums).map(lambda t: (t.sum(0, keepdim=True) / count).float()), count
+
+
+def direction_between(
+    translator: Translator,
+    with_: Path,
+    without: Path,
+    bad: list[Bad],
+    *,
+    batch: int = BATCH,
+    progress: Progress | None = None,
+) -> tuple[Code, int, int]:
+    """The attribute direction of two folders, and their numbers of images; see `difference`.
+
+    Args:
+        with_: images that have the attribute.
+        without: similar images that do not.
+        bad: receives the unreadable files.
+
+    Raises:
+        UsageError: no image of a folder can be read.
+    """
+    (a, n), (b, m) = (mean_code(translator, folder, bad, batch=batch, progress=progress) for folder in (with_, without))
+    return difference(a, b), n, m
 
 
 def mix_folders(

@@ -30,7 +30,7 @@ from sivae_translate.models.pretrained import (
 from sivae_translate.pictures import to_pictures
 from sivae_translate.types import Code, Gaussian, Scores
 
-BATCH = 32  # images or codes that pass the network at a time, of what may be thousands
+BATCH = 32  # images or codes that the network takes at a time; more might not fit in memory
 
 
 class Translator:

@@ -28,7 +28,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder to be wrong in, with everything right to go beside what is wrong."""
+    """A working folder for wrong inputs, with a valid data set and a finished run to combine them with."""
 
     here: Path
     cars: Path
@@ -419,7 +419,7 @@ def test_bad_input_is_one_line_and_changes_nothing(
 
 
 class Canary:
-    """Unpickled, it sings."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""The latent tools, end to end: strips, loops, grids, directions, reconstructions, and what they refuse."""
+"""The latent space on the command line: strips, loops, grids, directions, reconstructions, and expected errors."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_direction_is_found_stored_and_followed(cli: Any, place: Place, transl
     assert abs(one - pixels(translator.to_pictures(by_hand)[0])).max() <= 1
 
 
-def test_a_direction_turned_round_is_followed_backwards(cli: Any, place: Place) -> None:
+def test_swapped_folders_give_the_opposite_direction(cli: Any, place: Place) -> None:
     for name, folders in {"up": (place.high, place.low), "down": (place.low, place.high)}.items():
         assert cli("direction", *folders, "--model", place.model, "--out", f"{name}.safetensors").exit_code == 0
         arguments = ("--direction", f"{name}.safetensors", "--model", place.model, "--out", f"{name}.png")

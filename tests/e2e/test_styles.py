@@ -274,7 +274,7 @@ def test_a_strip_of_a_third_image_goes_from_one_style_to_the_other(
     assert alike(ends[1], translator(content, style=place.other))
 
 
-# --- what they refuse -----------------------------------------------------------------------------------------------
+# --- expected errors ------------------------------------------------------------------------------------------------
 
 Case = tuple[str, Callable[[Place], list[object]], list[str]]
 

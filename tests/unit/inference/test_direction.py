@@ -1,4 +1,4 @@
-"""Directions: the arithmetic by hand, a file that is what was saved, and files that are not."""
+"""Attribute directions: the arithmetic by hand, files that come back as saved, and expected errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_difference_by_hand() -> None:
     assert found.style is not None and found.style.tolist() == [[0, 1]]
 
 
-def test_the_way_back_is_the_way_turned_round() -> None:
+def test_swapping_the_folders_negates_the_direction() -> None:
     a, b = codes(5, 0), codes(3, 1)
     assert same(difference(a, b), difference(b, a).map(torch.neg))
     assert same(difference(Code(a.content), Code(b.content)), Code(difference(a, b).content))
@@ -56,7 +56,7 @@ def test_a_file_holds_the_direction_the_weights_and_the_model_s_name(trained: Pa
 
 
 class Canary:
-    """Unpickled, it sings."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -103,7 +103,7 @@ def test_a_pickle_is_refused_and_never_run(trained: Path, tmp_path: Path) -> Non
     assert canary.exists()  # it would have
 
 
-def test_a_direction_into_nothing_is_not_written(trained: Path, tmp_path: Path) -> None:
+def test_a_direction_with_nan_is_not_written(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(SivaeError, match="NaN"):
         save_direction(tmp_path / "x.safetensors", codes(1, 0).map(lambda t: t * torch.nan), trained)
     assert not list(tmp_path.iterdir())

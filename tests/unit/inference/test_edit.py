@@ -1,4 +1,4 @@
-"""Ways through the latent space: by hand, and at their ends."""
+"""Paths through the latent space: by hand, and at their ends."""
 
 from __future__ import annotations
 
@@ -57,12 +57,14 @@ def test_an_arc_leaves_neither_the_sphere_nor_the_plane_of_its_ends() -> None:
     [((3.0, 0.0), (2.0, 0.0)), ((1.0, 0.0), (1.0, 0.0)), ((-1.0, 0.0), (0.0, 0.0)), ((0.0, 0.0), (0.5, 0.0))],
     ids=["the same way", "the same", "opposite", "nothing"],
 )
-def test_where_there_is_no_arc_the_way_is_straight(end: tuple[float, float], middle: tuple[float, float]) -> None:
+def test_parallel_and_opposite_codes_are_interpolated_linearly(
+    end: tuple[float, float], middle: tuple[float, float]
+) -> None:
     way = spherical(content(1, 0), content(*end), torch.tensor([0, 0.5, 1]))
     assert way.flatten(1).tolist() == [[1, 0], list(middle), list(end)]
 
 
-def test_content_turns_and_style_goes_straight() -> None:
+def test_content_is_interpolated_spherically_and_style_linearly() -> None:
     a, b = code((2, 0), (0, 4)), code((0, 2), (2, 0))
     both = between(a, b, 3, "both")
     assert both.content[1].flatten().tolist() == pytest.approx([math.sqrt(2)] * 2)
@@ -70,7 +72,7 @@ def test_content_turns_and_style_goes_straight() -> None:
 
 
 @pytest.mark.parametrize(("what", "ends"), [("content", (1, 0)), ("style", (0, 1)), ("both", (1, 1))])
-def test_only_what_is_asked_for_changes_and_both_ends_are_exact(what: str, ends: tuple[int, int]) -> None:
+def test_only_the_requested_part_changes_and_both_ends_are_exact(what: str, ends: tuple[int, int]) -> None:
     torch.manual_seed(0)
     a, b = (Code(torch.randn(1, 8, 4, 4), torch.randn(1, 16)) for _ in range(2))
     way = between(a, b, 5, what)
@@ -80,7 +82,7 @@ def test_only_what_is_asked_for_changes_and_both_ends_are_exact(what: str, ends:
     assert torch.equal(way.style[-1:], ((a, b)[ends[1]]).style)  # type: ignore[arg-type]
 
 
-def test_a_direction_is_followed_in_the_parts_that_are_asked_for() -> None:
+def test_a_direction_is_added_in_the_requested_parts() -> None:
     start, direction = code((1, 1), (0, 0)), code((1, 0), (0, 3))
     for what, contents, styles in (
         ("both", [[-1, 1], [1, 1], [2, 1]], [[0, -6], [0, 0], [0, 3]]),
@@ -153,7 +155,7 @@ def test_a_single_latent_has_content_alone(untrained: Callable[..., Path], pair:
             refused()
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- expected errors ------------------------------------------------------------------------------------------------
 
 REFUSED: list[tuple[Callable[[Code], Any], str]] = [
     (lambda a: between(a, a, 1, "both"), "steps was 1: expected 2 or more"),
@@ -173,7 +175,7 @@ REFUSED: list[tuple[Callable[[Code], Any], str]] = [
 
 
 @pytest.mark.parametrize(("act", "said"), REFUSED)
-def test_what_leads_nowhere_is_refused_in_words(act: Callable[[Code], Any], said: str) -> None:
+def test_impossible_paths_are_refused(act: Callable[[Code], Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         act(code((1, 2), (3, 4)))
 

@@ -1,4 +1,4 @@
-"""The translator: images of any kind in, the same translation out whatever company an image is in."""
+"""The translator: images of any kind in, and the same translation out in any batch."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_truncation_draws_samples_towards_the_means_of_the_prior(translator: Tra
 
 
 @pytest.mark.parametrize("truncation", [-0.1, float("nan"), float("inf")])
-def test_a_truncation_that_is_none_is_refused(translator: Translator, truncation: float) -> None:
+def test_a_negative_or_infinite_truncation_is_refused(translator: Translator, truncation: float) -> None:
     for draw in (translator.sample, lambda count, **how: translator.random_styles("car001", count, **how)):
         with pytest.raises(UsageError, match="truncation was"):
             draw(1, truncation=truncation)
@@ -252,7 +252,7 @@ def test_an_added_domain_has_its_images_style_and_all_else_is_as_it_was(
     assert loaded.sample(1, domain="okapi")[0].tobytes() == added.sample(1, domain="okapi")[0].tobytes()
 
 
-def test_an_added_domain_s_style_is_looked_for_when_asked(translator: Translator, paths: list[Path]) -> None:
+def test_an_added_domain_s_style_is_refined_by_inversion_when_asked(translator: Translator, paths: list[Path]) -> None:
     added = translator.add_domain("okapi", paths[:3], inversion_steps=5)
     assert torch.equal(added.style_of(to="okapi"), translator.style_of(style=paths[:3], inversion_steps=5))
     assert not torch.equal(added.style_of(to="okapi"), translator.style_of(style=paths[:3]))
@@ -303,7 +303,7 @@ def test_a_run_s_folder_stands_for_its_model(translator: Translator, trained: Pa
     assert loaded.domains == translator.domains == ("car000", "car001", "car002")
 
 
-# --- what it refuses ------------------------------------------------------------------------------------------------
+# --- expected errors ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
