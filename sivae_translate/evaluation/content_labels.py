@@ -1,4 +1,4 @@
-"""Content labels: what an image shows, read from its file's name."""
+"""Content labels, such as a pose, read from the names of image files."""
 
 from __future__ import annotations
 

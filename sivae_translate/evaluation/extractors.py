@@ -131,7 +131,7 @@ def centred(features: Tensor, real: Tensor) -> Tensor:
     return (features - mean) / (2 * spread)
 
 
-def load_extractor(inception: Path | None) -> Extractor:
+def load_extractor(inception: str | Path | None) -> Extractor:
     """Inception with the weights of this file, or for None the random VGG-16, for `fidelity`.
 
     Raises:
@@ -151,21 +151,21 @@ def load_extractor(inception: Path | None) -> Extractor:
     return Extractor("inception", net.eval())
 
 
-def load_reader(inception: Path | None) -> Extractor:
+def load_reader(inception: str | Path | None) -> Extractor:
     """As `load_extractor`, for classifiers too: the random VGG-16 has deviations, and needs no extra to be loaded."""
     if inception is None:
         return Extractor("random-vgg16", RandomVGG16(deviations=True), to_centre=True, compared=WIDTH)
     return load_extractor(inception)
 
 
-def read_inception(file: Path) -> dict[str, Tensor]:
+def read_inception(file: str | Path) -> dict[str, Tensor]:
     """Inception's published weights. Raises UsageError for a missing or another file."""
     return read_published(file, INCEPTION_SHA256, INCEPTION_URL)
 
 
-def read_published(file: Path, sha256: str, url: str) -> dict[str, Tensor]:
+def read_published(file: str | Path, sha256: str, url: str) -> dict[str, Tensor]:
     """The weights in a file whose SHA-256 starts with `sha256`. Raises UsageError for a missing or another file."""
-    expected = f"expected your copy of {url}"
+    file, expected = Path(file), f"expected your copy of {url}"
     if not file.is_file():
         there = "is no regular file" if file.exists() else "does not exist"
         raise UsageError(f"{shown(file)} {there}: {expected}")

@@ -58,7 +58,7 @@ def evaluate_fidelity(
         bad: unreadable files are appended to it.
         seed: of the samples, the halves and the subsets of KID.
         batch: images at a time.
-        progress: is called with the number of images done and their total, first of the real ones, then of samples.
+        progress: gets the number of images done and their total, first of real ones, then of samples.
 
     Returns, and writes to `out/report.json`:
         size in pixels, extractor, seed, left_out (reasons by file), and `distances` of samples, reconstructions and

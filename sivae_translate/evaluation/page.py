@@ -41,6 +41,6 @@ def facts(report: Mapping[str, Any]) -> list[str]:
         f"inversion steps: {report['inversion_steps']}",
         f"style correction: {report['style_correction']}",
         f"features: {report['extractor']}",
-        f"perceptual distance: {report['perceptual']}",
+        report["perceptual"],
         f"seed: {report['seed']}",
     ]

@@ -117,7 +117,7 @@ class Lpips(Perceptual):
         return found.flatten()
 
 
-def load_perceptual(lpips: Path | None, size: int, device: torch.device) -> Perceptual:
+def load_perceptual(lpips: str | Path | None, size: int, device: torch.device) -> Perceptual:
     """LPIPS with AlexNet's weights from this file, or for None the distance in the random VGG-16.
 
     Raises:

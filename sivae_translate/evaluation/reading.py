@@ -15,7 +15,7 @@ from sivae_translate.errors import SivaeError
 from sivae_translate.inference.translator import Translator
 
 Progress = Callable[[int, int], None]
-"""Is called with the number of images done and their total."""
+"""A function of the number of images done and of their total."""
 
 
 def read_batches(

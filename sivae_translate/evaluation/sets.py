@@ -1,4 +1,4 @@
-"""The evaluation set: everything that metrics are computed from. Metrics see no model, only its outputs.
+"""The evaluation set: everything that metrics are computed from. Metrics see a model's outputs, not the model.
 
 Shapes: n images or pairs of H x W pixels, F features, K content channels on a g x g grid, S style dimensions.
 """
@@ -137,7 +137,7 @@ class StyleVariations:
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """What an evaluation was given, and the networks that images are compared in.
+    """The images of an evaluation with their codes and features, and the networks that compare them.
 
     Attributes:
         extractor: features for comparing sets and for classifiers.

@@ -21,7 +21,7 @@ class Table:
     Attributes:
         head: headings of the columns; the first one is of the labels.
         rows: as many cells each, the first one the label.
-        notes: each metric of the table with what its value says.
+        notes: `Metric.note` by title, for each metric of the table.
     """
 
     title: str

@@ -77,7 +77,7 @@ def read(out: str | Path = "evaluation") -> Any:
 
 
 class Page(HTMLParser):
-    """What a page refers to and shows; tags must close."""
+    """Links, tags and text of a page; tags must close."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -342,7 +342,7 @@ def test_views_of_one_file_are_images_too(cli: Any, place: Place) -> None:
     assert read()["domains"]["counts"] == {"car000": 24, "car001": 24}
 
 
-# --- what cannot be done --------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 Case = tuple[str, Callable[[Place], list[object]], list[object]]
 
@@ -431,7 +431,7 @@ def test_an_unreadable_image_of_a_pair_is_an_error(cli: Any, place: Place) -> No
     refused(cli("evaluate", place.trained, "--pairs", place.pairs, "--root", root), 1, f"cannot read {bad}")
 
 
-def test_a_single_latent_has_nothing_to_judge(cli: Any, untrained: Callable[..., Path], place: Place) -> None:
+def test_a_single_latent_cannot_be_evaluated(cli: Any, untrained: Callable[..., Path], place: Place) -> None:
     model = untrained("conv", "car000", "car001")
     refused(cli("evaluate", model, "--domains", place.domains), 2, "a single latent", "--recipe style")
 

@@ -100,7 +100,7 @@ def test_the_seed_decides_and_the_batch_does_not(cli: Any, trained: Path, real: 
     assert min(abs(a - b) for a, b in zip(first, other, strict=True)) > 0 and report(Path("fidelity"))["seed"] == 1
 
 
-def test_fewer_images_are_asked_for(cli: Any, trained: Path, real: Path) -> None:
+def test_at_most_count_images_are_compared(cli: Any, trained: Path, real: Path) -> None:
     result = cli("fidelity", trained, "--real", real, "--count", 21)
     assert result.exit_code == 0
     figures = report(Path("fidelity"))
@@ -130,7 +130,7 @@ def test_inception_alone_gives_fid_and_kid(
         assert f"{figures[name]['fid']:.4f}" in result.stdout and f"{figures[name]['kid']:.4f}" in result.stdout
 
 
-def test_perfect_reconstructions_score_nothing(
+def test_perfect_reconstructions_score_as_two_halves_do(
     cli: Any, trained: Path, real: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Translator, "reconstruct", lambda self, x: self.to_pictures(x))
@@ -235,7 +235,7 @@ def test_a_wrong_model_is_one_line(cli: Any, real: Path) -> None:
     ("package", "options"),
     [("torchmetrics", ()), ("torchmetrics", ("--inception", "w")), ("torch_fidelity", ("--inception", "w"))],
 )
-def test_a_package_that_is_missing_is_named_before_anything_is_read(
+def test_a_missing_package_is_named_before_anything_is_read(
     cli: Any, trained: Path, real: Path, monkeypatch: pytest.MonkeyPatch, package: str, options: tuple[str, ...]
 ) -> None:
     if package == "torch_fidelity":

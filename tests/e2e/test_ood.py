@@ -1,4 +1,4 @@
-"""Out-of-distribution detection, end to end: two sets told apart, a threshold stored, unlike inputs rejected."""
+"""Out-of-distribution detection, end to end: the report on two sets, a stored threshold, rejected inputs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def mixed(place: Place) -> Path:
 # --- two sets -------------------------------------------------------------------------------------------------------
 
 
-def test_two_sets_are_scored_told_apart_and_shown(cli: Any, place: Place) -> None:
+def test_two_sets_are_scored_separated_and_drawn(cli: Any, place: Place) -> None:
     out = place.here / "ood"
     result = cli("ood", place.model, "--in", place.like, "--out-of", place.unlike, "--out", out, "--device", "cpu")
     assert result.exit_code == 0, result.output
@@ -91,9 +91,7 @@ def test_two_sets_are_scored_told_apart_and_shown(cli: Any, place: Place) -> Non
     assert report["chance"] == {"auroc": 0.5, "aupr": 0.5} and report["left_out"] == {}
 
 
-def test_how_to_score_may_be_chosen_and_the_batch_decides_nothing(
-    cli: Any, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scores_follow_the_options_and_not_the_batch(cli: Any, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detection, "histograms", lambda *_: None)
 
     def scores(*options: object) -> np.ndarray:
@@ -131,7 +129,7 @@ def test_sets_of_one_image_give_a_report(cli: Any, place: Place) -> None:
 # --- a threshold ----------------------------------------------------------------------------------------------------
 
 
-def test_a_threshold_keeps_its_share_and_rejects_what_is_unlike(cli: Any, place: Place, mixed: Path) -> None:
+def test_a_threshold_accepts_its_fraction_and_rejects_unlike_images(cli: Any, place: Place, mixed: Path) -> None:
     stored = cli("ood", place.model, "--in", place.like, "--set-threshold", "0.75")
     assert stored.exit_code == 0 and str(place.model / "ood.json") in stored.stdout
     assert not (place.here / "ood").exists()
@@ -179,7 +177,7 @@ def test_every_image_may_be_rejected_and_none_failed(cli: Any, place: Place) -> 
     assert {row["status"] for row in rows(gone)} == {"rejected"}
 
 
-def test_without_a_threshold_the_command_that_sets_one_is_said(cli: Any, place: Place) -> None:
+def test_without_a_threshold_the_error_gives_the_command_that_sets_one(cli: Any, place: Place) -> None:
     arguments = ("run", place.like, "--model", place.model, "--to", "car001", "--out", place.here / "out")
     result = cli(*arguments, "--reject-ood")
     refused(result, 2, f"{place.model} has no threshold", "set one with: sivae-translate ood")
@@ -236,7 +234,7 @@ def test_a_damaged_threshold_is_one_line(
     assert cli(*plain).exit_code == 0  # which has no use for it
 
 
-# --- what cannot be done --------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 Case = tuple[str, Callable[[Place], list[object]], int, list[str]]
 
@@ -296,7 +294,7 @@ def test_impossible_numbers_are_refused(cli: Any, place: Place, option: tuple[st
 
 
 @pytest.mark.parametrize(("package", "extra"), [("sklearn", "evaluation"), ("matplotlib", "plots")])
-def test_a_package_that_is_missing_is_named_before_anything_is_scored(
+def test_a_missing_package_is_named_before_anything_is_scored(
     cli: Any, place: Place, monkeypatch: pytest.MonkeyPatch, package: str, extra: str
 ) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == package]:

@@ -9,7 +9,7 @@ from sivae_translate.evaluation.metrics.between_sets import to_target_domains, t
 from sivae_translate.evaluation.metrics.metric import Metric
 
 RANDOM = "KID in the features of a VGG-16 with random weights. It does not compare with published KIDs. "
-BASELINE = "Two halves of the real images score what a perfect translator would."
+BASELINE = "A perfect translator scores as two halves of the real images do."
 
 KID = Metric(
     name="kid",

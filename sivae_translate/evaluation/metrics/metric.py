@@ -63,7 +63,7 @@ class Metric:
         digits: decimals shown.
         percent: whether the value is a fraction, shown in percent.
         baselines: of `BASELINES`, those that may stand beside the value.
-        note: what the value says, in one or two sentences.
+        note: the value's definition and how to read it, in one or two sentences.
         compute: raises NotMeasuredError where the data does not allow the metric.
         modules: packages of the extra `evaluation` that it imports.
     """

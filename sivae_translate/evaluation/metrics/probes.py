@@ -1,7 +1,7 @@
-"""Probes for leakage: what classifiers read from a code on held-out images.
+"""Probes for leakage: the accuracy of classifiers that read the domain or a content label from a code.
 
 Domain read from content, or a content label read from style, is a leak. Sampled codes carry the posterior's noise, as
-the decoder sees them in training.
+the decoder sees them in training. Accuracies are on held-out images.
 """
 
 from __future__ import annotations
@@ -52,15 +52,16 @@ def within_one(predicted: np.ndarray, labels: np.ndarray, classes: int) -> float
     return float(np.mean(np.minimum(steps, classes - steps) <= 1))
 
 
+Code = Callable[[Gaussian, int], Tensor]
+"""A code `[n, ...]` of a posterior, by a seed."""
+
+
 def mean(posterior: Gaussian, seed: int) -> Tensor:
     return posterior.mean
 
 
 def sampled(posterior: Gaussian, seed: int) -> Tensor:
     return posterior.sample(torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(seed)))
-
-
-Code = Callable[[Gaussian, int], Tensor]
 
 
 def domain_from_content(s: EvaluationSet, *, code: Code) -> Figure:
@@ -92,7 +93,7 @@ DOMAIN_FROM_SAMPLED_CONTENT = replace(
     DOMAIN_FROM_CONTENT,
     name="domain_from_sampled_content",
     title="domain from sampled content",
-    note="The same from content with the posterior's noise, as the decoder sees it in training.",
+    note="Accuracy of an MLP that reads the domain from content with the posterior's noise, as the decoder does.",
     compute=partial(domain_from_content, code=sampled),
 )
 
@@ -108,7 +109,7 @@ LABEL_FROM_SAMPLED_STYLE = replace(
     LABEL_FROM_STYLE,
     name="label_from_sampled_style",
     title="content label from sampled style",
-    note="The same from style with the posterior's noise.",
+    note="Accuracy of an MLP that reads the content label from style with the posterior's noise.",
     compute=partial(label_from, part="style", code=sampled),
 )
 

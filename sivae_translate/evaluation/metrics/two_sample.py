@@ -55,7 +55,7 @@ TWO_SAMPLE = Metric(
     baselines=("chance",),
     note=(
         "Balanced accuracy, cross-validated, of a logistic regression that separates translations from their truths. "
-        "At chance the two cannot be told apart."
+        "Chance means that the two cannot be separated."
     ),
     compute=compute,
     modules=("sklearn",),

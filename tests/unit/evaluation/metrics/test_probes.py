@@ -58,8 +58,8 @@ def test_chance_is_the_frequency_of_the_most_frequent_label() -> None:
 
 def test_one_step_on_the_circle_counts_within_one() -> None:
     truth = np.array([0, 0, 0, 0, 5, 5, 3])
-    called = np.array([0, 1, 7, 2, 4, 7, 3])
-    assert within_one(called, truth, 8) == pytest.approx(5 / 7)
+    predicted = np.array([0, 1, 7, 2, 4, 7, 3])
+    assert within_one(predicted, truth, 8) == pytest.approx(5 / 7)
     angle = np.arange(960) % 24
     x = np.stack([np.cos(angle * np.pi / 12), np.sin(angle * np.pi / 12)], 1) + 0.1 * codes(960, 2)
     found = probe(x, angle, seed=0, circular=True)
