@@ -15,7 +15,7 @@ PACKAGE = Path(sivae_translate.__file__).parent
 # A room is a folder, or a module beside them. Rooms of one floor may import each other, as long as no arrow comes back.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "signals", "device", "progress", "pictures", "extras"}),
-    frozenset({"recipe", "checkpoint", "data"}),
+    frozenset({"schema", "recipe", "checkpoint", "data"}),
     frozenset({"datasets", "models", "objectives"}),
     frozenset({"training"}),
     frozenset({"inference", "toy"}),

@@ -12,7 +12,7 @@ from typing import Any
 from sivae_translate import checkpoint
 from sivae_translate.errors import UsageError
 from sivae_translate.models.pretrained import model_directory
-from sivae_translate.recipe import build
+from sivae_translate.schema import build
 
 FILE = "ood.json"
 SLACK = 1e-5  # of the largest bound: float32 differs by less between batches, and a calibration image must pass again

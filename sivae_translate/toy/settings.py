@@ -10,7 +10,7 @@ from typing import Any
 
 from sivae_translate.errors import UsageError, did_you_mean
 from sivae_translate.objectives import OBJECTIVES
-from sivae_translate.recipe import build
+from sivae_translate.schema import build
 from sivae_translate.toy.datasets import DATASETS, Dataset
 from sivae_translate.types import Objective
 

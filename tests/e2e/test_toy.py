@@ -58,7 +58,7 @@ def test_every_objective_runs_on_data_of_unknown_density(cli: Any, tmp_path: Pat
         (("--set", "objective.beta_nge=1"), "unknown key objective.beta_nge: did you mean beta_neg"),
         (("--set", "objective.beta_neg=-1"), "objective.beta_neg = -1.0: must be > 0"),
         (("--set", "training.batch=3"), "training.batch = 3: must be even and >= 2"),
-        (("--set", "training.lr=fast"), "training.lr = 'fast': expected a number"),
+        (("--set", "training.lr=fast"), "training.lr = 'fast': must be a valid number"),
         (("--set", "training.epochs=3"), "unknown key training.epochs"),
         (("--set", "data.batch=4"), "unknown section 'data': known: objective, training"),
         (("--set", "beta_neg=1"), "expected section.key=value"),
