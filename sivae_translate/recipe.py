@@ -1,95 +1,91 @@
 """Recipes: every setting of a training run, as TOML with the sections [data], [model], [objective] and [training].
 
-Nothing here imports torch. The settings of [model] and [objective] are the arguments of the class that `name` names, so
-they are checked once that class is known, by `bind` or `build`.
+A recipe of the single section [choose] picks one of two others by the number of domains.
+
+Nothing here imports torch. The settings of [model] and [objective] are the arguments of the class or function that
+`name` names. `training.sections` knows these, and validates both sections.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
-import reprlib
-import sys
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
 
 from sivae_translate.errors import UsageError, did_you_mean
+from sivae_translate.schema import Settings, quoted, validate
 
 SECTIONS = ("data", "model", "objective", "training")
-NAMED = ("model", "objective")  # sections whose `name` chooses a class, and whose other keys are its arguments
-SIZES = (16, 32, 64, 128, 256, 512)
+NAMED = ("model", "objective")  # sections whose `name` chooses a constructor, and whose other keys are its arguments
 COLOURS = {"white": "#ffffff", "black": "#000000", "grey": "#808080", "gray": "#808080"}
-INTEGERS = range(-(1 << 63), 1 << 63)  # as TOML has them
 MAX_BYTES = 1 << 20
+RENAMED = {  # recipes, and "section.key"
+    "style-128": "is called objects-128 now",
+    "style-256": "is called objects-256 now",
+    "data.variants": "is called data.domain_aug now",
+    "data.warp": "is called data.encoder_warp now",
+    "data.warp_until": "is part of data.encoder_warp now: leave it out",
+    "model.grid": "is called model.content_stride now, in pixels per place of the content; 0 for a vector",
+    "objective.warmup": "is called objective.vae_fraction now",
+    "objective.share": "is called objective.fake_fraction now",
+    "objective.back": "is called objective.back_translation now",
+    "objective.beta_features": "is called objective.feature_matching now",
+    "objective.knee": "is gone: leave it out, objective.feature_matching alone sharpens the decoder's images",
+}
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Setting = str | bool | int | float | list[str | bool | int | float] | None
-T = TypeVar("T")
+Size = Literal[0, 16, 32, 64, 128, 256, 512]
+Count = Annotated[int, Field(ge=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
-def _shown(value: object) -> str:
-    """A value as an error quotes it: on one line, cut where it is long."""
-    try:
-        return reprlib.repr(value)
-    except ValueError:  # by which Python refuses to write thousands of digits
-        return "a huge number"
+def _colour(value: str) -> str:
+    if not re.fullmatch("#[0-9a-fA-F]{6}", COLOURS.get(value, value)):
+        raise ValueError(f'must be {", ".join(COLOURS)} or "#rrggbb"')
+    return value
 
 
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise ValueError(message)
+class Data(Settings):
+    """[data]: how images become batches."""
 
-
-@dataclass(frozen=True)
-class Data:
-    """[data]: how images become batches.
-
-    Attributes:
-        size: side of the square images, a power of two in 16..512; 0: by the images and the machine.
-        batch: rows in a batch, even: they come in pairs of one style; 0: by the machine.
-        fit: how an image becomes square.
-        background: what lies behind transparency and padding: white, black, grey or "#rrggbb".
-        flip: mirror images at random.
-        crop: random crops keep at least 1 - crop of the side; 0..0.5.
-        domain_aug: share of the pairs shown as a domain that is not there, of another hue and other proportions; 0..1.
-            In the last fifth of the budget there are none. None: by the model.
-        encoder_warp: strength of the warp of the encoder's input in the first 0.4 of the budget, 0..0.5. None: by the
-            model.
-        workers: processes that read images; None: as the machine allows.
-    """
-
-    size: int = 64
-    batch: int = 64
+    size: Size = 64
+    """Side of the square images, in pixels. 0 is automatic: the largest of 32, 64 and 128 that the images have, at most
+    64 on a CPU. Twice the side costs about four times the time, so begin small."""
+    batch: Annotated[int, Field(ge=0, multiple_of=2)] = 64
+    """Rows of a batch, in pairs of one domain. 0 is automatic: 32 on a CPU, 64 on a GPU. Lower it where memory runs
+    out."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    background: str = "white"
+    """How an image becomes square: "crop" keeps the central square, "pad" adds background, "stretch" changes the
+    proportions. Choose "pad" where objects reach the border."""
+    background: Annotated[str, AfterValidator(_colour)] = "white"
+    """Colour under transparent images and beside padded ones: white, black, grey or "#rrggbb". Match the images' own
+    background."""
     flip: bool = False
-    crop: float = 0.0
-    domain_aug: float | None = None
-    encoder_warp: float | None = None
-    workers: int | None = None
-
-    def __post_init__(self) -> None:
-        sizes = ", ".join(map(str, SIZES))
-        _require(self.size in (0, *SIZES), f"size: must be one of {sizes}, or 0 (by the images)")
-        _require(
-            self.batch >= 0 and self.batch % 2 == 0, "batch: must be even (rows come in pairs), or 0 (by the machine)"
-        )
-        _require(
-            re.fullmatch("#[0-9a-fA-F]{6}", COLOURS.get(self.background, self.background)) is not None,
-            f'background: must be {", ".join(COLOURS)} or "#rrggbb"',
-        )
-        _require(0 <= self.crop <= 0.5, "crop: must be in 0..0.5")
-        _require(self.domain_aug is None or 0 <= self.domain_aug <= 1, "domain_aug: must be in 0..1")
-        _require(self.encoder_warp is None or 0 <= self.encoder_warp <= 0.5, "encoder_warp: must be in 0..0.5")
-        _require(self.workers is None or self.workers >= 0, "workers: must be >= 0")
+    """Mirror half of the images. More variety from few images. Leave it off where sides matter, as in text."""
+    crop: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Largest part of the side that a random crop cuts off. More variety from few images. Leave it at 0 where all
+    images are framed alike."""
+    domain_aug: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability that a training pair is recoloured and rescaled into a synthetic new domain. It acts in the first
+    four fifths of the budget, and improves translation to unseen domains. It pays from a quarter of an hour of training
+    on."""
+    encoder_warp: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Strength of the random warp of the encoder's input along each axis. It falls to 0 at two fifths of the budget,
+    and keeps the contents of two domains from pairing by outlines. It pays for objects in any pose, not for
+    pictures."""
+    workers: Count | None = None
+    """Processes that read images. Unset is automatic. Set 0 where the system allows no further processes."""
 
     @property
     def background_rgb(self) -> tuple[int, int, int]:
@@ -98,58 +94,77 @@ class Data:
         return red, green, blue
 
 
-@dataclass(frozen=True)
-class Training:
-    """[training]: how long, how fast and how precisely. Durations count images seen.
+class Training(Settings):
+    """[training]: how long, how fast and how precisely. Durations count images seen or minutes."""
 
-    Attributes:
-        images, minutes: stop after so many, whichever comes first; 0: no limit.
-        lr: Adam's learning rate, > 0, reached after a linear ramp over `warmup_images`.
-        betas: Adam's, each in [0, 1).
-        clip: longest gradient of a player, the norm over its weights; 0: no limit.
-        ema: decay of the averaged weights per step, in [0, 1).
-        precision: of the forward passes; auto: the fastest that the device computes safely.
-        seed: of everything random.
-        log_every: images between two lines of the log.
-        save_minutes: minutes between two checkpoints; more where saving takes over a tenth of them.
-        samples: how many times sample grids are drawn, spread over the run.
-    """
-
-    images: int = 0
-    minutes: float = 0.0
-    lr: float = 1e-3
-    warmup_images: int = 6400
-    betas: tuple[float, float] = (0.9, 0.99)
-    clip: float = 0.0
-    ema: float = 0.999
+    images: Count = 0
+    """Images after which training ends; 0 for no limit. The budget is spent when `images` or `minutes` is reached. Set
+    it where runs on different machines must compare."""
+    minutes: NonNegative = 0.0
+    """Minutes after which training ends; 0 for no limit. More minutes give better images; the learning rate and all
+    schedules stretch with them."""
+    lr: Positive = 1e-3
+    """Peak learning rate of Adam, after the warm-up and before the cosine decay. Lower it where training diverges or
+    runs for hours."""
+    warmup_images: Count = 6400
+    """Images over which the learning rate rises linearly from 0. Raise it where training diverges at the start."""
+    betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = (0.9, 0.99)
+    """Decay of Adam's two moments. The second is below Adam's usual 0.999 because runs are short."""
+    clip: NonNegative = 0.0
+    """Largest gradient norm of the encoder, and of the decoder; 0 for no limit. An odd image can have a gradient a
+    thousand times the usual. Set it where single batches make training diverge."""
+    ema: Decay = 0.999
+    """Decay per step of the moving average of the weights, which is the model that is saved. Lower it in runs of a few
+    thousand steps."""
     precision: Precision = "auto"
-    seed: int = 0
-    log_every: int = 6400
-    save_minutes: float = 5.0
-    samples: int = 4
-
-    def __post_init__(self) -> None:
-        _require(self.images >= 0, "images: must be >= 0 (0: no limit)")
-        _require(self.minutes >= 0, "minutes: must be >= 0 (0: no limit)")
-        _require(self.lr > 0, "lr: must be > 0")
-        _require(self.warmup_images >= 0, "warmup_images: must be >= 0")
-        _require(all(0 <= beta < 1 for beta in self.betas), "betas: must be in [0, 1)")
-        _require(self.clip >= 0, "clip: must be >= 0 (0: no limit)")
-        _require(0 <= self.ema < 1, "ema: must be in [0, 1)")
-        _require(self.seed >= 0, "seed: must be >= 0")
-        _require(self.log_every >= 1, "log_every: must be >= 1")
-        _require(self.save_minutes > 0, "save_minutes: must be > 0")
-        _require(self.samples >= 0, "samples: must be >= 0")
+    """Precision of the forward passes. "auto" is automatic: bf16 where the device is faster in it, else fp32. Set
+    "fp32" to rule out rounding as a cause of trouble."""
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    """Seed of everything random. Change it to measure how far runs differ by chance."""
+    log_every: Annotated[int, Field(ge=1)] = 6400
+    """Images between two lines of the log. Lower it to watch a short run closely."""
+    save_minutes: Positive = 5.0
+    """Minutes between two checkpoints, more where saving takes over a tenth of the time. Lower it where the machine may
+    be taken away."""
+    samples: Count = 4
+    """Number of times that sample grids are drawn, spread over the run. Raise it to watch training; it does not affect
+    the model."""
 
     def require_end(self) -> None:
-        """Raises UsageError where neither `images` nor `minutes` says when to stop."""
+        """Raises UsageError where neither `images` nor `minutes` limits training."""
         if not (self.images or self.minutes):
             raise UsageError("training would never end: set training.images or training.minutes above 0")
 
 
+class Choice(Settings):
+    """[choose]: one recipe for a few labelled domains, another for the rest. A labelled domain is a sub-folder."""
+
+    recipe: str
+    """Recipe for `min_domains` to `max_domains` labelled domains."""
+    otherwise: str
+    """Recipe for fewer or more domains, and for a folder without sub-folders."""
+    min_domains: Annotated[int, Field(ge=1)] = 2
+    """Least number of labelled domains for `recipe`."""
+    max_domains: Annotated[int, Field(ge=1)] = 8
+    """Largest number of labelled domains for `recipe`."""
+
+    def pick(self, domains: int) -> tuple[str, str]:
+        """The recipe for this number of labelled domains, and the reason for it."""
+        found = f"{domains:,} domain{'' if domains == 1 else 's'}" if domains else "no sub-folders"
+        fits = self.min_domains <= domains <= self.max_domains
+        reason = f"{found}; {self.recipe} is for {self.min_domains} to {self.max_domains} domains"
+        return (self.recipe if fits else self.otherwise), reason
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """A whole recipe. `model` and `objective` hold "name" and settings, unchecked until `bind` meets the class."""
+    """A whole recipe.
+
+    Attributes:
+        name: of the recipe, or of its file without the ending.
+        data, training: validated settings.
+        model, objective: "name" and the arguments of the constructor of that name, not validated yet.
+    """
 
     name: str
     data: Data
@@ -157,21 +172,27 @@ class Recipe:
     objective: dict[str, Any]
     training: Training
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it, tuples as lists: `{"name": ..., "data": {...}, "model": {...}, ...}`."""
-        tables = {
-            section: {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
-            for section, table in asdict(self).items()
-            if section != "name"
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """Section -> key -> value, a copy."""
+        return {
+            "data": self.data.model_dump(),
+            "model": dict(self.model),
+            "objective": dict(self.objective),
+            "training": self.training.model_dump(),
         }
-        return {"name": self.name, **tables}
 
-    @staticmethod
-    def from_dict(d: Mapping[str, Any]) -> Recipe:
-        """The recipe that `to_dict` wrote, checked as strictly as a file; UsageError for anything else."""
-        if not isinstance(d.get("name"), str):
-            raise UsageError("the recipe has no name")
-        return _recipe(d["name"], _tables({key: value for key, value in d.items() if key != "name"}))
+    def get(self, key: str) -> Any:
+        """The value of "section.key"; None where a recipe does not set it."""
+        section, _, name = key.partition(".")
+        return self.sections()[section].get(name)
+
+    def override(self, overrides: Sequence[str] | Mapping[str, Any]) -> Recipe:
+        """This recipe changed by texts "section.key=value" or by a mapping of "section.key" to value.
+
+        Raises:
+            UsageError: as `load_recipe`.
+        """
+        return _recipe(self.name, _overridden(self.sections(), overrides))
 
 
 def recipe_names() -> list[str]:
@@ -181,114 +202,75 @@ def recipe_names() -> list[str]:
 
 def recipe_text(name: str) -> str:
     """The TOML text of a built-in recipe; UsageError where there is none of that name."""
+    if name in RENAMED:
+        raise UsageError(f"recipe {name} {RENAMED[name]}")
     known = recipe_names()
     if name not in known:
-        raise UsageError(f"no recipe {_shown(name)}: {did_you_mean(name, known)}; a file's name ends in .toml")
+        raise UsageError(f"no recipe {quoted(name)}: {did_you_mean(name, known)}; a file's name ends in .toml")
     return (_folder() / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def recipe_summary(name: str) -> str:
-    """The first comment line of a built-in recipe: what it is for."""
+    """The first comment line of a built-in recipe: its purpose."""
     comments = (line for line in recipe_text(name).splitlines() if line.startswith("#"))
     return next(comments, "").lstrip("# ")
 
 
-def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def recipe_choices(name_or_file: str | Path) -> list[str]:
+    """The recipes that this one chooses from; empty for a recipe of settings."""
+    choice = _choice(str(name_or_file))
+    return [choice.recipe, choice.otherwise] if choice else []
+
+
+def choose_recipe(name_or_file: str | Path, domains: int | None) -> tuple[str, str]:
+    """The recipe that this one picks and the reason for it; a recipe of settings is itself, for no reason ("").
+
+    Args:
+        domains: number of labelled domains of the training folder; 0 where it has no sub-folders.
+
+    Raises:
+        UsageError: the recipe is unknown or broken, or picks by the domains and `domains` is None.
+    """
+    source = str(name_or_file)
+    choice = _choice(source)
+    if choice is None:
+        return source, ""
+    if domains is None:
+        raise UsageError(
+            f"recipe {source} is a choice between {choice.recipe} and {choice.otherwise} by the number of domains: "
+            f"name one of the two, or give the number, as in load_recipe({source!r}, domains=2)"
+        )
+    return choice.pick(domains)
+
+
+def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = (), *, domains: int | None = None) -> Recipe:
     """The built-in recipe of this name, or the one in this .toml file, changed by "section.key=value" overrides.
 
     The value of an override is a TOML value or, where it is none, a bare string: "model.name=conv".
 
+    Args:
+        domains: number of labelled domains of the training folder, for a recipe that picks by it; see `choose_recipe`.
+
     Raises:
         UsageError: unknown recipe, broken file, unknown section or key, value of another type or out of its range.
     """
-    source = str(name_or_file)
-    if source.endswith(".toml"):
-        name, text = Path(source).stem, _read(Path(source))
-    else:
-        name, text = source, recipe_text(source)
-    try:
-        tables = _tables(tomllib.loads(text))
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
-        raise UsageError(f"{source}: broken TOML: {error}") from error
-    for override in overrides:
-        section, key, value = _parse_override(override)
-        tables[section][key] = value
-    return _recipe(name, tables)
-
-
-def bind(
-    section: str, target: Callable[..., Any], values: Mapping[str, Any], *, given: Iterable[str] = ()
-) -> dict[str, Any]:
-    """Keyword arguments for `target`: `values` checked against its signature and type hints, defaults for the rest.
-
-    An int becomes a float and a list a tuple where one is declared; a bool is never a number. The arguments `given`
-    come from the program: they are left out, and no setting. So is `name` in [model] and [objective].
-
-    Raises:
-        UsageError: unknown key, missing key, or value of another type.
-    """
-    call = target.__init__ if inspect.isclass(target) else target
-    hints = get_type_hints(call)
-    parameters = {
-        name: parameter
-        for name, parameter in inspect.signature(target).parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) and name not in set(given)
-    }
-    values = {key: value for key, value in values.items() if key != "name" or section not in NAMED}
-    for key in values:
-        if key not in parameters:
-            nearest = did_you_mean(key, list(parameters)) if parameters else "it has no settings"
-            raise UsageError(f"unknown key {section}.{key}: {nearest}")
-    arguments = {}
-    for key, parameter in parameters.items():
-        hint = hints.get(key, Setting)
-        if key in values:
-            arguments[key] = _conform(f"{section}.{key}", values[key], hint)
-        elif parameter.default is parameter.empty:
-            raise UsageError(f"{section}.{key} is missing: expected {_expected(hint)}")
-        else:
-            arguments[key] = parameter.default
-    return arguments
-
-
-def build(section: str, target: Callable[..., T], values: Mapping[str, Any], /, **given: Any) -> T:
-    """`target` called with `values`, checked by `bind`, and what the program gives.
-
-    A target states its own ranges: a ValueError("alpha: must be > 0") reads "objective.alpha = -1: must be > 0".
-
-    Raises:
-        UsageError: as `bind`, or the target refuses a value.
-    """
-    settings = bind(section, target, values, given=given)
-    try:
-        return target(**settings, **given)
-    except ValueError as error:
-        key, _, reason = str(error).partition(": ")
-        if key in settings and reason:
-            raise UsageError(f"{section}.{key} = {_shown(settings[key])}: {reason}") from error
-        raise UsageError(f"[{section}] {error}") from error
+    source, _ = choose_recipe(name_or_file, domains)
+    return _recipe(_name(source), _overridden(_sections(_tables(source)), overrides))
 
 
 def dump_recipe(recipe: Recipe) -> str:
-    """The recipe as TOML text. Its name is not in it: that is the file's. A setting that is None is left out."""
-    tables = recipe.to_dict()
-    sections = (
-        f"[{section}]\n" + "".join(f"{key} = {_toml(v)}\n" for key, v in tables[section].items() if v is not None)
-        for section in SECTIONS
+    """The recipe as TOML text, without its name. A setting that is None is left out."""
+    return "\n".join(
+        f"[{section}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items() if value is not None)
+        for section, table in recipe.sections().items()
     )
-    return "\n".join(sections)
 
 
 def difference(a: Recipe, b: Recipe) -> list[str]:
-    """What changes from a to b, as "training.lr: 0.001 -> 0.0005"; whatever their names, empty for equal recipes."""
-    before, after = a.to_dict(), b.to_dict()
-    changes = []
-    for section in SECTIONS:
-        for key in {**before[section], **after[section]}:
-            old, new = before[section].get(key), after[section].get(key)
-            if old != new:
-                changes.append(f"{section}.{key}: {_toml(old)} -> {_toml(new)}")
-    return changes
+    """Changes from a to b, each as "training.lr: 0.001 -> 0.0005", apart from names; empty for equal recipes."""
+    before, after = a.sections(), b.sections()
+    keys = [f"{section}.{key}" for section in SECTIONS for key in {**before[section], **after[section]}]
+    return [f"{key}: {_toml(a.get(key))} -> {_toml(b.get(key))}" for key in keys if a.get(key) != b.get(key)]
 
 
 def _folder() -> Traversable:
@@ -296,6 +278,28 @@ def _folder() -> Traversable:
         return files("sivae_translate.recipes")
     except ModuleNotFoundError:  # run from a checkout, where recipes/ lies beside the package
         return Path(__file__).parent.parent / "recipes"
+
+
+def _name(source: str) -> str:
+    return Path(source).stem if source.endswith(".toml") else source
+
+
+def _tables(source: str) -> dict[str, Any]:
+    """The TOML of a built-in recipe or a file."""
+    text = _read(Path(source)) if source.endswith(".toml") else recipe_text(source)
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
+        raise UsageError(f"{source}: broken TOML: {error}") from error
+
+
+def _choice(source: str) -> Choice | None:
+    tables = _tables(source)
+    if "choose" not in tables:
+        return None
+    if len(tables) > 1 or not isinstance(tables["choose"], dict):
+        raise UsageError(f"{source}: expected nothing beside [choose], or no such section")
+    return validate("choose", Choice, tables["choose"])
 
 
 def _read(path: Path) -> str:
@@ -317,97 +321,72 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path}: broken TOML: not UTF-8 (at line {line})") from error
 
 
-def _tables(d: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """All four sections, empty where `d` has none; UsageError for anything else in `d`."""
-    for section, table in d.items():
-        if section not in SECTIONS:
-            raise UsageError(f"unknown section {_shown(section)}: {did_you_mean(section, list(SECTIONS))}")
+def _sections(tables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """All four sections, empty where `tables` has none; UsageError for anything else."""
+    for section, table in tables.items():
+        _require_section(section)
         if not isinstance(table, dict):
-            raise UsageError(f"{section} = {_shown(table)}: expected a section [{section}]")
+            raise UsageError(f"{section} = {quoted(table)}: expected a section [{section}]")
         for key in table:
             if not (key.isascii() and key.isidentifier()):
-                raise UsageError(f"unknown key {_shown(key)} in [{section}]: a key is a name of letters, digits and _")
-    return {section: dict(d.get(section, {})) for section in SECTIONS}
+                raise UsageError(f"unknown key {quoted(key)} in [{section}]: a key is a name of letters, digits and _")
+    return {section: dict(tables.get(section, {})) for section in SECTIONS}
 
 
-def _recipe(name: str, tables: dict[str, dict[str, Any]]) -> Recipe:
+def _require_section(section: str) -> None:
+    if section not in SECTIONS:
+        raise UsageError(f"unknown section {quoted(section)}: {did_you_mean(section, list(SECTIONS))}")
+
+
+def _overridden(
+    sections: dict[str, dict[str, Any]], overrides: Sequence[str] | Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    pairs = overrides.items() if isinstance(overrides, Mapping) else map(_parse_override, overrides)
+    for path, value in pairs:
+        section, _, key = path.partition(".")
+        sections[section][key] = value
+    return sections
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    """ "section.key=value" -> ("section.key", value)."""
+    parts = re.fullmatch(r"\s*(\w+)\.([A-Za-z_]\w*)\s*=\s*(.*)", text, re.ASCII)
+    if not parts or not text.isprintable():
+        raise UsageError(f"{quoted(text)}: expected section.key=value, such as training.lr=0.001")
+    section, key, value = parts.groups()
+    _require_section(section)
+    with suppress(ValueError, RecursionError):
+        return f"{section}.{key}", tomllib.loads(f"value = {value}")["value"]
+    return f"{section}.{key}", value
+
+
+def _recipe(name: str, sections: dict[str, dict[str, Any]]) -> Recipe:
+    for section, table in sections.items():
+        for key in table:
+            if f"{section}.{key}" in RENAMED:
+                raise UsageError(f"{section}.{key} {RENAMED[f'{section}.{key}']}")
     for section in NAMED:
-        for key, value in tables[section].items():
-            _conform(f"{section}.{key}", value, str if key == "name" else Setting)
-        if "name" not in tables[section]:
+        chosen = sections[section].get("name")
+        if chosen is None:
             raise UsageError(f"{section}.name is missing: expected the name of the {section}")
+        if not isinstance(chosen, str):
+            raise UsageError(f"{section}.name = {quoted(chosen)}: must be a valid string")
     return Recipe(
         name=name,
-        data=build("data", Data, tables["data"]),
-        model=tables["model"],
-        objective=tables["objective"],
-        training=build("training", Training, tables["training"]),
+        data=validate("data", Data, sections["data"]),
+        model=sections["model"],
+        objective=sections["objective"],
+        training=validate("training", Training, sections["training"]),
     )
 
 
-def _parse_override(text: str) -> tuple[str, str, Setting]:
-    parts = re.fullmatch(r"\s*(\w+)\.([A-Za-z_]\w*)\s*=\s*(.*)", text, re.ASCII)
-    if not parts or not text.isprintable():
-        raise UsageError(f"{_shown(text)}: expected section.key=value, such as training.lr=0.001")
-    section, key, value = parts.groups()
-    if section not in SECTIONS:
-        raise UsageError(f"unknown section {_shown(section)}: {did_you_mean(section, list(SECTIONS))}")
-    with suppress(ValueError, RecursionError):
-        return section, key, tomllib.loads(f"value = {value}")["value"]
-    return section, key, value
-
-
-def _conform(key: str, value: Any, hint: Any) -> Any:
-    """The value as its type hint has it; UsageError naming the key where it is of another type."""
-    try:
-        return _converted(value, hint)
-    except TypeError as error:
-        raise UsageError(f"{key} = {_shown(value)}: expected {_expected(hint)}") from error
-
-
-def _converted(value: Any, hint: Any) -> Any:
-    origin, options = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        for option in options:
-            with suppress(TypeError):
-                return _converted(value, option)
-    elif origin is Literal and any(value == option and type(value) is type(option) for option in options):
-        return value
-    elif origin in (tuple, list) and isinstance(value, list | tuple):
-        any_length = origin is list or options[-1] is ...
-        items = [options[0]] * len(value) if any_length else list(options)
-        if len(items) == len(value):
-            return origin(map(_converted, value, items))
-    elif hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:  # no nan, no infinity
-        return float(value)
-    elif hint in (bool, int, str, NoneType) and type(value) is hint and (hint is not int or value in INTEGERS):
-        return value
-    raise TypeError
-
-
-def _expected(hint: Any) -> str:
-    names = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
-    origin, options = get_origin(hint), get_args(hint)
-    if hint == Setting:
-        return "a string, a number, true, false or a list of these"
-    if origin in (Union, UnionType):
-        return " or ".join(_expected(option) for option in options if option is not NoneType)
-    if origin is Literal:
-        return f"one of {', '.join(map(str, options))}"
-    if origin is list or (origin is tuple and options[-1] is ...):
-        return f"a list, each {_expected(options[0])}"
-    if origin is tuple:
-        return f"a list of {len(options)}, each {_expected(options[0])}"
-    return names.get(hint, "no value: a recipe cannot set it")
-
-
-def _toml(value: Setting | list[Setting]) -> str:
+def _toml(value: Any) -> str:
     if value is None:
         return "unset"  # only shown: a recipe leaves it out
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which JSON allows and TOML does not
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
     return repr(value)

@@ -39,18 +39,17 @@ def train(
         from sivae_translate.device import pick_device
         from sivae_translate.recipe import dump_recipe, load_recipe
         from sivae_translate.training.processes import leave_processes
-        from sivae_translate.training.run import resolve, settled
+        from sivae_translate.training.run import configure
         from sivae_translate.training.run import train as train_run
 
-        loaded = load_recipe(recipe, set_ or ())
         run = out or Path("runs") / (domains.resolve().name or "train")
         if dry_run:
-            closed, picked = settled(loaded, find_domains(domains), pick_device(device), run)
-            say((f"# picked {picked}\n" if picked else "") + dump_recipe(resolve(closed)))
+            resolved, _, notes = configure(recipe, set_ or (), find_domains(domains), pick_device(device), run)
+            say("".join(f"# {note}\n" for note in notes) + dump_recipe(resolved))
             return
-        model = train_run(domains, loaded, run, grow=grow, device=device, display=display)
+        model = train_run(domains, recipe, run, set=set_ or (), grow=grow, device=device, display=display)
         if os.environ.get("RANK", "0") == "0":  # of the processes that a launcher starts, one speaks
-            translates = loaded.model["name"] == "style"
+            translates = load_recipe(run / "recipe.toml").model["name"] == "style"
             use = "translate with: sivae-translate run INPUT" if translates else "draw with: sivae-translate sample"
             say(f"trained: {model}; {use} --model {run}")
         leave_processes()

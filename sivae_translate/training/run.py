@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -20,15 +18,14 @@ from sivae_translate.data.batches import Images, PairSampler, batches, collate
 from sivae_translate.data.domains import Domains, find_domains, shown
 from sivae_translate.data.images import Frame
 from sivae_translate.device import pick_device
-from sivae_translate.errors import SivaeError, UsageError, did_you_mean
+from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import MODELS, Autoencoder
 from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import build_model, load_model, model_directory, save_model
-from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.progress import Display, Silent
-from sivae_translate.recipe import Recipe, bind, build, difference, dump_recipe, load_recipe
+from sivae_translate.recipe import Recipe, choose_recipe, difference, dump_recipe, load_recipe
 from sivae_translate.training.augment import augment
-from sivae_translate.training.autoconfig import as_begun, settle
+from sivae_translate.training.autoconfig import resolve
 from sivae_translate.training.checkpointing import load_state, save_state
 from sivae_translate.training.grids import COLUMNS, Grids
 from sivae_translate.training.log import LogFiles
@@ -37,6 +34,7 @@ from sivae_translate.training.monitor import Monitor
 from sivae_translate.training.optimizers import NonFiniteLossError, Optimizers, moving_average
 from sivae_translate.training.prior_refit import refit_style_prior
 from sivae_translate.training.processes import new_accelerator
+from sivae_translate.training.sections import build_objective, check_model, complete
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import Stop
 from sivae_translate.types import Batch, Objective
@@ -50,44 +48,35 @@ class InterruptedRunError(SivaeError):
         self.exit_code = 128 + signal_number
 
 
-def settled(recipe: Recipe, domains: Domains, device: str, run: Path) -> tuple[Recipe, str]:
-    """The recipe with nothing left open, as the run was begun or as `settle` picks, and what that picked."""
-    if (run / "state").exists():
-        recipe = as_begun(recipe, load_recipe(run / "recipe.toml"))
-    return settle(recipe, domains, device)
+def configure(
+    recipe: Recipe | str | Path, overrides: Sequence[str], domains: Domains, device: str, run: Path
+) -> tuple[Recipe, Objective, list[str]]:
+    """The complete recipe of a run and its objective, with a line on the recipe chosen and one on automatic settings.
 
-
-def resolve(recipe: Recipe) -> Recipe:
-    """The recipe with every default of its model and objective filled in.
+    Args:
+        recipe, overrides: as in `train`.
+        device: where training will run.
+        run: the run's directory; a run in it is resumed, and gives the automatic settings.
 
     Raises:
-        UsageError: an unknown model, objective or setting, an ill-typed or impossible value, or no budget at all.
+        UsageError: an unknown recipe, model, objective or key, an ill-typed or impossible value, or no budget.
     """
-    recipe = replace(
-        recipe,
-        model=named("model", MODELS, recipe.model, ("domains", "size")),
-        objective=named("objective", OBJECTIVES, recipe.objective),
-    )
-    build_objective(recipe)
-    with torch.device("meta"):
-        build("model", MODELS[recipe.model["name"]], recipe.model, domains=("a",), size=recipe.data.size)
-    recipe.training.require_end()
-    return recipe
+    notes = []
+    if isinstance(recipe, Recipe):
+        recipe = recipe.override(overrides)
+    else:
+        chosen, reason = choose_recipe(recipe, len(domains.names) if domains.labelled else 0)
+        notes += [f"recipe {chosen} ({reason})"] if reason else []
+        recipe = load_recipe(chosen, overrides)
+    recipe, automatic = resolve(recipe, domains, device, begun_recipe(run))
+    notes += [f"automatic: {automatic}"] if automatic else []
+    check_model(recipe)
+    return recipe, build_objective(recipe), notes
 
 
-def named(
-    section: str, table: Mapping[str, Any], settings: dict[str, Any], given: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """A section's settings with all defaults of the class that its name stands for in the table."""
-    name = str(settings.get("name"))
-    if name not in table:
-        raise UsageError(f"{section}.name = {name!r}: no such {section}; {did_you_mean(name, list(table))}")
-    return {"name": name, **bind(section, table[name], settings, given=given)}
-
-
-def build_objective(recipe: Recipe) -> Objective:
-    objective: Objective = build("objective", OBJECTIVES[recipe.objective["name"]], recipe.objective)  # type: ignore[assignment]
-    return objective
+def begun_recipe(run: Path) -> Recipe | None:
+    """The complete recipe of the run in this directory; None where it has saved nothing yet."""
+    return complete(load_recipe(run / "recipe.toml")) if (run / "state").exists() else None
 
 
 def train(
@@ -106,7 +95,7 @@ def train(
         domains: folder of one sub-folder of images per domain, or of bare images.
         recipe: name of a built-in recipe, a TOML file, or a Recipe.
         out: the run's directory: `recipe.toml`, `log.jsonl`, `results.csv`, `samples/`, `state/`, `model/`.
-        set: overrides such as "training.minutes=10".
+        set: overrides of the recipe, such as "training.minutes=10".
         grow: a run, or model, of half the size and otherwise alike, with whose weights this one begins; see
             `models.growing`.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps"; several processes take their own under a launcher.
@@ -119,11 +108,8 @@ def train(
         UsageError: a folder, recipe or setting is wrong; nothing has been written.
         SivaeError: the run could not go on; the last checkpoint is saved.
     """
-    if not isinstance(recipe, Recipe):
-        recipe = load_recipe(recipe, set)
     device, found = pick_device(device), find_domains(domains)
-    recipe, picked = settled(recipe, found, device, Path(out))
-    recipe = resolve(recipe)
+    recipe, objective, notes = configure(recipe, set, found, device, Path(out))
     smaller = None if grow is None else smaller_model(Path(grow), recipe)
     run = prepare_directory(Path(out), Path(domains))
     accelerator = new_accelerator(device, recipe.training.precision)
@@ -134,9 +120,10 @@ def train(
         except Timeout:
             raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
     try:
-        if picked and display and accelerator.is_main_process:
-            display.note(f"picked {picked}")
-        return Run(run, recipe, found, smaller, accelerator, display or Silent()).train()
+        display = display or Silent()
+        for note in notes if accelerator.is_main_process else ():
+            display.note(note)
+        return Run(run, recipe, objective, found, smaller, accelerator, display).train()
     except OSError as error:  # of the recipe, the log or the pictures; the last checkpoint is whole
         raise SivaeError(f"cannot write to {run} ({error.strerror or error}): mend that and run it again") from None
     finally:
@@ -178,6 +165,7 @@ class Run:
         self,
         folder: Path,
         recipe: Recipe,
+        objective: Objective,
         domains: Domains,
         smaller: Autoencoder | None,
         accelerator: Accelerator,
@@ -187,7 +175,7 @@ class Run:
         self.folder, self.recipe, self.accelerator = folder, recipe, accelerator
         self.display = display if accelerator.is_main_process else Silent()
         check_same_recipe(folder, recipe)
-        self.objective = build_objective(recipe)
+        self.objective = objective
         self.frame = Frame(data.size, data.fit, data.background_rgb)
         self.images = self.decode(domains)
         set_seed(settings.seed)
@@ -203,7 +191,7 @@ class Run:
 
     def decode(self, domains: Domains) -> Images:
         data = self.recipe.data
-        augment = Augment(data.size, getattr(data, "augment", ()))
+        augment = Augment(data.size, data.augment)
 
         def progress(done: int, total: int) -> None:
             self.display.step(done / total, f"reading {done:,} of {total:,} images")
@@ -257,7 +245,7 @@ class Run:
                     budget=budget,
                     schedule=Schedule(settings.lr, settings.warmup_images),
                     state=state,
-                    augment=partial(augment, domain_aug=data.domain_aug or 0.0, encoder_warp=data.encoder_warp or 0.0),
+                    augment=partial(augment, domain_aug=data.domain_aug, encoder_warp=data.encoder_warp),
                     monitor=self.monitor(budget),
                     seed=settings.seed,
                 )
@@ -311,12 +299,11 @@ class Run:
 
 
 def check_same_recipe(run: Path, recipe: Recipe) -> None:
-    """Refuse to go on with another recipe than the run was begun with; budget and bookkeeping may change."""
-    if not (run / "state").exists():
+    """Raise UsageError where the run was begun with another recipe; its budget and bookkeeping may change."""
+    begun = begun_recipe(run)
+    if begun is None:
         return
     free = tuple(f"training.{name}:" for name in ("images", "minutes", "save_minutes", "log_every", "samples"))
-    free += ('training.precision: "auto" ->',)  # of runs begun before what it picks was written down
-    begun = resolve(load_recipe(run / "recipe.toml"))
     changed = [line for line in difference(begun, recipe) if not line.startswith(free)]
     if changed:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Every recipe that ships: it says what it is, resolves, dry-runs, and builds its network."""
+"""Every recipe that ships: it says what it is for, resolves, dry-runs, states every weight, and builds its network."""
 
 from __future__ import annotations
 
@@ -12,41 +12,127 @@ from typer.testing import CliRunner
 
 from sivae_translate.cli import app
 from sivae_translate.data.domains import Domains, find_domains
+from sivae_translate.errors import UsageError
 from sivae_translate.models.pretrained import build_model
-from sivae_translate.recipe import load_recipe, recipe_names, recipe_summary
-from sivae_translate.training.autoconfig import settle
-from sivae_translate.training.run import resolve
+from sivae_translate.recipe import dump_recipe, load_recipe, recipe_names, recipe_summary, recipe_text
+from sivae_translate.training.autoconfig import resolve
+from sivae_translate.training.run import check_same_recipe, configure
+from sivae_translate.training.sections import build_objective, check_model
+
+NAMES = [name for name in recipe_names() if name != "style"]
+WEIGHTS = {"beta_rec", "beta_kl", "beta_neg", "alpha", "vae_fraction", "fake_fraction"}
+STYLE_WEIGHTS = WEIGHTS | {"beta_style", "feature_matching", "back_translation"}
 
 
-def test_the_recipes_that_the_readme_speaks_of_are_there() -> None:
+def test_the_recipes_that_ship_are_these() -> None:
     assert set(recipe_names()) == {
-        *("tiny", "style", "style-128", "style-256", "conv"),
+        *("tiny", "style", "objects", "pictures", "objects-128", "objects-256", "conv"),
         *("cifar10", "mnist", "conv-128", "conv-256", "synthesis-128", "synthesis-256"),
     }
 
 
 @pytest.fixture
 def domains(tmp_path: Path) -> Domains:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        Image.new("RGB", (70, 90), "red").save(tmp_path / name / "1.png")
-    return find_domains(tmp_path)
+    return folder(tmp_path / "images", 2)
 
 
-@pytest.mark.parametrize("name", recipe_names())
+def folder(root: Path, domains: int) -> Domains:
+    """One image in each domain; of no domain, a bare image."""
+    for name in [f"{i:02}" for i in range(domains)] or [""]:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (70, 90), "red").save(root / name / "1.png")
+    return find_domains(root)
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_a_recipe_resolves_and_builds(name: str, device: str, domains: Domains) -> None:
-    recipe = resolve(settle(load_recipe(name), domains, device)[0])
-    assert len(recipe_summary(name)) > 20
+    recipe, _ = resolve(load_recipe(name, ["training.precision=fp32"]), domains, device)
+    check_model(recipe)
+    build_objective(recipe)
     with torch.device("meta"):
         model = build_model(recipe.model, ("a", "b"), recipe.data.size)
     assert sum(parameter.numel() for parameter in model.parameters()) > 1e5
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_a_dry_run_prints_every_knob(name: str, domains: Domains) -> None:
+def test_a_recipe_says_what_it_is_for_in_its_first_line(name: str) -> None:
+    assert 40 < len(recipe_summary(name)) < 120
+    assert max(map(len, recipe_text(name).splitlines())) <= 120
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_states_every_weight_that_trains(name: str) -> None:
+    tables = tomllib.loads(recipe_text(name))
+    translates = tables["model"]["name"] == "style"
+    assert tables["objective"].keys() >= (STYLE_WEIGHTS if translates else WEIGHTS)
+    if translates:
+        assert tables["data"].keys() >= {"domain_aug", "encoder_warp"} and "content_stride" in tables["model"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_kl_weights_are_per_nat_at_every_size(name: str) -> None:
+    objective = load_recipe(name).objective
+    assert objective["beta_kl"] < 1e-3 and objective["beta_kl"] < objective["beta_neg"] <= 0.5
+
+
+def test_objects_weigh_alike_at_every_size() -> None:
+    assert load_recipe("objects").objective == load_recipe("objects-128").objective
+    assert load_recipe("objects").objective == load_recipe("objects-256").objective
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_dry_run_prints_a_complete_recipe(name: str, domains: Domains) -> None:
     result = CliRunner().invoke(app, ["train", "--domains", str(domains.root), "--recipe", name, "--dry-run"])
     assert result.exit_code == 0, result.output
     printed = tomllib.loads(result.stdout)
-    assert {"beta_neg", "vae_fraction", "fake_fraction"} <= printed["objective"].keys()
+    assert printed["objective"].keys() >= WEIGHTS
     assert {"lr", "ema", "seed"} <= printed["training"].keys()
+    assert printed["training"]["precision"] != "auto" and printed["data"]["size"] and printed["model"]["patch"]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(2, "pictures"), (8, "pictures"), (9, "objects"), (1, "objects"), (0, "objects")]
+)
+def test_style_goes_by_the_domains_and_says_so(tmp_path: Path, count: int, expected: str) -> None:
+    found = folder(tmp_path / "images", count)
+    recipe, _, notes = configure("style", ["objective.beta_neg=0.25"], found, "cpu", tmp_path / "run")
+    assert recipe.name == expected and expected in notes[0]
+    assert recipe.objective["beta_neg"] == 0.25
+    assert recipe.objective["beta_kl"] == load_recipe(expected).objective["beta_kl"]
+
+
+def test_style_alone_is_no_recipe_to_load() -> None:
+    with pytest.raises(UsageError, match="pictures and objects"):
+        load_recipe("style")
+
+
+def test_a_recipe_object_heeds_overrides(domains: Domains, tmp_path: Path) -> None:
+    tiny = load_recipe("tiny")
+    recipe, objective, _ = configure(tiny, ["objective.beta_neg=0.25"], domains, "cpu", tmp_path / "run")
+    assert recipe.objective["beta_neg"] == 0.25 and objective is not None
+    with pytest.raises(UsageError, match="beta_nge"):
+        configure(tiny, ["objective.beta_nge=1"], domains, "cpu", tmp_path / "run")
+
+
+@pytest.fixture
+def begun(tmp_path: Path, domains: Domains) -> Path:
+    """A run's directory as `tiny` on a CPU begins it."""
+    run = tmp_path / "run"
+    (run / "state").mkdir(parents=True)
+    recipe, _ = resolve(load_recipe("tiny", ["training.precision=fp32"]), domains, "cpu")
+    (run / "recipe.toml").write_text(dump_recipe(recipe))
+    return run
+
+
+def test_a_run_goes_on_with_its_own_automatic_settings(begun: Path, domains: Domains) -> None:
+    recipe, _, _ = configure("tiny", ["training.minutes=9", "training.samples=1"], domains, "cpu", begun)
+    assert recipe.training.precision == "fp32"
+    check_same_recipe(begun, recipe)
+
+
+@pytest.mark.parametrize("override", ["training.precision=bf16", "objective.beta_kl=1e-3", "model.content=9"])
+def test_a_run_does_not_go_on_with_another_recipe(begun: Path, domains: Domains, override: str) -> None:
+    recipe, _, _ = configure("tiny", [override], domains, "cpu", begun)
+    with pytest.raises(UsageError, match=override.partition("=")[0]):
+        check_same_recipe(begun, recipe)

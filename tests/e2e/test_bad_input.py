@@ -117,13 +117,13 @@ CASES: list[Case] = [
         "an ill-typed value",
         lambda p: ["train", "--domains", p.cars, "--set", "training.images=many"],
         2,
-        ["training.images = 'many'", "expected an integer"],
+        ["training.images = 'many'", "valid integer"],
     ),
     (
         "an impossible value",
         lambda p: ["train", "--domains", p.cars, "--set", "data.size=33"],
         2,
-        ["data.size = 33", "must be one of"],
+        ["data.size = 33", "16, 32"],
     ),
     (
         "a model's impossible value",

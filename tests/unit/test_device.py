@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from sivae_translate import device
+from sivae_translate.data.domains import find_domains
 from sivae_translate.device import pick_device, pick_precision
 from sivae_translate.errors import UsageError
-from sivae_translate.recipe import Precision
+from sivae_translate.recipe import Precision, load_recipe
+from sivae_translate.training.autoconfig import resolve
 from sivae_translate.training.processes import new_accelerator
 
 
@@ -47,8 +50,16 @@ def test_the_cpu_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick_precision("auto", "cpu") == pick_precision("auto", "cpu") and len(measured) == 2
 
 
-def test_fp16_needs_a_gpu() -> None:
-    with pytest.raises(UsageError, match="fp16"):
+def test_what_auto_picked_is_said_and_in_the_recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.png").touch()
+    monkeypatch.setattr(device, "_cpu_likes_bf16", lambda: True)
+    recipe, said = resolve(load_recipe("conv"), find_domains(tmp_path), "cpu")
+    assert recipe.training.precision == "bf16" and "precision bf16" in said
+
+
+def test_half_precision_wants_a_gpu() -> None:
+    with pytest.raises(UsageError, match="expected a GPU"):
         pick_precision("fp16", "cpu")
     assert pick_precision("fp16", "cuda:1") == "fp16"
 
