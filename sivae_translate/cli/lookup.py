@@ -22,16 +22,38 @@ def recipes(context: typer.Context) -> None:
         from sivae_translate.recipe import recipe_names, recipe_summary
 
         for name in recipe_names():
-            say(f"{name:12} {recipe_summary(name)}")
+            say(f"{name:14} {recipe_summary(name)}")
 
 
 @recipes_app.command("show")
 def show_recipe(name: Annotated[str, typer.Argument(help="Its name.")]) -> None:
-    """Print a recipe, as a start for one of your own."""
+    """Print a recipe, as a start for one of your own; one that chooses is followed by those it chooses from."""
     with terminal():
-        from sivae_translate.recipe import recipe_text
+        from sivae_translate.recipe import recipe_choices, recipe_text
 
         say(recipe_text(name).rstrip())
+        for choice in recipe_choices(name):
+            say(f"\n# --- {choice} ---\n{recipe_text(choice).rstrip()}")
+
+
+@recipes_app.command("schema")
+def print_schema() -> None:
+    """Print the JSON schema of a recipe, with which an editor completes and checks one."""
+    with terminal():
+        import json
+
+        from sivae_translate.training.reference import recipe_schema
+
+        say(json.dumps(recipe_schema(), indent=2))
+
+
+@recipes_app.command("settings", hidden=True)
+def print_settings() -> None:
+    """Print every key of a recipe with its range, default and effect: docs/settings.md."""
+    with terminal():
+        from sivae_translate.training.reference import settings_page
+
+        say(settings_page().rstrip())
 
 
 @commands.command(rich_help_panel=HELP)

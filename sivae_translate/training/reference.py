@@ -1,0 +1,89 @@
+"""Every key that a recipe can hold, as a page to read and as a JSON schema for editors; both come from docstrings."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import Field, TypeAdapter, create_model
+
+from sivae_translate.recipe import Choice, Data, Training
+from sivae_translate.schema import Settings
+from sivae_translate.training.sections import CONSTRUCTORS, section_settings
+
+HEAD = """\
+# Settings
+
+Every key of a recipe: its type and range, its default, its effect and when to touch it. `sivae-translate recipes
+settings` prints this page from the docstrings of the code. `--set section.key=value` sets a key for one run.
+`sivae-translate recipes schema > recipe.json` writes a JSON schema, with which editors complete and check a recipe
+that begins with `#:schema ./recipe.json`.
+
+Four settings can be automatic: `data.size` = 0, `data.batch` = 0, `model.patch` = 0 and `training.precision` = "auto".
+Training prints the values it takes, and writes them to the run's `recipe.toml`. A resumed run keeps them.
+"""
+TABLE = "| key | type, range | default | effect, when to touch it |\n|---|---|---|---|\n"
+
+
+def settings_page() -> str:
+    """`docs/settings.md`: a table of keys for each section, model and objective."""
+    parts = [HEAD]
+    parts += [_chapter("[data]", "How images become batches.", Data)]
+    for section, table in CONSTRUCTORS.items():
+        for name in table:
+            parts.append(_chapter(f'[{section}] name = "{name}"', "", section_settings(section, name)))
+    parts += [_chapter("[training]", "How long, how fast and how precisely.", Training)]
+    parts += [_chapter("[choose]", "Alone in its file: picks a recipe by the number of domains.", Choice)]
+    return "\n".join(parts)
+
+
+def recipe_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of a recipe's TOML file, with a variant of [model] and [objective] per name."""
+    sections: dict[str, Any] = {section: (_one_of(section), ...) for section in CONSTRUCTORS}
+    recipe = create_model("Recipe", __base__=Settings, data=(Data, Data()), training=(Training, Training()), **sections)
+    rule = create_model("Rule", __base__=Settings, choose=(Choice, ...))
+    both: Any = Union[recipe, rule]  # noqa: UP007 - of models made at run time
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(both).json_schema()}
+
+
+def _one_of(section: str) -> Any:
+    """The settings of any model or objective, told apart by `name`."""
+    names: dict[str, Any] = {name: (Literal[name], ...) for name in CONSTRUCTORS[section]}
+    variants = [
+        create_model(f"{section}-{name}", __base__=section_settings(section, name), name=tag)
+        for name, tag in names.items()
+    ]
+    return Annotated[Union[tuple(variants)], Field(discriminator="name")]  # noqa: UP007
+
+
+def _chapter(title: str, text: str, settings: type[Settings]) -> str:
+    rows = [
+        f"| `{key}` | {_type(field)} | {_default(field)} | {_description(field)} |\n"
+        for key, field in settings.model_json_schema()["properties"].items()
+    ]
+    return f"## {title}\n\n{text}\n\n{TABLE}{''.join(rows)}".replace("\n\n\n\n", "\n\n")
+
+
+def _type(field: dict[str, Any]) -> str:
+    """The type and range of a property of a JSON schema, in words."""
+    if "anyOf" in field:
+        return " or ".join(_type(option) for option in field["anyOf"] if option["type"] != "null")
+    if "enum" in field:
+        return ", ".join(f"`{json.dumps(value)}`" for value in field["enum"])
+    if field["type"] == "array":
+        return f"list of {len(field['prefixItems'])}, each {_type(field['prefixItems'][0])}"
+    bounds = {"minimum": ">= ", "exclusiveMinimum": "> ", "maximum": "<= ", "exclusiveMaximum": "< "}
+    limits = [f"{sign}{field[bound]:.12g}" for bound, sign in bounds.items() if bound in field]
+    limits += [f"multiple of {field['multipleOf']}"] if "multipleOf" in field else []
+    return ", ".join([field["type"], *limits])
+
+
+def _default(field: dict[str, Any]) -> str:
+    if "default" not in field:
+        return "required"
+    return "unset" if field["default"] is None else f"`{json.dumps(field['default'])}`"
+
+
+def _description(field: dict[str, Any]) -> str:
+    text = " ".join(field.get("description", "").split()).replace("|", "\\|")
+    return text[:1].upper() + text[1:]
