@@ -19,7 +19,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from sivae_translate.errors import UsageError, did_you_mean
 from sivae_translate.schema import Settings, quoted, validate
@@ -32,6 +32,8 @@ RENAMED = {  # recipes, and "section.key"
     "style-128": "is called objects-128 now",
     "style-256": "is called objects-256 now",
     "data.variants": "is called data.domain_aug now",
+    "data.flip": 'is data.augment = [{name = "flip"}] now',
+    "data.crop": 'is data.augment = [{name = "crop", keep = 0.8}] now',
     "data.warp": "is called data.encoder_warp now",
     "data.warp_until": "is part of data.encoder_warp now: leave it out",
     "model.grid": "is called model.content_stride now, in pixels per place of the content; 0 for a vector",
@@ -56,6 +58,13 @@ def _colour(value: str) -> str:
     return value
 
 
+def _transforms(value: Any) -> Any:
+    from sivae_translate.data.augment import check_augment
+
+    check_augment(value)
+    return value
+
+
 class Data(Settings):
     """[data]: how images become batches."""
 
@@ -71,11 +80,10 @@ class Data(Settings):
     background: Annotated[str, AfterValidator(_colour)] = "white"
     """Colour under transparent images and beside padded ones: white, black, grey or "#rrggbb". Match the images' own
     background."""
-    flip: bool = False
-    """Mirror half of the images. More variety from few images. Leave it off where sides matter, as in text."""
-    crop: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Largest part of the side that a random crop cuts off. More variety from few images. Leave it at 0 where all
-    images are framed alike."""
+    augment: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_transforms), Field(strict=False)] = ()
+    """Random transforms of each image, in this order, as tables: {name = "flip"}, or crop, affine, colour, noise, blur,
+    with arguments such as {name = "crop", keep = 0.8}. More variety from few images. Leave out "flip" where sides
+    matter, as in text, and "colour" where colours are the style."""
     domain_aug: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Probability that a training pair is recoloured and rescaled into a synthetic new domain. It acts in the first
     four fifths of the budget, and improves translation to unseen domains. It pays from a quarter of an hour of training
@@ -389,4 +397,6 @@ def _toml(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which JSON allows and TOML does not
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {_toml(item)}' for key, item in value.items())}}}"
     return repr(value)

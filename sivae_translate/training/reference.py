@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field, TypeAdapter, create_model
 
+from sivae_translate.data.augment import AUGMENTATIONS, ranges
 from sivae_translate.recipe import Choice, Data, Training
-from sivae_translate.schema import Settings
+from sivae_translate.schema import Settings, settings_of
 from sivae_translate.training.sections import CONSTRUCTORS, section_settings
 
 HEAD = """\
@@ -28,13 +29,25 @@ TABLE = "| key | type, range | default | effect, when to touch it |\n|---|---|--
 def settings_page() -> str:
     """`docs/settings.md`: a table of keys for each section, model and objective."""
     parts = [HEAD]
-    parts += [_chapter("[data]", "How images become batches.", Data)]
+    parts += [_chapter("[data]", "How images become batches.", Data), _augmentations()]
     for section, table in CONSTRUCTORS.items():
         for name in table:
             parts.append(_chapter(f'[{section}] name = "{name}"', "", section_settings(section, name)))
     parts += [_chapter("[training]", "How long, how fast and how precisely.", Training)]
     parts += [_chapter("[choose]", "Alone in its file: picks a recipe by the number of domains.", Choice)]
     return "\n".join(parts)
+
+
+def _augmentations() -> str:
+    """The transforms of `data.augment`, and their arguments."""
+    rows = []
+    for name, transform in AUGMENTATIONS.items():
+        fields = settings_of(transform, ("size",)).model_json_schema()["properties"]
+        summary = (transform.__doc__ or "").splitlines()[0]
+        for key, (low, high) in ranges(transform).items():
+            text = f"{summary} {_description(fields[key])}"
+            rows.append(f"| `{name}`: `{key}` | number, {low:g}..{high:g} | {_default(fields[key])} | {text} |\n")
+    return f"### data.augment\n\nTransforms by name, and their arguments.\n\n{TABLE}{''.join(rows)}"
 
 
 def recipe_schema() -> dict[str, Any]:
@@ -70,6 +83,10 @@ def _type(field: dict[str, Any]) -> str:
         return " or ".join(_type(option) for option in field["anyOf"] if option["type"] != "null")
     if "enum" in field:
         return ", ".join(f"`{json.dumps(value)}`" for value in field["enum"])
+    if field["type"] == "object":
+        return "table"
+    if "items" in field:
+        return f"list, each {_type(field['items'])}"
     if field["type"] == "array":
         return f"list of {len(field['prefixItems'])}, each {_type(field['prefixItems'][0])}"
     bounds = {"minimum": ">= ", "exclusiveMinimum": "> ", "maximum": "<= ", "exclusiveMaximum": "< "}

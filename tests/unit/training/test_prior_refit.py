@@ -94,7 +94,7 @@ def test_a_model_without_style_is_unchanged(images: Images, name: str) -> None:
 
 
 def test_large_domains_are_subsampled_and_small_ones_kept_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prior_refit, "LOOKED_AT", 30)
+    monkeypatch.setattr(prior_refit, "ENCODED", 30)
     labels = [0] * 100 + [1] * 3 + [2] * 100
     rows = spread_over_domains(labels)
     assert [labels[row] for row in rows] == [0] * 10 + [1] * 3 + [2] * 10
