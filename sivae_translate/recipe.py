@@ -3,7 +3,7 @@
 A recipe of the single section [choose] picks one of two others by the number of domains.
 
 Nothing here imports torch. The settings of [model] and [objective] are the arguments of the class or function that
-`name` names. `training.sections` knows these, and validates both sections.
+`name` names. `training.constructors` knows these, and validates both sections.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The values that travel between rooms, the protocols of models and objectives, and the conventions of both.
+"""Types that the packages share: batches, codes, distributions, and the protocols of models and objectives.
 
 Images are float32 `[B, C, H, W]` in [0, 1], RGB. Shapes throughout the package: B batch, C channels, H W pixels,
 K content channels on a g x g grid (g = 1: a plain vector), S style, D domains.
@@ -29,7 +29,7 @@ class Batch:
     Attributes:
         images: x, float32 `[B, C, H, W]` in [0, 1], B even.
         domains: d, int64 `[B]` in 0..D-1, or -1 for no known domain.
-        unwarped: the images before an augmentation that only the encoder sees, like `images`; None: there was none.
+        unwarped: reconstruction targets, shaped as `images`, where `images` were warped for the encoder; else None.
     """
 
     images: Tensor
@@ -50,7 +50,7 @@ class Code:
     """A point in the latent space: the content that the decoder starts from, and the style that modulates it.
 
     Attributes:
-        content: c, `[B, K, g, g]`.
+        content: c, `[B, K, g, g]`; `[B, K, levels, 1]` where each level of the decoder has a latent of its own.
         style: s, `[B, S]`, or None for a model with a single latent.
         noise: per-pixel noise of all levels of the decoder, `[B, N]`, for a model that has it; None: no noise.
     """
@@ -77,7 +77,7 @@ class Code:
 
     @staticmethod
     def cat(codes: list[Code]) -> Code:
-        """All rows; where some have a content for each level of the decoder, those of one for all levels repeat it."""
+        """All rows. Contents `[B, K, 1, 1]` are repeated to `[B, K, levels, 1]` where a code has one per level."""
 
         def join(parts: list[Tensor | None]) -> Tensor | None:
             tensors = [part for part in parts if part is not None]
@@ -136,7 +136,7 @@ class Mixture:
     def draw(self, randn: Randn) -> Tensor:
         """A sample; see `Gaussian.draw`."""
         rows, _, *grid = self.shape
-        # Of so many normal numbers each is as likely as the others to be the largest.
+        # The argmax of independent normals is a uniform choice, so `randn` is the only source of randomness.
         which = randn(torch.Size((rows, *grid, len(self.means)))).argmax(-1)
         return self.means[which].movedim(-1, 1) + randn(torch.Size(self.shape))
 
@@ -169,16 +169,16 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class Latents(Distribution):
-    """One of Gaussians alone, such as the encoder's posterior q(c, s | x)."""
+class Posterior(Distribution):
+    """A distribution whose parts are all diagonal Gaussians, such as the encoder's posterior q(c, s | x)."""
 
     content: Gaussian
 
-    def map(self, f: Callable[[Tensor], Tensor]) -> Latents:
+    def map(self, f: Callable[[Tensor], Tensor]) -> Posterior:
         style, noise = (None if part is None else part.map(f) for part in (self.style, self.noise))
-        return Latents(self.content.map(f), style, noise)
+        return Posterior(self.content.map(f), style, noise)
 
-    def detach(self) -> Latents:
+    def detach(self) -> Posterior:
         return self.map(Tensor.detach)
 
     def sample(self, standard: Code) -> Code:
@@ -223,7 +223,8 @@ class Phase:
     Attributes:
         updates: names of the parts, of "encoder" and "decoder".
         loss: scalar, float32.
-        terms: scalars by name, for the log.
+        terms: scalars by name, means over rows, for the log. `rec` is L_r, summed over an image; `kl_*` are nats with
+            the style's times beta_style; `adversarial` is weighted; `gap` is KL(fakes) - KL(real).
         retain_graph: whether a later phase of the step also goes back through this one's passes.
     """
 
@@ -248,10 +249,10 @@ class Model(Protocol):
     def features(self, x: Tensor) -> dict[int, Tensor]:
         """Images `[B, C, H, W]` in [0, 1] -> the encoder's features `[B, F, r, r]` by resolution r, finest first."""
 
-    def posterior(self, features: dict[int, Tensor]) -> Latents:
+    def posterior(self, features: dict[int, Tensor]) -> Posterior:
         """q(code | x), read from the features of x."""
 
-    def encode(self, x: Tensor) -> Latents:
+    def encode(self, x: Tensor) -> Posterior:
         """Images `[B, C, H, W]` in [0, 1] -> q(code | x)."""
 
     def decode(self, code: Code) -> Tensor:
@@ -261,7 +262,7 @@ class Model(Protocol):
         """p(code | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""
 
     def mix_styles(self, samples: Code, generator: torch.Generator) -> Code:
-        """Codes drawn from the prior, as training decodes them."""
+        """Samples as training decodes them. The model `synthesis` mixes two samples by level, others change none."""
 
 
 class Objective(Protocol):
@@ -279,10 +280,10 @@ class Objective(Protocol):
             ema: the moving average of the model, which no loss moves.
         """
 
-    def diagnose(self, terms: Mapping[str, float], values: int) -> str | None:
+    def diagnose(self, terms: Mapping[str, float], numel: int) -> str | None:
         """Advice for training that goes wrong, None where it goes well.
 
         Args:
             terms: means of the logged terms.
-            values: N = C H W, the numbers in an image.
+            numel: N = C H W, the values of an image.
         """

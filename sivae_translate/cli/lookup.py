@@ -42,7 +42,7 @@ def print_schema() -> None:
     with terminal():
         import json
 
-        from sivae_translate.training.reference import recipe_schema
+        from sivae_translate.training.settings_page import recipe_schema
 
         say(json.dumps(recipe_schema(), indent=2))
 
@@ -51,7 +51,7 @@ def print_schema() -> None:
 def print_settings() -> None:
     """Print every key of a recipe with its range, default and effect: docs/settings.md."""
     with terminal():
-        from sivae_translate.training.reference import settings_page
+        from sivae_translate.training.settings_page import settings_page
 
         say(settings_page().rstrip())
 

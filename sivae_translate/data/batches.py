@@ -61,6 +61,10 @@ class Images(Dataset[tuple[np.ndarray, int]]):
     def __len__(self) -> int:
         return len(self.domains.sources)
 
+    def unaugmented(self, row: int) -> tuple[np.ndarray, int]:
+        """An image uint8 `[size, size, 3]` as it is in the frame, and the label of its domain."""
+        return self._pixels(row), self.domains.labels[row]
+
     def __getitem__(self, key: Key) -> tuple[np.ndarray, int]:
         index, seed = key
         return self.augment(self._pixels(index), seed), self.domains.labels[index]

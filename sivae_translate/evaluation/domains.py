@@ -25,7 +25,7 @@ from sivae_translate.evaluation.sets import DomainPair, EncodedDomains, StyleVar
 from sivae_translate.evaluation.translation import Translation, to_uint8
 from sivae_translate.inference.translator import Translator
 from sivae_translate.pictures import sheet
-from sivae_translate.types import Gaussian, Latents
+from sivae_translate.types import Gaussian, Posterior
 
 DOMAIN_PAIRS = 12  # at most
 SHOWN, COLUMNS = 4, 6  # in the picture: domain pairs, and images of each
@@ -73,7 +73,7 @@ def encode_domains(
         UsageError: no image can be read.
     """
     bad += domains.bad
-    kept, posteriors, features = list[int](), list[Latents](), list[Tensor]()
+    kept, posteriors, features = list[int](), list[Posterior](), list[Tensor]()
     for rows, x in read_batches(translator, domains.sources, bad, batch=batch, progress=progress):
         kept += rows
         with torch.no_grad():

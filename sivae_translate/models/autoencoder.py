@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sivae_translate.models.decoder import Decoder
 from sivae_translate.models.encoder import BASE, LOGVAR_MAX, LOGVAR_MIN, Encoder, GaussianHead, level_widths
 from sivae_translate.models.layers import no_norm
-from sivae_translate.types import Code, Distribution, Gaussian, Latents, Mixture, at_least_float32
+from sivae_translate.types import Code, Distribution, Gaussian, Mixture, Posterior, at_least_float32
 
 SIZES = (16, 32, 64, 128, 256, 512)
 INITIAL_SPREAD = 2.0  # standard deviation of the content prior's means at initialisation; a posterior's is 1
@@ -27,8 +27,10 @@ def check_network(size: int, patch: int, width: int, max_width: int) -> None:
         raise ValueError(f"size: must be one of {', '.join(map(str, SIZES))}")
     if patch not in (1, 2, 4, 8) or size // patch < 2 * BASE:
         raise ValueError(f"patch: must be 1, 2, 4 or 8, and at most {size // (2 * BASE)} at size {size}")
-    if not 16 <= width <= max_width <= 1024:
-        raise ValueError("width: must be at least 16, at most max_width, which must be at most 1024")
+    if not 16 <= max_width <= 1024:
+        raise ValueError("max_width: must be 16 to 1024")
+    if not 16 <= width <= max_width:
+        raise ValueError("width: must be at least 16, and at most max_width")
 
 
 def standard_normal(like: Tensor) -> Gaussian:
@@ -64,7 +66,7 @@ class Autoencoder(nn.Module, ABC):
     style_size: int = 0
     lr_multipliers: Mapping[str, float] = MappingProxyType({})
 
-    def encode(self, x: Tensor) -> Latents:
+    def encode(self, x: Tensor) -> Posterior:
         """Images `[B, 3, H, W]` in [0, 1] -> their posterior q(code | x)."""
         return self.posterior(self.features(x))
 
@@ -74,7 +76,7 @@ class Autoencoder(nn.Module, ABC):
         return features
 
     @abstractmethod
-    def posterior(self, features: dict[int, Tensor]) -> Latents:
+    def posterior(self, features: dict[int, Tensor]) -> Posterior:
         """q(code | x), read from the features of x."""
 
     @abstractmethod
@@ -122,18 +124,18 @@ class ConvAutoencoder(Autoencoder):
         self.encoder = single_latent_encoder(size, patch, widths, latent)
         self.decoder = nn.ModuleDict({"image": Decoder(patch, widths, latent, grid=1, style=0)})
 
-    def posterior(self, features: dict[int, Tensor]) -> Latents:
+    def posterior(self, features: dict[int, Tensor]) -> Posterior:
         """q(z | x), content `[B, latent, 1, 1]`."""
-        return Latents(self.encoder["content"](features[BASE].flatten(1)).map(lambda t: t[:, :, None, None]))
+        return Posterior(self.encoder["content"](features[BASE].flatten(1)).map(lambda t: t[:, :, None, None]))
 
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped."""
         images: Tensor = self.decoder["image"](code)
         return images
 
-    def prior(self, domains: Tensor) -> Latents:
+    def prior(self, domains: Tensor) -> Posterior:
         """N(0, I) for every image, `domains` int64 `[B]`."""
-        return Latents(standard_normal(torch.zeros(len(domains), *self.content_shape, device=domains.device)))
+        return Posterior(standard_normal(torch.zeros(len(domains), *self.content_shape, device=domains.device)))
 
 
 class StyleAutoencoder(Autoencoder):
@@ -180,10 +182,9 @@ class StyleAutoencoder(Autoencoder):
             allowed = ", ".join(map(str, [0, *strides]))
             raise ValueError(f"content_stride: must be one of {allowed} at size {size}, patch {patch}")
         grid = strides.get(content_stride, 1)
-        if not 1 <= content <= 1024 or not 1 <= style <= 1024:
-            raise ValueError("content: must be 1 to 1024, and so must style")
-        if not 1 <= components <= 4096:
-            raise ValueError("components: must be 1 to 4096")
+        for key, value, most in (("content", content, 1024), ("style", style, 1024), ("components", components, 4096)):
+            if not 1 <= value <= most:
+                raise ValueError(f"{key}: must be 1 to {most}")
         self.domains, self.size = tuple(domains), size
         self.content_shape = (content, grid, grid)
         self.style_size = style
@@ -198,7 +199,8 @@ class StyleAutoencoder(Autoencoder):
                 "style": GaussianHead(nn.Linear(coarse, 2 * style), learned_variance=True),
             }
         )
-        # The prior is part of the generative model, so the decoder's optimizer learns it.
+        # The prior is part of the generative model, so the decoder's optimizer learns it. Adversarial steps train the
+        # style prior alone; the content prior learns in the VAE's steps.
         self.decoder = nn.ModuleDict(
             {
                 "image": Decoder(patch, widths, content, grid, style),
@@ -213,7 +215,7 @@ class StyleAutoencoder(Autoencoder):
         """Images `[B, 3, H, W]` in [0, 1] -> features of them and of their detail, as in `Autoencoder`."""
         return super().features(with_detail(x))
 
-    def posterior(self, features: dict[int, Tensor]) -> Latents:
+    def posterior(self, features: dict[int, Tensor]) -> Posterior:
         """q(c, s | x): content `[B, K, g, g]`, style `[B, S]`."""
         coarse, grid = features[BASE].flatten(1), self.content_shape[1]
         if grid == 1:
@@ -221,10 +223,10 @@ class StyleAutoencoder(Autoencoder):
         else:  # without unit scale, a layout of hundreds of nats diverges at learning rates of 2e-3
             content = self.encoder["content"](unit_scale(features[grid]))
             style = self.encoder["style"](unit_scale(coarse))
-        return Latents(content.map(lambda t: t.view(len(coarse), *self.content_shape)), style)
+        return Posterior(content.map(lambda t: t.view(len(coarse), *self.content_shape)), style)
 
     def decode(self, code: Code) -> Tensor:
-        """Code -> images `[B, 3, H, W]` in (0, 1), by a sigmoid of slope 1: a flat white ground comes out flat."""
+        """Code -> images `[B, 3, H, W]` in (0, 1), by a sigmoid of slope 1 at 0: a white background stays flat."""
         return torch.sigmoid(4 * at_least_float32(self.decoder["image"](code)))
 
     def prior(self, domains: Tensor) -> Distribution:
@@ -280,7 +282,7 @@ class StylePrior(nn.Module):
         self.logvar.copy_(torch.stack(variances).mean(0).log().clamp(LOGVAR_MIN, LOGVAR_MAX))
 
     def add(self, style: Tensor) -> None:
-        """One domain more, with this mean `[S]`."""
+        """One domain more, with this mean `[S]`; all means are frozen from then on."""
         self.means = nn.Parameter(torch.cat([self.means.detach(), style[None].to(self.means)]), False)
 
 

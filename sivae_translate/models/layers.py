@@ -43,7 +43,8 @@ class AdaGN(nn.Module):
 
 class AdaIN(nn.Module):
     """Each channel's mean and deviation over the image are the style's (Huang & Belongie 2017, eq. 8, where another
-    image gives them): content can say where, not how much."""
+    image gives them): content sets the spatial pattern, style the
+    offset and contrast."""
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
@@ -53,7 +54,8 @@ class AdaIN(nn.Module):
         """`[B, C, H, W]`, `[B, S]` -> `[B, C, H, W]`."""
         scale, shift = at_least_float32(self.affine(style))[:, :, None, None].chunk(2, dim=1)
         x, pixels = at_least_float32(h), h.shape[2] * h.shape[3]
-        # On a CPU a quarter of the time of torch.mean, whose gradient fills an image. The variance's by the mean is 0.
+        # Sums take a CPU a quarter of the time of torch.mean, whose backward expands a tensor. The mean may be detached
+        # in the variance, whose derivative by it is 0.
         mean = x.sum((2, 3), keepdim=True) / pixels
         variance = (x - mean.detach()).square().sum((2, 3), keepdim=True) / pixels
         gain = (1 + scale) * torch.rsqrt(variance + EPSILON)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from sivae_translate.errors import UsageError
 from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture, squared_error
-from sivae_translate.types import Code, Distribution, Gaussian, Latents, Mixture, Scores
+from sivae_translate.types import Code, Distribution, Gaussian, Mixture, Posterior, Scores
 
 BETA = 0.01  # twice the mean squared error of a reconstruction at 23 dB; a standard deviation of 18/255
 
@@ -90,7 +90,7 @@ def log_normal(z: Tensor, p: Gaussian) -> Tensor:
     return -0.5 * (distance + p.logvar + math.log(2 * math.pi)).sum(-1)
 
 
-def log_posterior(z: Code, q: Latents) -> Tensor:
+def log_posterior(z: Code, q: Posterior) -> Tensor:
     """log q(z | x), `[B]`."""
     density = log_normal(z.content.flatten(1), q.content.map(lambda t: t.flatten(1)))
     return density if z.style is None or q.style is None else density + log_normal(z.style, q.style)
@@ -114,7 +114,7 @@ def log_content_prior(content: Tensor, p: Gaussian | Mixture) -> Tensor:
     return (torch.logsumexp(parts, -1) - math.log(len(p.means))).sum(1)
 
 
-def kl_to_any_domain(q: Latents, p: Distribution) -> Tensor:
+def kl_to_any_domain(q: Posterior, p: Distribution) -> Tensor:
     """KL(q(z | x) || p(z)), `[B]`; for a mixture, of contents or of domains, the upper bound of `kl_to_mixture`."""
     if isinstance(p.content, Mixture):
         kl = kl_to_mixture(q.content, p.content)

@@ -3,7 +3,7 @@
 The style-based Soft-IntroVAE of Daniel & Tamar (2021) builds on ALAE's networks (Pidhorskyi et al. 2020,
 arXiv:2004.04467). Here every level adds to the picture through a skip, as in StyleGAN2 (Karras et al. 2020,
 arXiv:1912.04958), with or without growing (see `models.growing`); and the encoder is the plain one, as ALAE's, which
-reads means and deviations of its features alone, sees no places. docs/experiments.md compares both.
+reads means and deviations of its features alone, sees no places. docs/decisions.md compares both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sivae_translate.models.autoencoder import Autoencoder, check_network, single_latent_encoder, standard_normal
 from sivae_translate.models.encoder import BASE, level_widths
 from sivae_translate.models.layers import AdaGN, ResidualBlock, activation
-from sivae_translate.types import Code, Gaussian, Latents
+from sivae_translate.types import Code, Gaussian, Posterior
 
 
 class SynthesisAutoencoder(Autoencoder):
@@ -60,11 +60,11 @@ class SynthesisAutoencoder(Autoencoder):
         self.levels = len(widths)
         self.pixels = sum((BASE << level) ** 2 for level in range(self.levels))
 
-    def posterior(self, features: dict[int, Tensor]) -> Latents:
+    def posterior(self, features: dict[int, Tensor]) -> Posterior:
         """q(z | x), content `[B, latent, 1, 1]`, and the noise's N(0, I)."""
         coarse = features[BASE].flatten(1)
         content = self.encoder["content"](coarse).map(lambda t: t[:, :, None, None])
-        return Latents(content, noise=self._noise(len(coarse), coarse.device))
+        return Posterior(content, noise=self._noise(len(coarse), coarse.device))
 
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped.
@@ -74,10 +74,10 @@ class SynthesisAutoencoder(Autoencoder):
         images: Tensor = self.decoder["image"](code)
         return images
 
-    def prior(self, domains: Tensor) -> Latents:
+    def prior(self, domains: Tensor) -> Posterior:
         """N(0, I) for every image, `domains` int64 `[B]`."""
         content = standard_normal(torch.zeros(len(domains), *self.content_shape, device=domains.device))
-        return Latents(content, noise=self._noise(len(domains), domains.device))
+        return Posterior(content, noise=self._noise(len(domains), domains.device))
 
     def mix_styles(self, samples: Code, generator: torch.Generator) -> Code:
         """Samples, of which a fraction `mixing` has another sample's latent from a random level on."""

@@ -1,18 +1,17 @@
-"""What every objective shares: codes drawn from posteriors, reconstructions, and the weighted ELBO of them.
-
-A batch comes in pairs of rows of one domain. Each row is reconstructed from its own content and its partner's style,
-so style can hold only what a pair shares. N = C H W values of an image.
-"""
+"""The weighted ELBO, and the reconstructions that it is taken of. N = C H W, the values of an image."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture, negative_elbo, squared_error
-from sivae_translate.types import Code, Distribution, Latents, Mixture, Randn
+from sivae_translate.types import Distribution, Mixture, Posterior
+
+CIFAR10 = 3 * 32 * 32  # N of CIFAR-10, for which the paper's weights are the constructors' defaults
 
 
 @dataclass(frozen=True)
@@ -20,28 +19,30 @@ class Reconstructions:
     """Images and the decoder's reconstructions of them, n rows.
 
     Attributes:
-        target, image: what should come out, and what did; `[n, C, H, W]`.
-        kl: KL(q || p) of each row's posterior to its prior, `[n]`, nats.
+        targets: the images, `[n, C, H, W]`.
+        outputs: the decoder's reconstructions of them, `[n, C, H, W]`.
+        kl: KL(q || p) of each row's posterior to its prior, `[n]`, see `ELBO.kl`.
     """
 
-    target: Tensor
-    image: Tensor
+    targets: Tensor
+    outputs: Tensor
     kl: Tensor
 
     @property
     def error(self) -> Tensor:
         """L_r, `[n]`."""
-        return squared_error(self.target, self.image)
+        return squared_error(self.targets, self.outputs)
 
     @property
-    def values(self) -> int:
-        """N, the numbers in an image."""
-        return self.target[0].numel()
+    def numel(self) -> int:
+        """N, the values of an image."""
+        return self.targets[0].numel()
 
-    def __add__(self, more: Reconstructions) -> Reconstructions:
-        """All rows of both."""
-        pairs = ((self.target, more.target), (self.image, more.image), (self.kl, more.kl))
-        return Reconstructions(*map(torch.cat, pairs))
+    @staticmethod
+    def cat(parts: Sequence[Reconstructions]) -> Reconstructions:
+        """All rows."""
+        columns = zip(*((part.targets, part.outputs, part.kl) for part in parts), strict=True)
+        return Reconstructions(*(torch.cat(column) for column in columns))
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class ELBO:
     def __post_init__(self) -> None:
         require_positive(beta_rec=self.beta_rec, beta_kl=self.beta_kl, beta_style=self.beta_style)
 
-    def kl(self, q: Latents, p: Distribution) -> Tensor:
-        """KL(q || p) in nats, `[B]`; of a mixture its upper bound, see `kl_to_mixture`."""
+    def kl(self, q: Posterior, p: Distribution) -> Tensor:
+        """KL(content) + beta_style KL(style) of q to p, `[B]`, in nats; of a mixture the bound `kl_to_mixture`."""
         if isinstance(p.content, Mixture):
             kl = kl_to_mixture(q.content, p.content)
         else:
@@ -76,30 +77,7 @@ class ELBO:
     def loss(self, rows: Reconstructions) -> Tensor:
         """Mean over the rows, a scalar."""
         weights = {"beta_rec": self.beta_rec, "beta_kl": self.beta_kl}
-        return negative_elbo(rows.error, rows.kl, values=rows.values, **weights).mean()
-
-
-def sample(p: Distribution, generator: torch.Generator) -> Code:
-    """A code from a distribution, by reparametrisation."""
-    return p.draw(normal(generator))
-
-
-def normal(generator: torch.Generator) -> Randn:
-    """Standard normal noise of a shape, on the generator's device."""
-    return lambda shape: torch.randn(shape, generator=generator, device=generator.device)
-
-
-def swap_styles(code: Code) -> Code:
-    """Each row with its partner's style, rows 2i and 2i + 1 being partners. A single latent is returned as it is."""
-    if code.style is None:
-        return code
-    pairs = code.style.view(-1, 2, code.style.shape[-1])
-    return Code(code.content, pairs.flip(1).reshape(code.style.shape))
-
-
-def whole_pairs(fraction: float, rows: int) -> int:
-    """A fraction of the rows, rounded to whole pairs, at least one pair."""
-    return max(2, round(fraction * rows / 2) * 2)
+        return negative_elbo(rows.error, rows.kl, numel=rows.numel, **weights).mean()
 
 
 def require_positive(**settings: float) -> None:

@@ -1,7 +1,7 @@
-"""The equations, one a function: tensors in, `[B]` out. Objectives take the mean over a batch, in one place each.
+"""The equations, one a function: tensors in, `[B]` out, but for `hinge`, whose mean is inside.
 
-Everything is float32 or wider: exp and KL lose their meaning in half precision. B rows, C channels, H W pixels,
-K content channels, M components, N = C H W values of an image.
+Everything is float32 or wider: exp and KL lose their meaning in half precision. B rows, C channels, H W pixels, F
+feature channels, r resolution, K content channels on a g x g grid, M components, N = C H W values of an image.
 
 The objective: Daniel & Tamar, Soft-IntroVAE, CVPR 2021 (arXiv:2012.13253).
 """
@@ -25,7 +25,7 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
 
 
 def feature_error(target: Mapping[int, Tensor], made: Mapping[int, Tensor]) -> Tensor:
-    """L_f: squared error of features `[B, C, r, r]`, over the target's variance, mean over the resolutions r -> `[B]`.
+    """L_f: squared error of features `[B, F, r, r]`, over the target's variance, mean over the resolutions r -> `[B]`.
 
     L_f is 0 for equal features and about 1 for constant ones. Larsen et al. 2016 (arXiv:1512.09300, eq. 7) take one
     level of a discriminator.
@@ -54,30 +54,30 @@ def kl_to_mixture(q: Gaussian, p: Mixture) -> Tensor:
     """
     mean, logvar = (t.flatten(2).transpose(1, 2) for t in (q.mean, q.logvar))  # [B, places, K]
     distance = (mean[:, :, None] - p.means).square().sum(-1)  # [B, places, M]
-    width = (torch.exp(logvar) - 1 - logvar).sum(-1)
-    nearest = torch.logsumexp(-0.5 * distance, -1) - math.log(len(p.means))
-    return (0.5 * width - nearest).sum(1)
+    variances = (torch.exp(logvar) - 1 - logvar).sum(-1)
+    log_mean = torch.logsumexp(-0.5 * distance, -1) - math.log(len(p.means))
+    return (0.5 * variances - log_mean).sum(1)
 
 
-def negative_elbo(error: Tensor, kl: Tensor, *, values: int, beta_rec: float, beta_kl: float) -> Tensor:
+def negative_elbo(error: Tensor, kl: Tensor, *, numel: int, beta_rec: float, beta_kl: float) -> Tensor:
     """beta_rec L_r / N + beta_kl KL, `[B]` and `[B]` -> `[B]`.
 
     The paper writes s (b_rec L_r + b_kl KL) with s = 1 / N, so its b_kl is N times our beta_kl.
 
     Args:
-        values: N, the numbers in an image.
+        numel: N, the values of an image.
     """
-    return beta_rec * error / values + beta_kl * kl
+    return beta_rec * error / numel + beta_kl * kl
 
 
 def exponential_elbo(
-    error: Tensor, kl: Tensor, *, values: int, beta_rec: float, beta_neg: float, alpha: float
+    error: Tensor, kl: Tensor, *, numel: int, beta_rec: float, beta_neg: float, alpha: float
 ) -> Tensor:
     """(1 / alpha) exp(-alpha (beta_rec L_r / N + beta_neg KL)), `[B]` and `[B]` -> `[B]` in (0, 1 / alpha].
 
     The encoder's adversarial term for a generated image: large while the encoder takes the image for real.
     """
-    return torch.exp(-alpha * (beta_rec * error / values + beta_neg * kl)) / alpha
+    return torch.exp(-alpha * (beta_rec * error / numel + beta_neg * kl)) / alpha
 
 
 def hinge(kl: Tensor, margin: float) -> Tensor:

@@ -13,13 +13,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sivae_translate.objectives.elbo import ELBO, Reconstructions, sample, swap_styles, whole_pairs
+from sivae_translate.objectives.elbo import ELBO, Reconstructions
 from sivae_translate.objectives.feature_matching import FeatureMatching
 from sivae_translate.objectives.functional import kl_divergence
+from sivae_translate.objectives.pairs import previous_pair, swap_styles, whole_pairs
+from sivae_translate.objectives.sampling import sample
 from sivae_translate.objectives.vae import VAE
-from sivae_translate.types import Batch, Code, Latents, Model, Phase
+from sivae_translate.types import Batch, Code, Model, Phase, Posterior
 
-HEALTHY_GAP = -1.0  # nats; Daniel & Tamar's advice for KL(fake) - KL(real)
+LEAST_GAP = -1.0  # nats of KL(fake) - KL(real), below which fakes pass for real; >= 0 is Daniel & Tamar's advice
 
 
 @dataclass(frozen=True)
@@ -27,20 +29,21 @@ class Fakes:
     """Generated images of one step as the encoder sees them: n reconstructions, n samples, n translations.
 
     Attributes:
-        images: `[kinds n, C, H, W]`.
+        images: `[kinds n, C, H, W]`. The reconstructions among them are not detached: through L_r they carry a
+            gradient to the encoder.
         q: posterior of the images.
         kl: KL(q || p) to the prior of the domain that each image claims to show, `[kinds n]`, nats.
         n: rows of each kind.
     """
 
     images: Tensor
-    q: Latents
+    q: Posterior
     kl: Tensor
     n: int
 
     @property
-    def values(self) -> int:
-        """N, the numbers in an image."""
+    def numel(self) -> int:
+        """N, the values of an image."""
         return self.images[0].numel()
 
     def kl_by_kind(self) -> tuple[Tensor, ...]:
@@ -66,15 +69,16 @@ class AdversarialTerm(Protocol):
 class Introspective:
     """Adversarial training after a fraction of plain VAE; sg is stop-gradient, g runs over the fakes.
 
-        encoder:  -ELBO(x) + adversarial(sg g)
-        decoder:  beta_rec L_r(x, D(sg z)) / N + beta_kl mean_g KL(g) + feature matching + the term's own
+        encoder:  -ELBO(x) + adversarial term of g, with q(z|sg g)
+        decoder:  beta_rec L_r(x, D(sg z)) / N + beta_kl mean_g KL(g) + beta_kl beta_style KL(sg q(s|x) || p(s|d))
+                  + feature matching + the adversarial term's own
 
-    A translation, one row's content under the next pair's style, is a third kind of fake beside reconstructions and
-    samples. Its KL is taken to the prior of the domain it claims to show, so the encoder judges domains too. The
-    decoder also learns the domains' style priors, from KL(sg q(s|x) || p(s|d)).
+    A translation, one row's content under the previous pair's style, is a third kind of fake beside reconstructions
+    and samples. Its KL is taken to the prior of the domain it claims to show, so the encoder judges domains too.
+    Adversarial steps train the style priors and keep the content prior, which learns in the VAE's steps alone.
 
     Attributes:
-        vae: the first phase of training, and the weights of the ELBO.
+        vae: the objective of the first `vae_fraction` of the budget. Its ELBO and back-translation serve both stages.
         adversarial: the term over fakes.
         feature_matching: the decoder's term over reconstructions.
         vae_fraction: fraction of the budget that trains the plain VAE first, 0..1.
@@ -96,10 +100,7 @@ class Introspective:
     def play(
         self, model: Model, batch: Batch, progress: float, generator: torch.Generator, ema: Model
     ) -> Iterator[Phase]:
-        """One step on a batch (Daniel & Tamar 2021, algorithm 1); see `types.Objective`.
-
-        The decoder's pass over z and the fakes' codes serves both phases: the encoder's update does not change it.
-        """
+        """One step on a batch (Daniel & Tamar 2021, algorithm 1); see `types.Objective`."""
         if progress < self.vae_fraction:
             yield from self.vae.play(model, batch, progress, generator, ema)
             return
@@ -110,31 +111,33 @@ class Introspective:
         z = swap_styles(sample(q, generator))
         prior = model.prior(batch.domains)
 
-        # Fakes: reconstructions, samples, translations. They move to the prior, never the prior to them.
+        # Fakes: reconstructions, samples, translations. Their prior is detached: they do not train it.
         fake_codes, fake_domains = self.fake_codes(model, batch, z, n, generator)
         decoded = model.decode(Code.cat([z, fake_codes]))
         rec, fake_images = decoded[: len(x)], torch.cat([decoded[:n], decoded[len(x) :]])
         fake_prior = model.prior(fake_domains).detach()
 
-        # Encoder phase: real images down, fakes up.
+        # Encoder phase: lower the negative ELBO of real images, raise that of fakes. The graph of `decoded`, which the
+        # encoder's update does not change, serves the decoder phase too.
         real = Reconstructions(batch.targets, rec, elbo.kl(q, prior.detach()))
-        rows = self.vae.back_translation.extend(real, model, batch, z, elbo, generator)
+        rows = self.vae.back_translation.append(real, model, batch, z, elbo, generator)
         q_fake = model.encode(fake_images.detach())
         fakes = Fakes(fake_images, q_fake, elbo.kl(q_fake, fake_prior), n)
         adversarial = self.adversarial.encoder_loss(fakes, elbo, model, ema, generator)
         terms = {"rec": real.error.mean(), "kl_real": real.kl.mean(), "adversarial": adversarial}
         yield Phase(("encoder",), elbo.loss(rows) + adversarial, terms, retain_graph=True)
 
-        # Decoder phase: the updated encoder must take fakes for real.
+        # Decoder phase: lower the KL that the updated encoder gives to fakes.
         features = model.features(fake_images)
         q_fake = model.posterior(features)
         fakes = Fakes(fake_images, q_fake, elbo.kl(q_fake, fake_prior), n)
-        loss = elbo.beta_rec * rows.error.mean() / rows.values + elbo.beta_kl * fakes.kl.mean()
+        loss = elbo.beta_rec * rows.error.mean() / rows.numel + elbo.beta_kl * fakes.kl.mean()
         if q.style is not None and prior.style is not None:
             loss = loss + elbo.beta_kl * elbo.beta_style * kl_divergence(q.style.detach(), prior.style).mean()
         loss = loss + self.feature_matching(model, batch.targets[:n], features)
         loss = loss + self.adversarial.decoder_loss(fakes, elbo, model, ema, generator)
-        kinds = zip(("kl_rec", "kl_fake", "kl_swap"), fakes.kl_by_kind(), strict=False)
+        names = ("kl_rec", "kl_sample", "kl_translation")[: len(fakes.kl_by_kind())]  # no translations without style
+        kinds = zip(names, fakes.kl_by_kind(), strict=True)
         terms = {name: kl.mean() for name, kl in kinds} | {"gap": fakes.kl.mean() - real.kl.mean()}
         yield Phase(("decoder",), loss, terms)
 
@@ -145,13 +148,13 @@ class Introspective:
         sampled = torch.randint(len(model.domains), (n,), generator=generator, device=batch.domains.device)
         codes = [model.mix_styles(sample(model.prior(sampled), generator), generator).detach()]
         domains = [batch.domains[:n], sampled]
-        if z.style is not None:  # the style of the next pair
-            codes.append(z[:n].with_style_of(z.map(lambda t: t.roll(2, 0))[:n]).detach())
-            domains.append(batch.domains.roll(2, 0)[:n])
+        if z.style is not None:
+            codes.append(z[:n].with_style_of(z.map(previous_pair)[:n]).detach())
+            domains.append(previous_pair(batch.domains)[:n])
         return Code.cat(codes), torch.cat(domains)
 
-    def diagnose(self, terms: Mapping[str, float], values: int) -> str | None:
+    def diagnose(self, terms: Mapping[str, float], numel: int) -> str | None:
         """Advice where fakes have a lower KL than real images, or as in `VAE`; see `types.Objective`."""
-        if terms.get("gap", 0.0) >= HEALTHY_GAP:
-            return self.vae.diagnose(terms, values)
-        return f"KL(fake) - KL(real) = {terms['gap']:.1f}, should be >= 0: {self.adversarial.advice(terms)}"
+        if terms.get("gap", 0.0) >= LEAST_GAP:
+            return self.vae.diagnose(terms, numel)
+        return f"KL(fake) - KL(real) = {terms['gap']:.1f} nats, fakes pass for real: {self.adversarial.advice(terms)}"

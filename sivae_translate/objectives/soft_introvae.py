@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from sivae_translate.objectives.back_translation import BackTranslation
-from sivae_translate.objectives.elbo import ELBO, require_positive, sample
+from sivae_translate.objectives.elbo import CIFAR10, ELBO, require_positive
 from sivae_translate.objectives.feature_matching import FeatureMatching
 from sivae_translate.objectives.functional import exponential_elbo, squared_error
 from sivae_translate.objectives.introspective import Fakes, Introspective
+from sivae_translate.objectives.sampling import sample
 from sivae_translate.objectives.vae import VAE
 from sivae_translate.types import Model
 
-SATURATED = 0.1  # of the exponential's largest value; above it the exponential still pulls freely
+SATURATION = 0.1  # fraction of 1 / alpha; below it the exponential's gradient has nearly vanished
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,16 @@ class Exponential:
             return 0.0
         again = model.decode(sample(fakes.q, generator).detach())
         error = squared_error(fakes.images.detach(), again).mean()
-        return self.gamma_r * elbo.beta_rec * error / fakes.values
+        return self.gamma_r * elbo.beta_rec * error / fakes.numel
 
     def mean(self, fakes: Fakes, error: Tensor, elbo: ELBO) -> Tensor:
         """Mean of the exponential over fakes, given their L_r `[kinds n]`; a scalar."""
         weights = {"beta_rec": elbo.beta_rec, "beta_neg": self.beta_neg, "alpha": self.alpha}
-        return exponential_elbo(error, fakes.kl, values=fakes.values, **weights).mean()
+        return exponential_elbo(error, fakes.kl, numel=fakes.numel, **weights).mean()
 
     def advice(self, terms: Mapping[str, float]) -> str:
         now = f"(now {self.beta_neg:g})"
-        if terms["adversarial"] * self.alpha > SATURATED:
+        if terms["adversarial"] * self.alpha > SATURATION:
             return f"the exponential is not saturated, raise objective.beta_neg {now}"
         return f"the exponential is saturated, lower objective.beta_neg {now}, which raises every KL"
 
@@ -70,9 +71,9 @@ class Exponential:
 def soft_introvae(
     *,
     beta_rec: float = 1.0,
-    beta_kl: float = 3.2552e-4,
+    beta_kl: float = 1 / CIFAR10,
     beta_style: float = 0.02,
-    beta_neg: float = 0.083333,
+    beta_neg: float = 256 / CIFAR10,
     alpha: float = 2.0,
     gamma_r: float = 0.0,
     vae_fraction: float = 0.0,
@@ -84,21 +85,21 @@ def soft_introvae(
 
     Args:
         beta_rec: weight of the mean squared error, > 0. Leave it at 1 and change beta_kl.
-        beta_kl: weight of a nat of KL, > 0; the paper's b_kl over N = 3 H W. Higher: less domain in the content,
-            softer pictures.
+        beta_kl: weight of a nat of KL, > 0, at every image size; the paper's b_kl over N = 3 H W. Higher: less domain
+            in the content, softer pictures.
         beta_style: weight of the style's KL relative to the content's, > 0. Higher: less in the style.
         beta_neg: weight of a nat of the fakes' KL in the exponential, > 0; the paper's b_neg over N. Where fakes pass
-            for real, the encoder balances at KL = ln(beta_neg / beta_kl) / (alpha beta_neg). Choose it so that this is
-            not above the plain VAE's KL, or every KL rises to it.
+            for real, the encoder balances at KL = ln(beta_neg / beta_kl) / (alpha beta_neg). Above the plain
+            VAE's KL, every KL rises to it.
         alpha: sharpness of the exponential, > 0. Leave it at the paper's 2.
         gamma_r: weight of the decoder's reconstruction of fakes, >= 0. The paper's code has 1e-8, which buys nothing
             measurable for a fifth of the time.
-        vae_fraction: fraction of the budget trained as a plain VAE first, 0..1. An adversarial step costs two of
-            these.
+        vae_fraction: fraction of the budget trained as a plain VAE first, 0..1. The content prior of `style` learns
+            only there, and an adversarial step takes the time of two.
         fake_fraction: rows of each kind of fake, as a fraction of the batch, above 0 and up to 1. Lower: cheaper.
         feature_matching: weight of the reconstructions' error in the encoder's features, >= 0. Higher: sharper.
         back_translation: fraction of the batch that is also reconstructed from its translations, 0..1. For contents
-            with a layout; half of the batch makes a step two thirds dearer.
+            with a layout; half of the batch makes a step two thirds slower.
     """
     return Introspective(
         VAE(ELBO(beta_rec, beta_kl, beta_style), BackTranslation(back_translation)),

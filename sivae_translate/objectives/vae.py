@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from sivae_translate.objectives.back_translation import BackTranslation
-from sivae_translate.objectives.elbo import ELBO, Reconstructions, sample, swap_styles
+from sivae_translate.objectives.elbo import CIFAR10, ELBO, Reconstructions
+from sivae_translate.objectives.pairs import swap_styles
+from sivae_translate.objectives.sampling import sample
 from sivae_translate.types import Batch, Model, Phase
 
-DIVERGED = 100.0  # times the weighted error; a weighted KL above that carries nothing about the image any more
+DIVERGED = 100.0  # ratio of the weighted KL to the weighted error, above which the encoder counts as diverged
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,20 @@ class VAE:
         q = model.encode(batch.images)
         z = swap_styles(sample(q, generator))
         real = Reconstructions(batch.targets, model.decode(z), self.elbo.kl(q, model.prior(batch.domains)))
-        rows = self.back_translation.extend(real, model, batch, z, self.elbo, generator)
+        rows = self.back_translation.append(real, model, batch, z, self.elbo, generator)
         terms = {"rec": real.error.mean(), "kl_real": real.kl.mean()}
         yield Phase(("encoder", "decoder"), self.elbo.loss(rows), terms)
 
-    def diagnose(self, terms: Mapping[str, float], values: int) -> str | None:
+    def diagnose(self, terms: Mapping[str, float], numel: int) -> str | None:
         """Advice where the encoder has diverged; see `types.Objective`."""
-        kl, error = terms.get("kl_real", 0.0), terms.get("rec", 0.0) / values
+        kl, error = terms.get("kl_real", 0.0), terms.get("rec", 0.0) / numel
         if self.elbo.beta_kl * kl <= DIVERGED * self.elbo.beta_rec * error:
             return None
         return f"KL(real) = {kl:,.0f} nats, the encoder has diverged: start again with a lower training.lr"
 
 
 def vae(
-    *, beta_rec: float = 1.0, beta_kl: float = 3.2552e-4, beta_style: float = 0.02, back_translation: float = 0.0
+    *, beta_rec: float = 1.0, beta_kl: float = 1 / CIFAR10, beta_style: float = 0.02, back_translation: float = 0.0
 ) -> VAE:
     """The plain VAE, without an adversarial phase.
 
@@ -55,6 +57,6 @@ def vae(
         beta_kl: weight of a nat of KL, > 0. Higher: less domain in the content, softer pictures.
         beta_style: weight of the style's KL relative to the content's, > 0. Higher: less in the style.
         back_translation: fraction of the batch that is also reconstructed from its translations, 0..1. For contents
-            with a layout; half of the batch makes a step two thirds dearer.
+            with a layout; half of the batch makes a step two thirds slower.
     """
     return VAE(ELBO(beta_rec, beta_kl, beta_style), BackTranslation(back_translation))

@@ -12,8 +12,8 @@ from scipy.special import digamma
 from torch import Tensor
 
 from sivae_translate.errors import SivaeError
-from sivae_translate.objectives.elbo import sample as draw
 from sivae_translate.objectives.functional import kl_divergence, squared_error
+from sivae_translate.objectives.sampling import sample as draw
 from sivae_translate.toy.datasets import Dataset
 
 SAMPLES = 5000  # of the model and of the data, as in the paper

@@ -21,7 +21,7 @@ from sivae_translate.types import Objective
 ADVERSARIAL = {"beta_rec": 0.2, "beta_kl": 0.025, "fake_fraction": 0.5, "vae_fraction": 1 / 15}
 WEIGHTS: dict[str, dict[str, float]] = {
     "vae": {"beta_rec": 0.2, "beta_kl": 0.005},
-    "introvae": {**ADVERSARIAL, "beta_neg": 1.0, "margin": 8.0},
+    "introvae": {**ADVERSARIAL, "beta_neg": 0.025, "margin": 8.0},
     "soft-introvae": {**ADVERSARIAL, "beta_neg": 0.25},
     "bootstrap": {**ADVERSARIAL, "beta_neg": 0.25, "gamma_r": 0.01},  # at 1 its decoder leaves the plane
 }

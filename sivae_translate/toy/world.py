@@ -13,12 +13,11 @@ from sivae_translate.models.autoencoder import Autoencoder, standard_normal
 from sivae_translate.models.encoder import GaussianHead
 from sivae_translate.toy.datasets import Dataset
 from sivae_translate.toy.settings import Settings
-from sivae_translate.training.loop import Terms
-from sivae_translate.training.loop import train as train_loop
+from sivae_translate.training.loop import Terms, train_loop
 from sivae_translate.training.optimizers import Optimizers, moving_average
 from sivae_translate.training.processes import new_accelerator
 from sivae_translate.training.state import Budget, Schedule, State
-from sivae_translate.types import Batch, Code, Latents
+from sivae_translate.types import Batch, Code, Posterior
 
 WIDTH, LAYERS, LATENT = 256, 3, 2
 
@@ -38,18 +37,18 @@ class PlaneAutoencoder(Autoencoder):
         """Points `[B, 2]` -> the last hidden layer, `[B, 256]`, under the resolution of a point, 1."""
         return {1: self.encoder[:-1](x)}
 
-    def posterior(self, features: dict[int, Tensor]) -> Latents:
+    def posterior(self, features: dict[int, Tensor]) -> Posterior:
         """q(z | x), content `[B, 2]`."""
-        return Latents(self.encoder[-1](features[1]))
+        return Posterior(self.encoder[-1](features[1]))
 
     def decode(self, code: Code) -> Tensor:
         """Code -> points `[B, 2]`."""
         points: Tensor = self.decoder(code.content)
         return points
 
-    def prior(self, domains: Tensor) -> Latents:
+    def prior(self, domains: Tensor) -> Posterior:
         """N(0, I) for every point, `domains` int64 `[B]`."""
-        return Latents(standard_normal(torch.zeros(len(domains), LATENT)))
+        return Posterior(standard_normal(torch.zeros(len(domains), LATENT)))
 
 
 def perceptron(inputs: int, last: nn.Module) -> nn.Sequential:
@@ -92,7 +91,7 @@ def train(settings: Settings, monitor: Monitor) -> PlaneAutoencoder:
             ema,
             accelerator=accelerator,
             budget=Budget(images=training.steps * training.batch, minutes=0),
-            schedule=Schedule(training.lr, ramp=0),
+            schedule=Schedule(training.lr, warmup_images=0),
             state=State(),
             augment=lambda batch, *_: batch,
             monitor=look,

@@ -14,7 +14,7 @@ DOMAIN_AUG_END = 0.8  # of the budget; after it, all pairs are of real domains
 WARP_DECAY, WARP_END = 0.2, 0.4  # of the budget: full strength before the first, linear decay to zero at the second
 
 
-def augment(
+def augment_batch(
     batch: Batch, progress: float, generator: torch.Generator, *, domain_aug: float, encoder_warp: float
 ) -> Batch:
     """Augment the domains of a batch, then warp the encoder's input, on schedules fixed in fractions of the budget.

@@ -11,7 +11,7 @@ from sivae_translate.data.images import UnreadableImage
 from sivae_translate.data.reader import read_source
 from sivae_translate.device import pick_precision
 from sivae_translate.recipe import Recipe
-from sivae_translate.training.sections import complete
+from sivae_translate.training.constructors import complete
 
 SAMPLED = 64  # images whose sides are measured, evenly spread
 SIZES = {"cpu": (32, 64), "gpu": (32, 64, 128)}  # pixels on a side that train in an hour or so

@@ -29,10 +29,11 @@ class Means:
 
 
 class LogFiles:
-    """`log.jsonl`, a JSON object a line, and `results.csv`, the same for a spreadsheet. A resumed run appends."""
+    """`log.jsonl`, a JSON object a line, and `results.csv`, the same for a spreadsheet. A resumed run appends. Terms
+    beyond `COLUMNS` are in `log.jsonl` alone."""
 
     COLUMNS = (
-        "images", "seconds", "lr", "images_per_s", "rec", "kl_real", "kl_rec", "kl_fake", "kl_swap", "gap",
+        "images", "seconds", "lr", "images_per_s", "rec", "kl_real", "kl_rec", "kl_sample", "kl_translation", "gap",
         "adversarial",
     )  # fmt: skip
 
@@ -44,7 +45,7 @@ class LogFiles:
             file.write(json.dumps(row) + "\n")
         new = not self.csv.exists()
         with self.csv.open("a", newline="") as file:
-            writer = csv.DictWriter(file, self.COLUMNS, restval="")
+            writer = csv.DictWriter(file, self.COLUMNS, restval="", extrasaction="ignore")
             if new:
                 writer.writeheader()
             writer.writerow({name: f"{value:.6g}" for name, value in row.items()})

@@ -1,4 +1,4 @@
-"""The algorithm, and nothing else."""
+"""The training loop: batch, augmentation, phases of the objective, two optimizers, moving average."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sivae_translate.types import Batch, Objective, Phase
 Terms = dict[str, Tensor]
 
 
-def train(
+def train_loop(
     model: nn.Module,
     objective: Objective,
     batches: Iterator[Batch],
@@ -42,7 +42,8 @@ def train(
         augment: applied on the device, given the progress; draws from the generator alone.
         monitor: called before every step and once at the end with (state, progress, terms of the step before); logs,
             draws, saves. True stops the run.
-        seed: all randomness of a step comes from (seed, process, images seen), so a resumed run repeats none.
+        seed: the randomness of a step comes from (seed, process, images seen) and its batch from (seed, process, step),
+            so a resumed run repeats none.
     """
     generator = torch.Generator(accelerator.device)
     terms: Terms = {}

@@ -16,7 +16,7 @@ PARTS = ("encoder", "decoder")
 
 
 class NonFiniteLossError(SivaeError):
-    """A loss was NaN or infinite. No weight has been touched by it."""
+    """A loss was NaN or infinite. Its phase has updated nothing."""
 
 
 class Optimizers:
@@ -57,7 +57,7 @@ class Optimizers:
                 group["lr"] = lr * group["lr_multiplier"]
 
     def step(self, phase: Phase) -> None:
-        """Update the parts that the phase names, on every process alike; the other's weights stay as they are.
+        """Update the parts that the phase names, on every process alike; the other part's weights stay as they are.
 
         Raises:
             NonFiniteLossError: the loss is NaN or infinite; nothing has been updated.
@@ -78,10 +78,11 @@ class Optimizers:
     def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
         if self.accelerator.num_processes == 1:
             return
-        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        used = [p for p in parameters if p.grad is not None]
+        gradients = [p.grad for p in used if p.grad is not None]
         mean = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
         pieces = mean.split([gradient.numel() for gradient in gradients])
-        for parameter, gradient, piece in zip(parameters, gradients, pieces, strict=True):
+        for parameter, gradient, piece in zip(used, gradients, pieces, strict=True):
             parameter.grad = gradient.copy_(piece.view_as(gradient))  # fused Adam relies on the memory layout
 
 
@@ -99,7 +100,7 @@ def parameter_groups(model: Any, part: str) -> list[dict[str, Any]]:
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of the weights; the decay grows to `decay`, so short runs forget their start."""
+    """An exponential moving average of the weights. Its decay at update n is min(decay, (1 + n) / (10 + n))."""
 
     def average(averaged: Any, current: Any, count: Tensor | int) -> None:
         n = int(count)

@@ -32,7 +32,7 @@ def refit_style_prior(model: Autoencoder, images: Images, batch: int) -> None:
     rows, device = spread_over_domains(images.domains.labels), next(model.parameters()).device
     labels, styles = [], []
     for start in range(0, len(rows), batch):
-        pixels, domains = collate([images[row, 0] for row in rows[start : start + batch]])
+        pixels, domains = collate([images.unaugmented(row) for row in rows[start : start + batch]])
         style = model.encode(pixels.to(device).float() / 255).style
         assert style is not None
         styles.append(style)

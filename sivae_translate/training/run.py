@@ -24,17 +24,17 @@ from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import build_model, load_model, model_directory, save_model
 from sivae_translate.progress import Display, Silent
 from sivae_translate.recipe import Recipe, choose_recipe, difference, dump_recipe, load_recipe
-from sivae_translate.training.augment import augment
+from sivae_translate.training.augment import augment_batch
 from sivae_translate.training.autoconfig import resolve
 from sivae_translate.training.checkpointing import load_state, save_state
+from sivae_translate.training.constructors import build_objective, check_model, complete
 from sivae_translate.training.grids import COLUMNS, Grids
 from sivae_translate.training.log import LogFiles
-from sivae_translate.training.loop import train as train_loop
+from sivae_translate.training.loop import train_loop
 from sivae_translate.training.monitor import Monitor
 from sivae_translate.training.optimizers import NonFiniteLossError, Optimizers, moving_average
 from sivae_translate.training.prior_refit import refit_style_prior
 from sivae_translate.training.processes import new_accelerator
-from sivae_translate.training.sections import build_objective, check_model, complete
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import Stop
 from sivae_translate.types import Batch, Objective
@@ -68,13 +68,13 @@ def configure(
         chosen, reason = choose_recipe(recipe, len(domains.names) if domains.labelled else 0)
         notes += [f"recipe {chosen} ({reason})"] if reason else []
         recipe = load_recipe(chosen, overrides)
-    recipe, automatic = resolve(recipe, domains, device, begun_recipe(run))
+    recipe, automatic = resolve(recipe, domains, device, saved_recipe(run))
     notes += [f"automatic: {automatic}"] if automatic else []
     check_model(recipe)
     return recipe, build_objective(recipe), notes
 
 
-def begun_recipe(run: Path) -> Recipe | None:
+def saved_recipe(run: Path) -> Recipe | None:
     """The complete recipe of the run in this directory; None where it has saved nothing yet."""
     return complete(load_recipe(run / "recipe.toml")) if (run / "state").exists() else None
 
@@ -105,8 +105,9 @@ def train(
         The directory of the trained model, for `Translator.from_pretrained`.
 
     Raises:
-        UsageError: a folder, recipe or setting is wrong; nothing has been written.
-        SivaeError: the run could not go on; the last checkpoint is saved.
+        UsageError: a folder, recipe or setting is wrong; no file of an earlier run has changed.
+        InterruptedRunError: a signal stopped the run, which has saved itself.
+        SivaeError: the run could not go on; its last checkpoint, if any, is whole.
     """
     device, found = pick_device(device), find_domains(domains)
     recipe, objective, notes = configure(recipe, set, found, device, Path(out))
@@ -177,7 +178,7 @@ class Run:
         check_same_recipe(folder, recipe)
         self.objective = objective
         self.frame = Frame(data.size, data.fit, data.background_rgb)
-        self.images = self.decode(domains)
+        self.images = self.read_images(domains)
         set_seed(settings.seed)
         self.model: Autoencoder = build_model(recipe.model, self.images.domains.names, data.size)
         if smaller is not None and not (folder / "state").exists():
@@ -187,16 +188,16 @@ class Run:
         self.optimizers = Optimizers(self.model, accelerator, lr=settings.lr, betas=settings.betas, clip=settings.clip)
         self.ema = moving_average(self.model, settings.ema)
         self.state = self.resume()
+        self.write_recipe()  # only now: a state that cannot be resumed leaves its recipe as it is
         self.stop = Stop(accelerator)
 
-    def decode(self, domains: Domains) -> Images:
-        data = self.recipe.data
-        augment = Augment(data.size, data.augment)
+    def read_images(self, domains: Domains) -> Images:
+        """All images in the frame; those of a folder without sub-folders in pseudo-domains."""
 
         def progress(done: int, total: int) -> None:
             self.display.step(done / total, f"reading {done:,} of {total:,} images")
 
-        images = Images(domains, self.frame, augment, progress)
+        images = Images(domains, self.frame, Augment(self.frame.size, self.recipe.data.augment), progress)
         for bad in images.domains.bad:
             self.display.note(f"left out {shown(bad.path)}: {bad.reason}")
         names = images.domains.names
@@ -217,15 +218,18 @@ class Run:
         self.display.note(f"begins with {fraction:.0%} of its weights from {smaller.size} px")
 
     def resume(self) -> State:
-        resolved, text = self.folder / "recipe.toml", dump_recipe(self.recipe)
-        if self.accelerator.is_main_process and not (resolved.exists() and resolved.read_text() == text):
-            checkpoint.write_text_atomic(resolved, text)
+        """The progress of the run in the folder, its state loaded; none for a new run."""
         saved = self.folder / "state"
         if not saved.exists():
             return State()
         state = load_state(saved, self.model, self.ema, self.optimizers)
         self.display.note(f"resuming at {state.images:,} images")
         return state
+
+    def write_recipe(self) -> None:
+        path, text = self.folder / "recipe.toml", dump_recipe(self.recipe)
+        if self.accelerator.is_main_process and not (path.exists() and path.read_text() == text):
+            checkpoint.write_text_atomic(path, text)
 
     def train(self) -> Path:
         data, settings, state = self.recipe.data, self.recipe.training, self.state
@@ -245,7 +249,7 @@ class Run:
                     budget=budget,
                     schedule=Schedule(settings.lr, settings.warmup_images),
                     state=state,
-                    augment=partial(augment, domain_aug=data.domain_aug, encoder_warp=data.encoder_warp),
+                    augment=partial(augment_batch, domain_aug=data.domain_aug, encoder_warp=data.encoder_warp),
                     monitor=self.monitor(budget),
                     seed=settings.seed,
                 )
@@ -276,7 +280,7 @@ class Run:
             self.display,
             LogFiles(self.folder) if first else None,
             lr=lambda: self.optimizers.lr,
-            diagnose=partial(self.objective.diagnose, values=3 * self.recipe.data.size**2),
+            diagnose=partial(self.objective.diagnose, numel=3 * self.recipe.data.size**2),
             asked_to_stop=self.stop.asked,
             draw=partial(self.grids().write, self.ema.module) if first else lambda images: None,
             save=self.save if first else lambda: None,
@@ -285,7 +289,7 @@ class Run:
     def grids(self) -> Grids:
         """Pictures of a fixed batch: the first of an unshuffled stream of pairs."""
         keys = PairSampler(self.images.domains.labels, batch=2 * COLUMNS, seed=0).keys(0)
-        pixels, domains = collate([self.images[key] for key in keys])
+        pixels, domains = collate([self.images.unaugmented(row) for row, _ in keys])
         device = self.accelerator.device
         batch = Batch(pixels.to(device).float() / 255, domains.to(device))
         return Grids(batch, self.folder / "samples", self.recipe.training.seed)
@@ -300,7 +304,7 @@ class Run:
 
 def check_same_recipe(run: Path, recipe: Recipe) -> None:
     """Raise UsageError where the run was begun with another recipe; its budget and bookkeeping may change."""
-    begun = begun_recipe(run)
+    begun = saved_recipe(run)
     if begun is None:
         return
     free = tuple(f"training.{name}:" for name in ("images", "minutes", "save_minutes", "log_every", "samples"))
@@ -316,6 +320,6 @@ def advice(error: NonFiniteLossError, state: State, recipe: Recipe) -> str:
     beta_neg = recipe.objective.get("beta_neg")
     fix = f"raise objective.beta_neg (now {beta_neg:g}) or " if beta_neg else ""
     return (
-        f"{error} at {state.images:,} images, before it touched a weight: {fix}lower training.lr "
+        f"{error} at {state.images:,} images, and its phase updated nothing: {fix}lower training.lr "
         f"(now {recipe.training.lr:g}) with --set, and start again in another --out"
     )

@@ -13,7 +13,7 @@ class State:
     Attributes:
         step: batches seen by each process.
         images: images seen by all processes together.
-        seconds: training time, pauses between a stop and a resume left out.
+        seconds: time in the loop, with logging, drawing and saving, without reading images or pauses between runs.
     """
 
     step: int = 0
@@ -42,11 +42,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate: a linear ramp over the first `ramp` images, then half a cosine down to 0 at the budget's end."""
+    """Learning rate: a linear rise over the first `warmup_images` images, then half a cosine down to 0 at the end."""
 
     lr: float
-    ramp: int
+    warmup_images: int
 
     def __call__(self, images: int, progress: float) -> float:
-        ramp = min(1.0, (images + 1) / self.ramp) if self.ramp else 1.0
-        return self.lr * ramp * 0.5 * (1 + math.cos(math.pi * progress))
+        rise = min(1.0, (images + 1) / self.warmup_images) if self.warmup_images else 1.0
+        return self.lr * rise * 0.5 * (1 + math.cos(math.pi * progress))

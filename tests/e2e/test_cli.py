@@ -110,7 +110,7 @@ def test_a_single_latent_is_learnt_resumed_sampled_and_explored(
     again = cli("train", "--domains", cars / "train", "--out", run, *asked, "--set", "training.images=192")
     assert again.exit_code == 0 and "resuming at 128 images" in again.stderr
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
-    assert last["images"] == 192 and {"kl_rec", "kl_fake", "gap"} <= last.keys() and "kl_swap" not in last
+    assert last["images"] == 192 and {"kl_rec", "kl_sample", "gap"} <= last.keys() and "kl_translation" not in last
 
     drawn = cli("sample", "--model", run, "--truncation", "0.5", "--out", tmp_path / "new.png")
     assert drawn.exit_code == 0 and Image.open(tmp_path / "new.png").size > (16, 16)
@@ -142,9 +142,9 @@ def test_a_run_folder_holds_its_recipe_log_table_and_pictures(trained: Path) -> 
     recipe = tomllib.loads((trained / "recipe.toml").read_text())
     assert recipe["training"]["images"] == 400 and recipe["model"]["style"] == 64  # a default, written out
     last = json.loads((trained / "log.jsonl").read_text().splitlines()[-1])
-    assert last["images"] == 400 and {"rec", "kl_real", "kl_fake", "kl_swap", "gap"} <= last.keys()
+    assert last["images"] == 400 and {"rec", "kl_real", "kl_sample", "kl_translation", "gap"} <= last.keys()
     rows = list(csv.DictReader((trained / "results.csv").open()))
-    assert float(rows[-1]["kl_swap"]) == pytest.approx(last["kl_swap"], rel=1e-5)
+    assert float(rows[-1]["kl_translation"]) == pytest.approx(last["kl_translation"], rel=1e-5)
     kinds = Counter(name.split("-")[1] for name in files(trained / "samples"))
     assert kinds == {"reconstructions.png": 4, "translations.png": 4, "samples.png": 4}
 

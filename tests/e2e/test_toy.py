@@ -33,7 +33,7 @@ def test_a_run_leaves_a_picture_points_and_a_report(cli: Any, tmp_path: Path) ->
     assert len((out / "samples.csv").read_text().splitlines()) == 1 + 5000
     report = json.loads((out / "report.json").read_text())
     assert report["objective"]["beta_neg"] == 1 and report["training"]["seed"] == 3
-    assert 0 <= report["jsd"] <= math.log(2) and report["kl"] > report["kl_floor"] > 0
+    assert 0 <= report["jsd"] <= math.log(2) and report["kl"] > report["kl_baseline"] > 0
     assert report["collapsed"] and "(collapsed)" in result.stdout
     assert [row["step"] for row in report["course"]] == [0, 1, 2, 3, 4]
 
@@ -98,7 +98,7 @@ def test_the_table_has_every_cell_and_continues_where_it_stopped(cli: Any, coars
     assert (tmp_path / "table.md").read_text() in first.stdout
     rows = json.loads((tmp_path / "table.json").read_text())
     assert len(rows) == 12 and all(row["runs"] == row["collapsed"] == 1 for row in rows)
-    assert first.stdout.count("*floor*") == 4 and first.stdout.count("1 of 1") == 12
+    assert first.stdout.count("| *data* |") == 4 and first.stdout.count("1 of 1") == 12
 
     (tmp_path / "cells" / "vae_rings_0.json").unlink()
     again = cli(*words, "--steps", "1")

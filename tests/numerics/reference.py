@@ -127,7 +127,7 @@ class Step:
         """beta_kl beta_neg mean_kinds max(0, margin - mean KL)."""
         kinds = np.split(self.kl_of_fakes(encode(w, seen), frozen), 3)
         hinges = [max(0.0, self.beta["margin"] - kind.mean()) for kind in kinds]
-        return self.beta["kl"] * self.beta["neg"] * float(np.mean(hinges))
+        return self.beta["neg"] * float(np.mean(hinges))
 
     def encoder_loss(self, w: Arrays, frozen: Arrays, objective: str) -> float:
         """The encoder phase's loss, a function of the encoder's weights in `w`.

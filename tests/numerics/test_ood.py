@@ -12,7 +12,7 @@ from numpy.linalg import slogdet, solve
 from torch import Tensor
 
 from sivae_translate.models.likelihood import importance_weighted_bound, kl_to_any_domain, noise, score
-from sivae_translate.types import Code, Gaussian, Latents, Scores
+from sivae_translate.types import Code, Gaussian, Posterior, Scores
 
 B, K, S, SIDE = 6, 3, 2, 2  # images, content, style, pixels on a side
 N = 3 * SIDE**2
@@ -47,14 +47,14 @@ class LinearModel:
         x = x if z.style is None else x + z.style @ tensor(self.w.T)
         return x.view(-1, 3, SIDE, SIDE)
 
-    def prior(self, labels: Tensor) -> Latents:
+    def prior(self, labels: Tensor) -> Posterior:
         def normal(mean: np.ndarray) -> Gaussian:
             return Gaussian(tensor(mean), torch.zeros(mean.shape, dtype=torch.float64))
 
         content = normal(np.zeros((len(labels), K, 1, 1)))
-        return Latents(content, normal(self.means[labels.numpy()]) if self.w.size else None)
+        return Posterior(content, normal(self.means[labels.numpy()]) if self.w.size else None)
 
-    def encode(self, x: Tensor) -> Latents:
+    def encode(self, x: Tensor) -> Posterior:
         flat, centre = x.flatten(1).double().numpy(), self.means.mean(0)
 
         def posterior(a: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +64,7 @@ class LinearModel:
 
         content = [tensor(part)[:, :, None, None] for part in posterior(self.c, np.zeros(K))]
         style = [tensor(part) for part in posterior(self.w, centre)] if self.w.size else None
-        return Latents(Gaussian(*content), Gaussian(*style) if style else None)
+        return Posterior(Gaussian(*content), Gaussian(*style) if style else None)
 
     def log_p(self, x: np.ndarray) -> np.ndarray:
         """log p(x) in closed form: a mixture of normals, `[B]`."""

@@ -15,8 +15,8 @@ from accelerate import Accelerator
 
 from sivae_translate.models import MODELS
 from sivae_translate.objectives import OBJECTIVES
-from sivae_translate.training.augment import augment
-from sivae_translate.training.loop import Terms, train
+from sivae_translate.training.augment import augment_batch
+from sivae_translate.training.loop import Terms, train_loop
 from sivae_translate.training.optimizers import Optimizers, moving_average
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.types import Batch
@@ -36,7 +36,7 @@ BOTH = {"beta_kl": 0.5 * NAT, "beta_style": 0.1}
 ADVERSARIAL = {"vae_fraction": 0.25, "fake_fraction": 0.5, "feature_matching": 0.06}
 WEIGHTS = {
     "vae": {**BOTH},
-    "introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 0.5, "margin": 20.0},
+    "introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 0.25 * NAT, "margin": 20.0},
     "soft-introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 128 * NAT},
     "bootstrap": {**BOTH, **ADVERSARIAL, "beta_neg": 128 * NAT},
 }
@@ -75,7 +75,7 @@ def curve(kind: str, name: str) -> str:
         return False
 
     accelerator = Accelerator(cpu=True, mixed_precision="no")
-    train(
+    train_loop(
         model,
         OBJECTIVES[name](**weights),
         synthetic_batches(),
@@ -83,9 +83,9 @@ def curve(kind: str, name: str) -> str:
         moving_average(model, 0.9),
         accelerator=accelerator,
         budget=Budget(images=STEPS * ROWS, minutes=0),
-        schedule=Schedule(2e-3, ramp=0),
+        schedule=Schedule(2e-3, warmup_images=0),
         state=State(),
-        augment=partial(augment, domain_aug=0.5 * vector, encoder_warp=0.5 * vector),
+        augment=partial(augment_batch, domain_aug=0.5 * vector, encoder_warp=0.5 * vector),
         monitor=monitor,
         seed=3,
     )

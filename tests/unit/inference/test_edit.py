@@ -115,11 +115,11 @@ def test_the_ends_are_the_reconstructions(translator: Translator, pair: list[Pat
 def test_the_last_style_is_a_translation(translator: Translator, pair: list[Path]) -> None:
     way = translator.interpolate(*pair, what="style", steps=2)
     assert way[0].tobytes() == translator.reconstruct(pair[0]).tobytes()
-    assert way[1].tobytes() == translator(pair[0], style=pair[1]).tobytes()
-    assert (
-        translator.interpolate(*pair, what="content", steps=2)[1].tobytes()
-        == translator(pair[1], style=pair[0]).tobytes()
-    )
+    swapped = translator.interpolate(*pair, what="content", steps=2)
+    for last, translation in ((way[1], (pair[0], pair[1])), (swapped[1], (pair[1], pair[0]))):
+        content, style = translation
+        levels = np.asarray(last).astype(int) - np.asarray(translator(content, style=style))
+        assert abs(levels).max() <= 1  # another batch rounds otherwise
 
 
 def test_between_two_styles_a_third_image_keeps_its_content(

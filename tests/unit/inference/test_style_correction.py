@@ -9,14 +9,14 @@ import torch
 
 from sivae_translate.errors import UsageError
 from sivae_translate.inference.style_correction import corrected_style, rounds_for
-from sivae_translate.types import Code, Gaussian, Latents
+from sivae_translate.types import Code, Gaussian, Posterior
 
 
 class HalfShown:
     """A model whose image is (style + content) / 2 and whose encoder reads the image as its style."""
 
-    def encode(self, x: Any) -> Latents:
-        return Latents(Gaussian(x[:, :, None, None], 0 * x[:, :, None, None]), Gaussian(x, 0 * x))
+    def encode(self, x: Any) -> Posterior:
+        return Posterior(Gaussian(x[:, :, None, None], 0 * x[:, :, None, None]), Gaussian(x, 0 * x))
 
     def decode(self, code: Code) -> Any:
         assert code.style is not None

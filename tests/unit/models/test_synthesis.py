@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from sivae_translate.models import MODELS, SynthesisAutoencoder
 from sivae_translate.objectives import OBJECTIVES
-from sivae_translate.objectives.elbo import sample
-from sivae_translate.types import Batch, Code, Latents
+from sivae_translate.objectives.sampling import sample
+from sivae_translate.types import Batch, Code, Posterior
 
 
 def fresh(**settings: Any) -> SynthesisAutoencoder:
@@ -36,7 +36,7 @@ def images(count: int) -> Tensor:
     return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-def drawn(latents: Latents) -> Code:
+def drawn(latents: Posterior) -> Code:
     return sample(latents, torch.Generator().manual_seed(2))
 
 

@@ -63,18 +63,18 @@ def test_errors_are_in_float32_or_as_wide_as_the_images(given: torch.dtype, expe
 
 def test_the_negative_elbo_is_per_value_of_the_image_and_per_nat() -> None:
     error, kl = torch.tensor([8.0]), torch.tensor([2.0])
-    assert negative_elbo(error, kl, values=10, beta_rec=0.5, beta_kl=0.3).item() == pytest.approx(0.4 + 0.6)
+    assert negative_elbo(error, kl, numel=10, beta_rec=0.5, beta_kl=0.3).item() == pytest.approx(0.4 + 0.6)
 
 
 def test_the_exponential_elbo_by_hand() -> None:
-    value = exponential_elbo(torch.tensor([8.0]), torch.tensor([2.0]), values=10, beta_rec=0.5, beta_neg=0.3, alpha=2.0)
+    value = exponential_elbo(torch.tensor([8.0]), torch.tensor([2.0]), numel=10, beta_rec=0.5, beta_neg=0.3, alpha=2.0)
     assert value.item() == pytest.approx(math.exp(-2.0 * (0.4 + 0.6)) / 2)
 
 
 @pytest.mark.parametrize("alpha", [0.5, 2.0])
 def test_the_exponential_elbo_lies_between_0_and_1_over_alpha(alpha: float) -> None:
     error, kl = torch.linspace(0, 1e4, 100), torch.linspace(0, 1e3, 100)
-    value = exponential_elbo(error, kl, values=3072, beta_rec=1.0, beta_neg=0.08, alpha=alpha)
+    value = exponential_elbo(error, kl, numel=3072, beta_rec=1.0, beta_neg=0.08, alpha=alpha)
     assert value[0].item() == pytest.approx(1 / alpha)
     assert (value.diff() <= 0).all() and value.min() >= 0
 

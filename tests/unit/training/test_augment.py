@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from sivae_translate.training.augment import MAX_LOG_SCALE, augment, rotate_hue, warp_axes
+from sivae_translate.training.augment import MAX_LOG_SCALE, augment_batch, rotate_hue, warp_axes
 from sivae_translate.types import Batch
 
 
@@ -25,7 +25,9 @@ def bars() -> Batch:
 
 
 def augmented(batch: Batch, domain_aug: float, encoder_warp: float, progress: float = 0.0) -> Batch:
-    return augment(batch, progress, torch.Generator().manual_seed(1), domain_aug=domain_aug, encoder_warp=encoder_warp)
+    return augment_batch(
+        batch, progress, torch.Generator().manual_seed(1), domain_aug=domain_aug, encoder_warp=encoder_warp
+    )
 
 
 def test_without_augmentation_the_batch_is_the_same_and_its_targets_are_its_images() -> None:

@@ -13,7 +13,7 @@ from sivae_translate.data.domains import Domains, find_domains
 from sivae_translate.errors import UsageError
 from sivae_translate.recipe import difference, dump_recipe, load_recipe
 from sivae_translate.training.autoconfig import AUTOMATIC, resolve
-from sivae_translate.training.sections import complete
+from sivae_translate.training.constructors import complete
 
 OBJECTS, PICTURES = "objects", "pictures"
 

@@ -75,7 +75,7 @@ def test_the_gradient_of_each_part_is_clipped_by_its_own_norm(clip: float, expec
 
 def test_the_style_prior_learns_at_a_multiple_of_the_rate_through_the_whole_schedule() -> None:
     model = StyleAutoencoder(domains=("a", "b"), size=16, width=16, max_width=16)
-    optimizers, schedule = optimizers_of(model), Schedule(lr=0.1, ramp=100)
+    optimizers, schedule = optimizers_of(model), Schedule(lr=0.1, warmup_images=100)
     prior = set(model.decoder["prior"].parameters())  # type: ignore[union-attr]
     for images, progress in ((0, 0.0), (50, 0.1), (1000, 0.5), (1900, 0.95)):
         optimizers.lr = lr = schedule(images, progress)

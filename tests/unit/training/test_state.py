@@ -22,7 +22,7 @@ def test_time_left_follows_the_pace_so_far() -> None:
 
 
 def test_the_learning_rate_ramps_up_and_falls_to_zero() -> None:
-    schedule = Schedule(lr=0.1, ramp=100)
+    schedule = Schedule(lr=0.1, warmup_images=100)
     assert schedule(0, 0.0) == pytest.approx(0.001)
     assert schedule(1000, 0.0) == pytest.approx(0.1)
     assert schedule(1000, 0.5) == pytest.approx(0.05)

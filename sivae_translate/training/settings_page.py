@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, create_model
 from sivae_translate.data.augment import AUGMENTATIONS, ranges
 from sivae_translate.recipe import Choice, Data, Training
 from sivae_translate.schema import Settings, settings_of
-from sivae_translate.training.sections import CONSTRUCTORS, section_settings
+from sivae_translate.training.constructors import CONSTRUCTORS, section_settings
 
 HEAD = """\
 # Settings
@@ -98,7 +98,10 @@ def _type(field: dict[str, Any]) -> str:
 def _default(field: dict[str, Any]) -> str:
     if "default" not in field:
         return "required"
-    return "unset" if field["default"] is None else f"`{json.dumps(field['default'])}`"
+    default = field["default"]
+    if isinstance(default, float):
+        default = float(f"{default:.5g}")
+    return "unset" if default is None else f"`{json.dumps(default)}`"
 
 
 def _description(field: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from sivae_translate.errors import UsageError
 from sivae_translate.models import MODELS
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.recipe import load_recipe
-from sivae_translate.training.sections import build_objective, check_model, complete, section_settings
+from sivae_translate.training.constructors import build_objective, check_model, complete, section_settings
 
 
 @pytest.mark.parametrize(

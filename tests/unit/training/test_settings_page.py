@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sivae_translate.recipe import Data, Training
-from sivae_translate.training.reference import recipe_schema, settings_page
-from sivae_translate.training.sections import CONSTRUCTORS, section_settings
+from sivae_translate.training.constructors import CONSTRUCTORS, section_settings
+from sivae_translate.training.settings_page import recipe_schema, settings_page
 
 PAGE = Path(__file__).parents[3] / "docs/settings.md"
 
