@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sivae_translate.training.run import train
     from sivae_translate.types import Code
 
-# Loaded when first asked for: torch takes seconds, and `import sivae_translate` should not.
+# Names are imported on first use, as importing torch takes seconds.
 _HOMES = {
     "Code": "types",
     "Recipe": "recipe",

@@ -1,7 +1,7 @@
 """Checkpoints: a directory of tensors (safetensors) and JSON, written atomically, read strictly, never unpickled.
 
-A directory is written beside its place and renamed into it. While the new one replaces the old one, the old one is
-called `.old-<name>`: a reader that finds nothing in place reads that, and `sweep` puts it back after a crash.
+A new directory is written under a temporary name and then renamed. During the exchange the old directory is called
+`.old-<name>`. A reader that finds no directory reads `.old-<name>`, and after a crash `sweep` renames it back.
 """
 
 from __future__ import annotations
@@ -36,13 +36,12 @@ Meta = dict[str, Any]
 
 @contextmanager
 def atomic_directory(final: Path) -> Iterator[Path]:
-    """A new directory to fill, which takes the place of `final` once the block ends, and vanishes where it raises.
+    """A new directory, which replaces `final` when the block ends, and is deleted when the block raises.
 
-    Whenever the process or the machine stops, `final` is the whole old directory or the whole new one, or it is absent
-    and the old one lies beside it as `.old-<name>`. Everything that was in the old one goes. Files get the mode that
-    the umask gives new files.
+    After a crash at any time, `final` is the complete old or the complete new directory, or it is missing and the old
+    directory is called `.old-<name>`. The files of the old directory are deleted. New files get the mode of the umask.
     """
-    final = Path(final).resolve()  # so that it is written to the file system that a link leads to
+    final = Path(final).resolve()  # the rename must not cross file systems where `final` is a link
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(final)
     temporary.mkdir()
@@ -56,12 +55,12 @@ def atomic_directory(final: Path) -> Iterator[Path]:
 
 
 def write_text_atomic(path: Path, text: str) -> None:
-    """Replaces the file at `path` by this text, in UTF-8: whatever happens, the old text or the new one is there."""
+    """Replace the file at `path` by this text, in UTF-8. After a crash the file holds the old or the new text."""
     _write_atomic(path, text.encode())
 
 
 def save_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Replaces the file at `path` by these tensors, with text beside them; atomic like `write_text_atomic`.
+    """Replace the file at `path` by these tensors and metadata, atomically, as in `write_text_atomic`.
 
     Raises:
         SivaeError: a tensor is not finite.
@@ -70,7 +69,7 @@ def save_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, 
 
 
 def load_file(path: Path) -> tuple[Tensors, dict[str, str]]:
-    """What `save_file` wrote, tensors on the CPU. SivaeError where it is missing or anything else; one line."""
+    """Tensors, on the CPU, and metadata of a safetensors file. Raises SivaeError for a missing or another file."""
     data = _read(Path(path), None)
     tensors = _parse_tensors(path, data)
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])  # the format's first 8 bytes are its length
@@ -78,12 +77,14 @@ def load_file(path: Path) -> tuple[Tensors, dict[str, str]]:
 
 
 def save(directory: Path, tensors: Mapping[str, Mapping[str, Tensor]], meta: Mapping[str, Mapping[str, Any]]) -> None:
-    """Replaces the checkpoint at `directory` by `<name>.safetensors` for each of `tensors`, `<name>.json` for each of
-    `meta`, and a manifest of their sizes and SHA-256 sums.
+    """Replace the checkpoint at `directory`.
+
+    The new checkpoint holds `<name>.safetensors` for each of `tensors`, `<name>.json` for each of `meta`, and a
+    manifest of their sizes and SHA-256 sums.
 
     Raises:
-        SivaeError: a tensor is not finite, `directory` holds something else than a checkpoint, the disk is full, or
-            the system refuses. An old checkpoint is then still there.
+        SivaeError: a tensor is not finite, `directory` holds something else than a checkpoint, or the directory
+            cannot be written. An old checkpoint is kept.
     """
     directory = Path(directory)
     files = {f"{name}.safetensors": _tensor_bytes(f"{directory}: not saved", t) for name, t in tensors.items()}
@@ -103,11 +104,11 @@ def save(directory: Path, tensors: Mapping[str, Mapping[str, Tensor]], meta: Map
 def load(
     directory: Path, names: Sequence[str], metas: Sequence[str]
 ) -> tuple[dict[str, Tensors], dict[str, dict[str, Any]]]:
-    """What `save` wrote under these names, tensors on the CPU; checked against the manifest where there is one.
+    """The tensors, on the CPU, and the JSON objects of these names in a checkpoint, checked against its manifest.
 
     Raises:
-        SivaeError: anything missing, damaged, changed, not finite, of a newer format, or not what its name says. The
-            message is one line that starts with the path.
+        SivaeError: a file is missing, damaged, changed, of a newer format or of another type, or a tensor is not
+            finite. The message starts with the path.
     """
     directory = Path(directory)
     while True:
@@ -115,7 +116,7 @@ def load(
         try:
             return _load(_in_place(directory), names, metas)
         except (SivaeError, OSError) as error:
-            if _identity(directory) != before:  # a newer checkpoint has come in between: read that
+            if _identity(directory) != before:  # another process has replaced the checkpoint: read the new one
                 continue
             if isinstance(error, SivaeError):
                 raise
@@ -123,15 +124,15 @@ def load(
 
 
 def read_json(path: Path) -> Meta:
-    """The JSON object in a small file that is in no manifest. SivaeError where there is none; one line."""
+    """The JSON object in a small file. Raises SivaeError for a missing or another file."""
     return _read_json(Path(path), None)
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Copies the tensors into the module's parameters and buffers: exactly those names, each of its shape and kind.
+    """Copy the tensors into the module's parameters and buffers. Names, shapes and float or integer types must agree.
 
     Raises:
-        SivaeError: they differ; the first 5 that do are named, and nothing has been copied. Starts with `what`.
+        SivaeError: tensors that do not agree, of which 5 are named after `what`. Nothing has been copied.
     """
     own = module.state_dict()
     wrong = [f"{name} is missing" for name in own if name not in tensors]
@@ -148,7 +149,7 @@ def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], what: str)
 
 
 def flatten_optimizer(state_dict: Mapping[str, Any]) -> tuple[Tensors, Meta]:
-    """A torch optimizer's state_dict as tensors "state.<i>.<name>" and JSON-able settings."""
+    """A torch optimizer's state_dict as tensors "state.<i>.<name>" and settings that JSON can hold."""
     entries = {f"state.{i}.{name}": value for i, state in state_dict["state"].items() for name, value in state.items()}
     tensors = {key: value for key, value in entries.items() if isinstance(value, Tensor)}
     scalars = {key: value for key, value in entries.items() if key not in tensors}
@@ -156,10 +157,10 @@ def flatten_optimizer(state_dict: Mapping[str, Any]) -> tuple[Tensors, Meta]:
 
 
 def unflatten_optimizer(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> dict[str, Any]:
-    """The state_dict that `flatten_optimizer` took apart, also after `meta` has been through JSON.
+    """The inverse of `flatten_optimizer`, also for a `meta` that was written to JSON and read again.
 
     Raises:
-        SivaeError: they are not what it returned.
+        SivaeError: not the result of `flatten_optimizer`.
     """
     state: dict[int, dict[str, Any]] = {}
     try:
@@ -169,17 +170,16 @@ def unflatten_optimizer(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) 
         groups = [dict(group) for group in meta["param_groups"]]
         for group in groups:
             lists = {key for key, value in group.items() if isinstance(value, list)} - {"params"}
-            group.update({key: tuple(group[key]) for key in lists})  # JSON has made lists of tuples such as betas
+            group.update({key: tuple(group[key]) for key in lists})  # JSON turns tuples, such as betas, into lists
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SivaeError("not the state of an optimizer") from error
     return {"state": state, "param_groups": groups}
 
 
 def sweep(parent: Path) -> None:
-    """Clean up in `parent` after processes that were killed while writing.
+    """Delete the temporary files of killed processes in `parent`, and rename `.old-<name>` back to `<name>`.
 
-    Their temporary files go, and a directory that had been moved aside comes back. Call it before this process writes
-    there.
+    The call must come before this process writes to `parent`.
     """
     for path in sorted(Path(parent).glob(".tmp-*")):
         match = re.fullmatch(r"\.tmp-.+-(\d{1,9})-[0-9a-f]{8}", path.name)
@@ -221,10 +221,8 @@ def _write_atomic(path: Path, data: bytes) -> None:
 
 
 def _flush(temporary: Path) -> None:
-    """Flush a directory to the disk, its files with the mode of the umask: some writers make them private."""
-    mode = (
-        temporary.stat().st_mode & 0o666
-    )  # the directory's own mode tells the umask, which can only be read by setting it
+    """Flush a directory to the disk. Its files get the mode of the umask, as some writers make them private."""
+    mode = temporary.stat().st_mode & 0o666  # follows from the umask, which os.umask can only read by changing it
     for path in temporary.rglob("*"):
         if path.is_file():
             path.chmod(mode)
@@ -233,7 +231,7 @@ def _flush(temporary: Path) -> None:
 
 
 def _replace(temporary: Path, final: Path) -> None:
-    """Rename a directory over `final`. No portable call exchanges two directories in one step."""
+    """Rename a directory to `final`. No portable call exchanges two directories atomically."""
     while True:
         try:
             os.rename(temporary, final)
@@ -241,7 +239,7 @@ def _replace(temporary: Path, final: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        shutil.rmtree(_old(final), ignore_errors=True)  # left by a crash, and `final` is there
+        shutil.rmtree(_old(final), ignore_errors=True)  # left by a crash; `final` exists, so the old one is obsolete
         os.rename(final, _old(final))
     _fsync(final.parent)
     shutil.rmtree(_old(final), ignore_errors=True)
@@ -256,20 +254,20 @@ def _fsync(path: Path) -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether another process of this id runs. This process has written nothing yet; in a container ids recur."""
+    """Whether another process with this id runs. This process's own id, which recurs in containers, does not count."""
     if pid == os.getpid():
         return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # another user's
+    except OSError:  # the process of another user
         return True
     return True
 
 
 def _tensor_bytes(what: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    copies = {  # safetensors refuses tensors that share memory, or lie in it in another order
+    copies = {  # safetensors accepts no tensors that share memory or are not contiguous
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in tensors.items()
     }
@@ -293,13 +291,13 @@ def _write_error(directory: Path, error: OSError, size: int) -> SivaeError:
 
 
 def _in_place(directory: Path) -> Path:
-    """The directory, or where a writer is just replacing it, or was when it died, the old one."""
+    """The directory, or `.old-<name>` where a writer is replacing the directory or was killed while doing so."""
     old = _old(directory.resolve())
     return old if old.is_dir() and not directory.exists() else directory
 
 
 def _identity(directory: Path) -> tuple[int, int] | None:
-    """What changes when another directory takes this place."""
+    """Inode and modification time, which change when another directory replaces this one; None for no directory."""
     try:
         status = directory.stat()
     except OSError:
@@ -327,7 +325,7 @@ def _why_no_directory(path: Path) -> str:
 
 
 def _manifest(directory: Path) -> dict[str, Any] | None:
-    """File name to size and SHA-256; None where there is no manifest, as beside files copied by hand."""
+    """File name -> size and SHA-256. None: there is no manifest, as for files copied by hand."""
     path = directory / MANIFEST
     if not path.exists():
         return None
@@ -350,7 +348,7 @@ def _parse_tensors(path: Path, data: bytes) -> Tensors:
         _require_finite(str(path), tensors)
     except SivaeError:
         raise
-    except Exception as error:  # any there is: of a type unknown to torch, a KeyError
+    except Exception as error:  # of any type: a dtype unknown to torch raises KeyError
         raise _damaged(path, data, f"truncated or corrupt: {error}") from error
     return tensors
 
@@ -367,7 +365,7 @@ def _read_json(path: Path, manifest: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _read(path: Path, manifest: dict[str, Any] | None, limit: int | None = None) -> bytes:
-    """The bytes of a file, as the manifest lists them. They are read once, so that what is checked is what is used."""
+    """The bytes of a file, checked against the manifest. The file is read once, so the checked bytes are returned."""
     if not path.is_file():
         raise SivaeError(f"{path.parent}: {_why_no_file(path)}")
     if limit is not None and path.stat().st_size > limit:
@@ -386,7 +384,7 @@ def _why_no_file(path: Path) -> str:
 
 
 def _damaged(path: Path, data: bytes, otherwise: str) -> SivaeError:
-    """What a file that cannot be used really is, where its first bytes tell."""
+    """The error for a file that cannot be used; the first bytes may give the reason, else `otherwise` does."""
     start = data[:64].lstrip().lower()
     if not data:
         reason = "empty file"
@@ -394,7 +392,7 @@ def _damaged(path: Path, data: bytes, otherwise: str) -> SivaeError:
         reason = "a git-lfs pointer, not the file itself: run git lfs pull"
     elif start.startswith((b"<!doctype", b"<html")):
         reason = "a web page, not the file itself: download it again"
-    elif re.match(rb"PK\x03\x04|\x80[\x02-\x05][^\x00]", data):  # with \x00: the length of a header, by chance
+    elif re.match(rb"PK\x03\x04|\x80[\x02-\x05][^\x00]", data):  # before \x00 the bytes may be the length of a header
         reason = f"a pickle: {NEVER_UNPICKLED}"
     else:
         reason = " ".join(otherwise.split())

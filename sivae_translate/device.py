@@ -1,4 +1,4 @@
-"""Where a run computes, and in which precision."""
+"""The device and the precision of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sivae_translate.errors import UsageError
 
 
 def pick_device(device: str) -> str:
-    """ "auto", "cpu", "cuda", "cuda:1", "mps" -> the device to use. Raises UsageError where it is not there."""
+    """ "auto", "cpu", "cuda", "cuda:1", "mps" -> the device to use. Raises UsageError for an unavailable device."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = device.partition(":")
@@ -23,13 +23,16 @@ def pick_device(device: str) -> str:
     }
     if not present.get(kind):
         there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise UsageError(f"device {device!r} is not there: expected one of auto, {', '.join(there)}")
+        raise UsageError(f"device {device!r} is not available: expected one of auto, {', '.join(there)}")
     return device
 
 
 def pick_precision(precision: str, device: str) -> str:
-    """ "auto" -> bf16 where the device is faster in it, else fp32; any other is itself. Raises UsageError for fp16 on
-    a device that does not compute in it."""
+    """ "auto" -> bf16 where bf16 is faster than fp32 on the device, else fp32; other values are returned unchanged.
+
+    Raises:
+        UsageError: fp16 on a device other than a GPU.
+    """
     if precision == "auto":
         faster = torch.cuda.is_bf16_supported() if device.startswith("cuda") else device == "cpu" and _cpu_likes_bf16()
         return "bf16" if faster else "fp32"
@@ -40,8 +43,11 @@ def pick_precision(precision: str, device: str) -> str:
 
 @cache
 def _cpu_likes_bf16() -> bool:
-    """Whether this CPU multiplies matrices faster in bf16 than in fp32. To have the instructions is not enough: AMD's
-    take half of the time, Intel's without AMX twice the time."""
+    """Whether this CPU multiplies matrices faster in bf16 than in fp32.
+
+    The AVX512-bf16 instructions alone do not decide: on AMD bf16 takes half the time of fp32, on Intel without AMX
+    twice the time.
+    """
     if not getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)():
         return False
     x = torch.ones(512, 512)
@@ -49,7 +55,7 @@ def _cpu_likes_bf16() -> bool:
 
 
 def _seconds(x: Tensor) -> float:
-    """Of a matrix product, the least of a few: the first also sets it up, and others use the machine too."""
+    """Seconds of a matrix product: the least of 8, as the first includes the set-up and other processes interfere."""
     taken = []
     for _ in range(8):
         started = time.perf_counter()

@@ -1,22 +1,22 @@
-"""The errors people are meant to read: one line saying what was given, what was expected, and a fix to paste."""
+"""Errors for users: one line with the given value, the expected one, and a fix to paste."""
 
 from __future__ import annotations
 
 
 class SivaeError(Exception):
-    """Something a person can mend. The command line prints the message alone and exits with `exit_code`."""
+    """An error that a user can fix. The command line prints the message alone and exits with `exit_code`."""
 
     exit_code = 1
 
 
 class UsageError(SivaeError):
-    """What was asked for cannot be done as asked: a path, a name or a setting is wrong."""
+    """A path, a name or a setting is wrong."""
 
     exit_code = 2
 
 
 def did_you_mean(given: str, known: list[str]) -> str:
-    """A closing clause with the nearest of the known names, or all of them where there are few and none is near."""
+    """A clause for the end of a message: the known names similar to the given one, else up to 12 known names."""
     import difflib
 
     near = difflib.get_close_matches(given, known, n=3, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""The one door for packages that only some commands need."""
+"""Imports of optional packages, which only some commands need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sivae_translate.errors import UsageError
 
 
 def require(module: str, extra: str) -> Any:
-    """This module; UsageError with the command that installs it, as part of `extra`, where it is not there."""
+    """The imported module. Raises UsageError with the command that installs `extra` where the import fails."""
     try:
         return import_module(module)
     except ImportError as error:

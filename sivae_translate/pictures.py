@@ -1,4 +1,4 @@
-"""Pictures for people: tensors as PIL images, many images in one picture, pictures as files."""
+"""Pictures: tensors as PIL images, several images in one picture, pictures as files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-VISIBLE = 96  # pixels; smaller images are enlarged for the eye
-SMALLEST_TEXT = 13  # pixels; smaller letters are hard to read
+VISIBLE = 96  # pixels; smaller images are enlarged
+SMALLEST_TEXT = 13  # pixels
 MARGIN = 8  # pixels on both sides of a label
 ANIMATED = (".gif", ".webp")
 FRAME = 100  # milliseconds
@@ -27,11 +27,11 @@ def to_pictures(x: Tensor) -> list[Image.Image]:
 
 
 def sheet(columns: Sequence[Sequence[np.ndarray | Image.Image]], labels: Sequence[str] | None = None) -> Image.Image:
-    """Columns of images as one picture; images below 96 pixels are enlarged by a whole factor.
+    """Columns of images as one picture; images below `VISIBLE` pixels are enlarged by a whole factor.
 
     Args:
-        columns: PIL images or uint8 `[H, W, 3]`, all of one size, from top to bottom; as many in each column.
-        labels: one for each row, written on its left.
+        columns: lists of equal length, from top to bottom, of PIL images or uint8 `[H, W, 3]`, all of one size.
+        labels: one for each row, written to the left of the row.
     """
     if labels is not None and len(labels) != len(columns[0]):
         raise ValueError(f"{len(labels)} labels for {len(columns[0])} rows")
@@ -43,7 +43,7 @@ def sheet(columns: Sequence[Sequence[np.ndarray | Image.Image]], labels: Sequenc
 
 
 def labelled(picture: Image.Image, labels: Sequence[str]) -> Image.Image:
-    """A picture of rows of one height with each row's label in a white margin on the left."""
+    """A picture of rows of equal height, with the label of each row in a white margin on the left."""
     row = picture.height / len(labels)
     font = ImageFont.load_default(max(SMALLEST_TEXT, row / 8))
     margin = math.ceil(max(font.getlength(label) for label in labels)) + 2 * MARGIN
@@ -56,7 +56,7 @@ def labelled(picture: Image.Image, labels: Sequence[str]) -> Image.Image:
 
 
 def contact_sheet(pictures: Sequence[Image.Image], columns: int | None = None) -> Image.Image:
-    """Pictures of one size row by row, in so many columns or, where None is given, in a near square."""
+    """Pictures of one size row by row, in `columns` columns. None: as many columns as rows, or one more."""
     width = columns or math.ceil(math.sqrt(len(pictures)))
     blank = Image.new("RGB", pictures[0].size, "white")
     filled = [*pictures, *[blank] * (-len(pictures) % width)]
@@ -64,11 +64,11 @@ def contact_sheet(pictures: Sequence[Image.Image], columns: int | None = None) -
 
 
 def save_frames(frames: Sequence[Image.Image], path: Path) -> None:
-    """Write pictures of one size side by side, or where the suffix is in `ANIMATED`, as a loop there and back."""
+    """Write pictures of one size side by side. For a suffix in `ANIMATED`, write a loop forwards and backwards."""
     if path.suffix.lower() in ANIMATED:
         first, *rest = (sheet([[frame]]) for frame in [*frames, *frames[-2:0:-1]])
         options = {"save_all": True, "append_images": rest, "duration": FRAME, "loop": 0}
-        save_picture(first, path, **options, lossless=True)  # lossy WebP would drop frames that differ little
+        save_picture(first, path, **options, lossless=True)  # lossy WebP merges frames that differ little
     else:
         save_picture(sheet([[frame] for frame in frames]), path)
 
@@ -76,7 +76,7 @@ def save_frames(frames: Sequence[Image.Image], path: Path) -> None:
 def save_picture(picture: Image.Image, path: Path, **options: Any) -> None:
     """Write a picture atomically, in the format of its suffix; `options` go to Pillow.
 
-    A file of that name stays as it is until the new one is complete.
+    An existing file of that name is replaced only by a complete one.
     """
     data = io.BytesIO()
     picture.save(data, Image.registered_extensions()[path.suffix.lower()], **options)

@@ -1,9 +1,9 @@
 """Recipes: every setting of a training run, as TOML with the sections [data], [model], [objective] and [training].
 
-A recipe of the single section [choose] picks one of two others by the number of domains.
+A recipe with the single section [choose] selects one of two other recipes by the number of domains.
 
-Nothing here imports torch. The settings of [model] and [objective] are the arguments of the class or function that
-`name` names. `training.constructors` knows these, and validates both sections.
+The settings of [model] and [objective] are the arguments of the constructor called `name`. `training.constructors`
+validates both sections, so this module imports no torch.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from sivae_translate.errors import UsageError, did_you_mean
 from sivae_translate.schema import Settings, quoted, validate
 
 SECTIONS = ("data", "model", "objective", "training")
-NAMED = ("model", "objective")  # sections whose `name` chooses a constructor, and whose other keys are its arguments
+NAMED = ("model", "objective")  # sections of a constructor: `name`, and its arguments
 COLOURS = {"white": "#ffffff", "black": "#000000", "grey": "#808080", "gray": "#808080"}
 MAX_BYTES = 1 << 20
 RENAMED = {  # recipes, and "section.key"
-    "style-128": "is called objects-128 now",
-    "style-256": "is called objects-256 now",
-    "data.variants": "is called data.domain_aug now",
-    "data.flip": 'is data.augment = [{name = "flip"}] now',
-    "data.crop": 'is data.augment = [{name = "crop", keep = 0.8}] now',
-    "data.warp": "is called data.encoder_warp now",
-    "data.warp_until": "is part of data.encoder_warp now: leave it out",
-    "model.grid": "is called model.content_stride now, in pixels per place of the content; 0 for a vector",
-    "objective.warmup": "is called objective.vae_fraction now",
-    "objective.share": "is called objective.fake_fraction now",
-    "objective.back": "is called objective.back_translation now",
-    "objective.beta_features": "is called objective.feature_matching now",
-    "objective.knee": "is gone: leave it out, objective.feature_matching alone sharpens the decoder's images",
+    "style-128": "is now called objects-128",
+    "style-256": "is now called objects-256",
+    "data.variants": "is now called data.domain_aug",
+    "data.flip": 'is now data.augment = [{name = "flip"}]',
+    "data.crop": 'is now data.augment = [{name = "crop", keep = 0.8}]',
+    "data.warp": "is now called data.encoder_warp",
+    "data.warp_until": "is now part of data.encoder_warp: leave it out",
+    "model.grid": "is now called model.content_stride, in pixels per place of the content; 0 for a vector",
+    "objective.warmup": "is now called objective.vae_fraction",
+    "objective.share": "is now called objective.fake_fraction",
+    "objective.back": "is now called objective.back_translation",
+    "objective.beta_features": "is now called objective.feature_matching",
+    "objective.knee": "is deleted: leave it out; objective.feature_matching alone makes images sharper",
 }
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -69,8 +69,8 @@ class Data(Settings):
     """[data]: how images become batches."""
 
     size: Size = 64
-    """Side of the square images, in pixels. 0 is automatic: the largest of 32, 64 and 128 that the images have, at most
-    64 on a CPU. Twice the side costs about four times the time, so begin small."""
+    """Side of the square images, in pixels. 0 is automatic: 32, 64 or, on a GPU, 128, and at most the images' own side.
+    Twice the side takes about four times as long, so begin small."""
     batch: Annotated[int, Field(ge=0, multiple_of=2)] = 64
     """Rows of a batch, in pairs of one domain. 0 is automatic: 32 on a CPU, 64 on a GPU. Lower it where memory runs
     out."""
@@ -78,22 +78,23 @@ class Data(Settings):
     """How an image becomes square: "crop" keeps the central square, "pad" adds background, "stretch" changes the
     proportions. Choose "pad" where objects reach the border."""
     background: Annotated[str, AfterValidator(_colour)] = "white"
-    """Colour under transparent images and beside padded ones: white, black, grey or "#rrggbb". Match the images' own
-    background."""
+    """Colour under transparent images and beside padded ones: white, black, grey or "#rrggbb". Choose the background
+    of the images."""
     augment: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_transforms), Field(strict=False)] = ()
-    """Random transforms of each image, in this order, as tables: {name = "flip"}, or crop, affine, colour, noise, blur,
-    with arguments such as {name = "crop", keep = 0.8}. More variety from few images. Leave out "flip" where sides
-    matter, as in text, and "colour" where colours are the style."""
+    """Random transforms of each image, in this order, as tables such as {name = "crop", keep = 0.8}. The names are
+    flip, crop, affine, colour, noise and blur. Use transforms where images are few. Leave out "flip" where left and
+    right differ, as in text, and "colour" where colours are the style."""
     domain_aug: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Probability that a training pair is recoloured and rescaled into a synthetic new domain. It acts in the first
-    four fifths of the budget, and improves translation to unseen domains. It pays from a quarter of an hour of training
-    on."""
+    """Probability that a training pair is recoloured and rescaled into a synthetic new domain. Domain augmentation acts
+    in the first four fifths of the budget, and improves translation to unseen domains. Use it in runs of 15 minutes or
+    more."""
     encoder_warp: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Strength of the random warp of the encoder's input along each axis. It falls to 0 at two fifths of the budget,
-    and keeps the contents of two domains from pairing by outlines. It pays for objects in any pose, not for
-    pictures."""
+    """Strength of the spatial augmentation of the encoder's input along each axis. The strength falls to 0 between one
+    and two fifths of the budget. The warp keeps different poses with similar outlines from sharing a content. Use it
+    for objects in any pose, not for pictures."""
     workers: Count | None = None
-    """Processes that read images. Unset is automatic. Set 0 where the system allows no further processes."""
+    """Processes that read images. Unset is automatic: 0 for images that fit in memory, else one per core, at most 8.
+    Set 0 where the system allows no further processes."""
 
     @property
     def background_rgb(self) -> tuple[int, int, int]:
@@ -107,7 +108,7 @@ class Training(Settings):
 
     images: Count = 0
     """Images after which training ends; 0 for no limit. The budget is spent when `images` or `minutes` is reached. Set
-    it where runs on different machines must compare."""
+    `images` to compare runs on different machines."""
     minutes: NonNegative = 0.0
     """Minutes after which training ends; 0 for no limit. More minutes give better images; the learning rate and all
     schedules stretch with them."""
@@ -119,24 +120,23 @@ class Training(Settings):
     betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = (0.9, 0.99)
     """Decay of Adam's two moments. The second is below Adam's usual 0.999 because runs are short."""
     clip: NonNegative = 0.0
-    """Largest gradient norm of the encoder, and of the decoder; 0 for no limit. An odd image can have a gradient a
-    thousand times the usual. Set it where single batches make training diverge."""
+    """Largest gradient norm of the encoder, and of the decoder; 0 for no limit. A single outlier can have a thousand
+    times the usual gradient. Set a limit where training diverges suddenly."""
     ema: Decay = 0.999
-    """Decay per step of the moving average of the weights, which is the model that is saved. Lower it in runs of a few
+    """Decay per step of the moving average of the weights, which is saved as the model. Lower it in runs of a few
     thousand steps."""
     precision: Precision = "auto"
     """Precision of the forward passes. "auto" is automatic: bf16 where the device is faster in it, else fp32. Set
-    "fp32" to rule out rounding as a cause of trouble."""
+    "fp32" to exclude rounding as the cause of a failure."""
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
-    """Seed of everything random. Change it to measure how far runs differ by chance."""
+    """Seed of all random numbers. Change it to measure the spread between runs."""
     log_every: Annotated[int, Field(ge=1)] = 6400
-    """Images between two lines of the log. Lower it to watch a short run closely."""
+    """Images between two lines of the log. Lower it for more detail in a short run."""
     save_minutes: Positive = 5.0
-    """Minutes between two checkpoints, more where saving takes over a tenth of the time. Lower it where the machine may
-    be taken away."""
+    """Minutes between two checkpoints, more where saving takes over a tenth of the time. Lower it where a run may be
+    killed."""
     samples: Count = 4
-    """Number of times that sample grids are drawn, spread over the run. Raise it to watch training; it does not affect
-    the model."""
+    """Number of times that sample grids are drawn, evenly over the run. The number does not affect the model."""
 
     def require_end(self) -> None:
         """Raises UsageError where neither `images` nor `minutes` limits training."""
@@ -156,7 +156,7 @@ class Choice(Settings):
     max_domains: Annotated[int, Field(ge=1)] = 8
     """Largest number of labelled domains for `recipe`."""
 
-    def pick(self, domains: int) -> tuple[str, str]:
+    def select(self, domains: int) -> tuple[str, str]:
         """The recipe for this number of labelled domains, and the reason for it."""
         found = f"{domains:,} domain{'' if domains == 1 else 's'}" if domains else "no sub-folders"
         fits = self.min_domains <= domains <= self.max_domains
@@ -231,13 +231,13 @@ def recipe_choices(name_or_file: str | Path) -> list[str]:
 
 
 def choose_recipe(name_or_file: str | Path, domains: int | None) -> tuple[str, str]:
-    """The recipe that this one picks and the reason for it; a recipe of settings is itself, for no reason ("").
+    """The recipe that this one selects, and the reason. A recipe of settings selects itself, with the reason "".
 
     Args:
         domains: number of labelled domains of the training folder; 0 where it has no sub-folders.
 
     Raises:
-        UsageError: the recipe is unknown or broken, or picks by the domains and `domains` is None.
+        UsageError: the recipe is unknown or broken, or selects by the domains and `domains` is None.
     """
     source = str(name_or_file)
     choice = _choice(source)
@@ -248,7 +248,7 @@ def choose_recipe(name_or_file: str | Path, domains: int | None) -> tuple[str, s
             f"recipe {source} is a choice between {choice.recipe} and {choice.otherwise} by the number of domains: "
             f"name one of the two, or give the number, as in load_recipe({source!r}, domains=2)"
         )
-    return choice.pick(domains)
+    return choice.select(domains)
 
 
 def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = (), *, domains: int | None = None) -> Recipe:
@@ -257,7 +257,7 @@ def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = (), *, doma
     The value of an override is a TOML value or, where it is none, a bare string: "model.name=conv".
 
     Args:
-        domains: number of labelled domains of the training folder, for a recipe that picks by it; see `choose_recipe`.
+        domains: number of labelled domains of the training folder, for a recipe with [choose].
 
     Raises:
         UsageError: unknown recipe, broken file, unknown section or key, value of another type or out of its range.
@@ -275,7 +275,7 @@ def dump_recipe(recipe: Recipe) -> str:
 
 
 def difference(a: Recipe, b: Recipe) -> list[str]:
-    """Changes from a to b, each as "training.lr: 0.001 -> 0.0005", apart from names; empty for equal recipes."""
+    """Changes of settings from a to b, such as "training.lr: 0.001 -> 0.0005"; empty for equal settings."""
     before, after = a.sections(), b.sections()
     keys = [f"{section}.{key}" for section in SECTIONS for key in {**before[section], **after[section]}]
     return [f"{key}: {_toml(a.get(key))} -> {_toml(b.get(key))}" for key in keys if a.get(key) != b.get(key)]
@@ -390,7 +390,7 @@ def _recipe(name: str, sections: dict[str, dict[str, Any]]) -> Recipe:
 
 def _toml(value: Any) -> str:
     if value is None:
-        return "unset"  # only shown: a recipe leaves it out
+        return "unset"  # for messages; TOML has no null
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

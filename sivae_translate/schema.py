@@ -1,4 +1,4 @@
-"""Typed settings: pydantic models, also of the keyword arguments of any callable, whose errors are one line."""
+"""Typed settings: pydantic models, written by hand or made from the signature of a callable, with one-line errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ T = TypeVar("T")
 class Settings(BaseModel):
     """Base of all settings: immutable, without unknown keys, conversions of type, NaN or infinity.
 
-    An integer is a number all the same, and a list a tuple. A field's docstring is its description.
+    Two conversions remain: an integer is accepted for a float, and a list for a tuple. A field's docstring is its
+    description.
     """
 
     model_config = ConfigDict(
@@ -31,7 +32,7 @@ def validate(section: str, model: type[S], values: Mapping[str, Any]) -> S:
     """`values` as the settings `model`, defaults filled in.
 
     Raises:
-        UsageError: unknown or missing key, value of another type or out of its range; the key reads "section.key".
+        UsageError: an unknown or missing key, or a value of another type or out of its range.
     """
     try:
         return model.model_validate(dict(values))
@@ -43,8 +44,8 @@ def settings_of(target: Callable[..., Any], given: Collection[str] = ()) -> type
     """The settings of a callable: its parameters with their types and defaults, described by its docstring.
 
     Args:
-        target: class or function; its docstring is Google's, with `Args:` or `Attributes:`.
-        given: parameters that the program gives, which are no settings.
+        target: class or function with a Google-style docstring.
+        given: parameters that the program passes, which are no settings.
     """
     hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
     texts = descriptions(target)
@@ -58,12 +59,13 @@ def settings_of(target: Callable[..., Any], given: Collection[str] = ()) -> type
 
 
 def build(section: str, target: Callable[..., T], values: Mapping[str, Any], /, **given: Any) -> T:
-    """`target` called with `values`, which its signature validates, and with the arguments that the program gives.
+    """The result of `target(**values, **given)`; `values` are validated by the signature of `target`.
 
-    The target states its own ranges: its ValueError("alpha: must be > 0") reads "objective.alpha = -1.0: must be > 0".
+    The target checks its own ranges. Its ValueError("alpha: must be > 0") becomes the UsageError
+    "objective.alpha = -1.0: must be > 0".
 
     Raises:
-        UsageError: as `validate`, or the target refuses a value.
+        UsageError: as in `validate`, or the target raises ValueError.
     """
     settings = validate(section, settings_of(target, given), values).model_dump()
     try:
@@ -76,21 +78,21 @@ def build(section: str, target: Callable[..., T], values: Mapping[str, Any], /, 
 
 
 def descriptions(target: Callable[..., Any]) -> dict[str, str]:
-    """Parameter -> its text in the `Args:` or `Attributes:` of a Google-style docstring.
+    """Parameter -> description, from `Args:` or `Attributes:` of a Google-style docstring.
 
-    A class inherits the texts of its bases.
+    A class inherits the descriptions of its bases.
     """
     found: dict[str, str] = {}
     for owner in inspect.getmro(target) if inspect.isclass(target) else (target,):
         block = re.search(r"^(?:Args|Attributes):\n((?: {4}.*\n?)+)", inspect.cleandoc(owner.__doc__ or ""), re.M)
         for names, text in re.findall(r"^ {4}(\w[\w, ]*): (.*(?:\n {8}.*)*)", block[1] if block else "", re.M):
-            if not text.startswith("as in"):  # a base describes it
+            if not text.startswith("as in"):  # the description of a base class holds
                 found = {name: " ".join(text.split()) for name in names.split(", ")} | found
     return found
 
 
 def quoted(value: object) -> str:
-    """A value as an error quotes it: on one line, cut where it is long."""
+    """A value on one line for an error message, shortened where it is long."""
     try:
         return reprlib.repr(value)
     except ValueError:  # Python refuses to write thousands of digits

@@ -1,7 +1,8 @@
 """Types that the packages share: batches, codes, distributions, and the protocols of models and objectives.
 
-Images are float32 `[B, C, H, W]` in [0, 1], RGB. Shapes throughout the package: B batch, C channels, H W pixels,
-K content channels on a g x g grid (g = 1: a plain vector), S style, D domains.
+Images are float32 `[B, C, H, W]` in [0, 1], RGB. Shapes throughout the package: B batch, C image channels, H W pixels,
+D domains, S style dimensions, K content channels on a g x g grid. A content with g = 1 is a vector, one with g > 1 is
+a layout.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """x in float32, or as it is where that is wider: half precision is too coarse for norms, KL and errors."""
+    """x in float32, or unchanged in a wider type: half precision is too coarse for norms, KL and errors."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
@@ -23,8 +24,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 class Batch:
     """The rows that one training step learns from.
 
-    Rows come in pairs: rows 2i and 2i + 1 share one style. They are two images of one domain, or, where there are
-    no domains, two views of one image.
+    Rows come in pairs: rows 2i and 2i + 1 are two images of one domain, and share one style.
 
     Attributes:
         images: x, float32 `[B, C, H, W]` in [0, 1], B even.
@@ -38,7 +38,7 @@ class Batch:
 
     @property
     def targets(self) -> Tensor:
-        """Images that the rows' reconstructions are compared to, like `images`."""
+        """Targets of the reconstructions, like `images`."""
         return self.images if self.unwarped is None else self.unwarped
 
     def __len__(self) -> int:
@@ -47,12 +47,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Code:
-    """A point in the latent space: the content that the decoder starts from, and the style that modulates it.
+    """A point in the latent space: the content that the decoder starts from, and the style that modulates the decoder.
 
     Attributes:
         content: c, `[B, K, g, g]`; `[B, K, levels, 1]` where each level of the decoder has a latent of its own.
         style: s, `[B, S]`, or None for a model with a single latent.
-        noise: per-pixel noise of all levels of the decoder, `[B, N]`, for a model that has it; None: no noise.
+        noise: per-pixel noise of all levels of the decoder, `[B, P]`. None: the decoder gets no noise.
     """
 
     content: Tensor
@@ -60,7 +60,7 @@ class Code:
     noise: Tensor | None = None
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Code:
-        """f of each part, in their order."""
+        """The code with f applied to content, style and noise, in this order."""
         content = f(self.content)
         style, noise = (None if part is None else f(part) for part in (self.style, self.noise))
         return Code(content, style, noise)
@@ -72,7 +72,7 @@ class Code:
         return self.map(lambda t: t[rows])
 
     def with_style_of(self, other: Code) -> Code:
-        """This content under the other's style: a translation, once decoded."""
+        """This content with the style of `other`; its decoding is a translation."""
         return Code(self.content, other.style, self.noise)
 
     @staticmethod
@@ -106,7 +106,7 @@ class Gaussian:
         return self.mean + torch.exp(0.5 * self.logvar) * noise
 
     def draw(self, randn: Randn) -> Tensor:
-        """A sample; `randn` gives standard normal noise of a shape."""
+        """A sample; `randn` returns standard normal noise of a shape."""
         return self.sample(randn(self.mean.shape))
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Gaussian:
@@ -114,7 +114,7 @@ class Gaussian:
 
     @staticmethod
     def cat(parts: Sequence[Gaussian]) -> Gaussian:
-        """All rows."""
+        """The rows of all parts."""
         return Gaussian(torch.cat([part.mean for part in parts]), torch.cat([part.logvar for part in parts]))
 
     def detach(self) -> Gaussian:
@@ -123,7 +123,7 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Mixture:
-    """At each place of a content, on its own, equal parts of N(m_k, I).
+    """A mixture of M Gaussians N(m_k, I) with equal weights, independent at each place of a content.
 
     Attributes:
         means: m, `[M, K]`.
@@ -150,7 +150,7 @@ class Distribution:
 
     Attributes:
         content, style: see `Code`.
-        noise: of the pixels, N(0, I) in the prior and, as no encoder infers it, in the posterior: its KL is 0.
+        noise: N(0, I) in the prior. The encoder infers no noise, so the posterior is N(0, I) too, and the KL is 0.
     """
 
     content: Gaussian | Mixture
@@ -158,7 +158,7 @@ class Distribution:
     noise: Gaussian | None = None
 
     def draw(self, randn: Randn) -> Code:
-        """A code; `randn` gives standard normal noise of a shape, for content, style and noise in this order."""
+        """A sample; `randn` returns standard normal noise of a shape, for content, style and noise in this order."""
         content = self.content.draw(randn)
         style, noise = (None if part is None else part.draw(randn) for part in (self.style, self.noise))
         return Code(content, style, noise)
@@ -182,7 +182,7 @@ class Posterior(Distribution):
         return self.map(Tensor.detach)
 
     def sample(self, standard: Code) -> Code:
-        """The code that standard normal noise of the code's shape becomes, by reparametrisation."""
+        """The sample that standard normal noise of the code's shape gives, by reparametrisation."""
         style, noise = (
             None if part is None or given is None else part.sample(given)
             for part, given in ((self.style, standard.style), (self.noise, standard.noise))
@@ -201,9 +201,9 @@ class Scores:
 
     Attributes:
         bound: importance-weighted lower bound on log p(x). Higher: more like the training images.
-        elbo: the looser bound -rec / beta - kl + a constant. Higher: more like them.
-        kl: KL(q(z | x) || p(z)), for a mixture of domains an upper bound of it. Lower: more like them.
-        rec: L_r, the squared error summed over the image, mean over the samples. Lower: more like them.
+        elbo: the looser bound -rec / beta - kl + a constant. Higher: more like the training images.
+        kl: KL(q(z | x) || p(z)), or its upper bound for a mixture of domains. Lower: more like the training images.
+        rec: L_r, the squared error summed over the image, mean over samples. Lower: more like the training images.
     """
 
     bound: Tensor
@@ -218,7 +218,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a training step: a loss, and the parts of the model that it updates.
+    """One phase of a training step: a loss, and the parts of the model that the loss updates.
 
     Attributes:
         updates: names of the parts, of "encoder" and "decoder".
@@ -235,10 +235,10 @@ class Phase:
 
 
 class Model(Protocol):
-    """An autoencoder as objectives, the training loop and translation know it.
+    """The interface of an autoencoder that objectives, the training loop and translation use.
 
     Attributes:
-        encoder, decoder: the two parts, each with an optimizer of its own. The prior's weights are the decoder's.
+        encoder, decoder: the two parts, each with an optimizer. The prior's weights belong to the decoder.
         domains: names, in the order of their labels.
     """
 
@@ -266,18 +266,18 @@ class Model(Protocol):
 
 
 class Objective(Protocol):
-    """How a step learns from a batch."""
+    """A training objective: the losses of one step on a batch."""
 
     def play(
         self, model: Model, batch: Batch, progress: float, generator: torch.Generator, ema: Model
     ) -> Iterator[Phase]:
-        """The phases of one step, in their order. Each is to be updated before the next is asked for.
+        """The phases of one step, in order. The caller updates the weights of a phase before it asks for the next.
 
         Args:
-            model: the weights that learn.
+            model: the model in training.
             progress: fraction of the budget that is spent, in [0, 1].
             generator: the only source of randomness, on the batch's device.
-            ema: the moving average of the model, which no loss moves.
+            ema: the moving average of the model's weights; no loss updates it.
         """
 
     def diagnose(self, terms: Mapping[str, float], numel: int) -> str | None:
