@@ -1,4 +1,4 @@
-"""Listening to signals for a while."""
+"""Temporary signal handlers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from typing import Any
 
 INTERRUPT, TERMINATE = signal.SIGINT, signal.SIGTERM
-HANG_UP = getattr(signal, "SIGHUP", None)  # POSIX alone has it
+HANG_UP = getattr(signal, "SIGHUP", None)  # only on POSIX
 
 
 @contextmanager
-def heeding(numbers: Sequence[int | None], handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Call `handler(number, frame)` on these signals; the handlers before come back afterwards.
+def handle_signals(numbers: Sequence[int | None], handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Call `handler(number, frame)` on these signals inside the block; afterwards the previous handlers are restored.
 
-    Signals that are ignored stay so, as under nohup; outside the main thread, where none can be caught, nothing is.
+    Ignored signals stay ignored, as under nohup. Outside the main thread Python cannot catch signals, and the block
+    changes nothing.
     """
     main_thread = threading.current_thread() is threading.main_thread()
     present = [number for number in numbers if number is not None and main_thread]

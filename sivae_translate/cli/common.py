@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +66,3 @@ def note_left_out(left_out: list[Any], display: Terminal) -> None:
 
     for bad in left_out:
         display.note(f"left out {shown(bad.path)}: {bad.reason}")
-
-
-def counts(display: Terminal, what: str) -> Callable[[int, int], None]:
-    """A progress callback of (done, total) that shows both numbers and the thing that is counted."""
-    return lambda done, total: display.step(done / total, f"{done:,} of {total:,} {what}")

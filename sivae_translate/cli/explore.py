@@ -9,7 +9,6 @@ import typer
 
 from sivae_translate.cli.common import (
     SOME_FAILED,
-    counts,
     load_translator,
     named_model,
     new_file,
@@ -18,6 +17,7 @@ from sivae_translate.cli.common import (
 from sivae_translate.cli.options import EXPLORE, PICTURES, STRIPS, Device, Model, Strip, What
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
+from sivae_translate.progress import counting
 
 commands = typer.Typer()
 
@@ -103,7 +103,7 @@ def direction(
         if path.exists():  # it may be the weights of a model
             raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
         model = named_model(model, display)
-        translator, progress = load_translator(model, device, display), counts(display, "images")
+        translator, progress = load_translator(model, device, display), counting(display, "images")
         found, n, m = direction_between(translator, with_, without, left_out, batch=batch, progress=progress)
         note_left_out(left_out, display)
         save_direction(path, found, model)
@@ -166,7 +166,7 @@ def reconstruct(
 
         from sivae_translate.inference.files import reconstruct_folder
 
-        translator, progress = load_translator(model, device, display), counts(display, "images")
+        translator, progress = load_translator(model, device, display), counting(display, "images")
         result = reconstruct_folder(
             translator, source, out, inversion_steps=inversion_steps, batch=batch, progress=progress
         )

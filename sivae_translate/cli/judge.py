@@ -9,7 +9,6 @@ import typer
 
 from sivae_translate.cli.common import (
     SOME_FAILED,
-    counts,
     load_translator,
     new_folder,
     note_left_out,
@@ -17,6 +16,7 @@ from sivae_translate.cli.common import (
 from sivae_translate.cli.options import JUDGE, Device, InversionSteps, StyleCorrection
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
+from sivae_translate.progress import counting
 
 commands = typer.Typer()
 
@@ -136,7 +136,7 @@ def ood(
         if outside is None and set_threshold is None:
             raise UsageError("one set alone has no AUROC: expected --out-of FOLDER too, or --set-threshold 0.95")
         sets, how = find_sets(inside, outside, new_folder(out)), {"samples": samples, "seed": seed, "beta": beta}
-        translator, progress = load_translator(model, device, display), counts(display, "images scored")
+        translator, progress = load_translator(model, device, display), counting(display, "images scored")
         scored = {
             name: score_set(translator, paths, how, batch=batch, progress=progress) for name, paths in sets.items()
         }
@@ -183,7 +183,11 @@ def fidelity(
         from sivae_translate.evaluation.fidelity import evaluate_fidelity, find_real
 
         paths, extractor = find_real(real, count, new_folder(out)), load_extractor(inception)
-        translator, progress, left_out = load_translator(model, device, display), counts(display, "images"), list[Any]()
+        translator, progress, left_out = (
+            load_translator(model, device, display),
+            counting(display, "images"),
+            list[Any](),
+        )
         report = evaluate_fidelity(
             translator, paths, extractor, out, left_out, seed=seed, batch=batch, progress=progress
         )

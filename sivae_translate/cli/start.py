@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from sivae_translate.cli.common import SOME_FAILED, counts
+from sivae_translate.cli.common import SOME_FAILED
 from sivae_translate.cli.options import START, Device
 from sivae_translate.cli.terminal import say, terminal
+from sivae_translate.progress import counting
 
 commands = typer.Typer()
 
@@ -38,7 +39,7 @@ def check(
         from sivae_translate.data.check import check_domains, report_lines
         from sivae_translate.data.domains import find_domains
 
-        report = check_domains(find_domains(root), counts(display, "images"))
+        report = check_domains(find_domains(root), counting(display, "images"))
         for line in report_lines(report):
             say(line)
     if report.bad:
@@ -57,7 +58,7 @@ def cars(
     with terminal() as display:
         from sivae_translate.datasets.cars import write_set
 
-        write_set(out, cars=cars, unseen=unseen, size=size, seed=seed, progress=counts(display, "images"))
+        write_set(out, cars=cars, unseen=unseen, size=size, seed=seed, progress=counting(display, "images"))
         say(f"drawn: train with: sivae-translate train --domains {out / 'train'}")
 
 
@@ -74,6 +75,6 @@ def dataset(
     with terminal() as display:
         from sivae_translate.datasets.published import SETS, write_published
 
-        counted = write_published(name, out, root=root, download=download, progress=counts(display, "images"))
+        counted = write_published(name, out, root=root, download=download, progress=counting(display, "images"))
         train = f"sivae-translate train --domains {out / 'train'} --recipe {SETS[name].recipe}"
         say(f"written: {counted['train']:,} + {counted['test']:,} images: train with: {train}")

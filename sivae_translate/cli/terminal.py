@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from sivae_translate.errors import SivaeError
-from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, heeding
+from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, handle_signals
 
 
 class Terminal:
@@ -68,7 +68,7 @@ def terminal() -> Iterator[Terminal]:
         return typer.Exit(exit_code)
 
     try:
-        with heeding([TERMINATE, HANG_UP], _interrupt):
+        with handle_signals([TERMINATE, HANG_UP], _interrupt):
             yield display
     except SivaeError as error:
         raise fail(str(error), error.exit_code) from None

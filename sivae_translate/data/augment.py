@@ -1,7 +1,7 @@
-"""Augmentation in the workers: albumentations on uint8 images, before they become tensors.
+"""Augmentation in the workers: albumentations on single uint8 images.
 
 A recipe lists the transforms by name, with their arguments: `augment = [{name = "flip"}, {name = "crop", keep = 0.8}]`.
-They are applied in the order of the list.
+The transforms are applied in the order of the list.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 
 
 class Range(NamedTuple):
-    """The closed interval that an argument lies in."""
+    """The closed interval of an argument's values."""
 
     low: float
     high: float
@@ -57,7 +57,7 @@ def affine(
 
     Args:
         rotate: largest angle to either side, in degrees, 0..180.
-        scale: the factor is drawn from 1 - scale .. 1 + scale; 0..0.5.
+        scale: the factor is drawn uniformly from 1 - scale .. 1 + scale; 0..0.5.
         shift: largest translation along each axis, as a fraction of the side, 0..0.5.
     """
     import cv2
@@ -83,8 +83,8 @@ def colour(
     """Change an image's brightness, contrast, saturation and hue (colour jitter).
 
     Args:
-        brightness, contrast, saturation: each factor is drawn from 1 - value .. 1 + value; 0..1.
-        hue: largest rotation to either side, in turns, 0..0.5.
+        brightness, contrast, saturation: each factor is drawn uniformly from 1 - value .. 1 + value; 0..1.
+        hue: largest rotation to either side, as a fraction of the colour circle, 0..0.5.
     """
     from albumentations import ColorJitter
 
@@ -96,7 +96,7 @@ def noise(size: int, *, std: Annotated[float, Range(0, 0.5)] = 0.05) -> Any:
     """Add Gaussian noise, drawn for each pixel and channel.
 
     Args:
-        std: largest standard deviation, as a fraction of 255, 0..0.5. Each image's is drawn from 0..std.
+        std: largest standard deviation, as a fraction of 255, 0..0.5. The deviation is drawn per image from 0..std.
     """
     from albumentations import GaussNoise
 
@@ -107,7 +107,7 @@ def blur(size: int, *, sigma: Annotated[float, Range(0.1, 10)] = 1.0) -> Any:
     """Blur an image by a Gaussian.
 
     Args:
-        sigma: largest standard deviation in pixels, 0.1..10. Each image's is drawn from 0..sigma.
+        sigma: largest standard deviation in pixels, 0.1..10. The deviation is drawn per image from 0..sigma.
     """
     from albumentations import GaussianBlur
 
@@ -125,15 +125,15 @@ AUGMENTATIONS: dict[str, Callable[..., Any]] = {
 
 
 class Augment:
-    """Random transforms of an image, decided by a seed.
+    """Random transforms of an image; a seed determines all of them.
 
     Args:
         size: side of the images in pixels.
-        augment: the transforms, each a `name` in `AUGMENTATIONS` and its arguments; none leaves images as they are.
+        augment: the transforms, each a `name` in `AUGMENTATIONS` and its arguments. An empty list changes no image.
 
     Raises:
         UsageError: see `check_augment`.
-        SivaeError: `albumentationsx` is installed in the place of `albumentations`.
+        SivaeError: `albumentationsx` is installed instead of `albumentations`.
     """
 
     def __init__(self, size: int, augment: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -150,9 +150,9 @@ class Augment:
 
 
 def compose(size: int, augment: Sequence[Mapping[str, Any]]) -> Any:
-    """One albumentations pipeline of checked transforms."""
+    """The albumentations pipeline of transforms that `check_augment` has accepted."""
     require_mit_albumentations()
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import asks the network for its newest version
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import looks up the newest version on the network
     from albumentations import Compose
 
     steps = [(AUGMENTATIONS[step["name"]], arguments_of(step)) for step in augment]
@@ -202,12 +202,12 @@ def ranges(transform: Callable[..., Any]) -> dict[str, Range]:
 
 
 def require_mit_albumentations() -> None:
-    """Refuse `albumentationsx`, which is under the AGPL and is imported by the same name as `albumentations`."""
+    """Raise SivaeError for `albumentationsx`, an AGPL package that is imported as `albumentations` too."""
     try:
         version = metadata.version("albumentationsx")
     except metadata.PackageNotFoundError:
         return
     raise SivaeError(
-        f"albumentationsx {version} (AGPL) is installed in the place of albumentations (MIT): run "
+        f"albumentationsx {version} (AGPL) is installed instead of albumentations (MIT): run "
         "`pip uninstall -y albumentationsx albumentations && pip install 'albumentations>=2.0.8,<2.1'`"
     )

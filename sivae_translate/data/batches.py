@@ -18,22 +18,23 @@ from sivae_translate.data.augment import Augment
 from sivae_translate.data.domains import Bad, Domains, Source
 from sivae_translate.data.images import Frame
 from sivae_translate.data.pseudo_domains import cluster_by_colour
-from sivae_translate.data.reader import Progress, read_images, read_in_frame
+from sivae_translate.data.reader import read_images, read_in_frame
+from sivae_translate.progress import Progress
 from sivae_translate.types import Batch
 
-MEMORY = 4 * 2**30  # bytes; a set that is larger once decoded is decoded anew for every batch
+MEMORY = 4 * 2**30  # bytes; the images of a larger set are decoded again for every batch
 
 Key = tuple[int, int]  # row of an image, seed of its augmentation
 
 
 class Images(Dataset[tuple[np.ndarray, int]]):
-    """Every readable image of the domains in one frame. All are decoded once, to find the unreadable ones.
+    """Every readable image of the domains in one frame. The constructor decodes all files to find the unreadable ones.
 
     Args:
         domains: the images and their labels.
         frame: the square that every image is put into.
         augment: uint8 `[size, size, 3]` and a seed -> the same shape.
-        progress: called with (done, total) while decoding.
+        progress: called after each decoded image.
 
     Raises:
         UsageError: no image can be read (from `Domains.without`).
@@ -77,7 +78,7 @@ class Images(Dataset[tuple[np.ndarray, int]]):
 
 
 class PairSampler:
-    """Endless batches of pairs, each of two images of one domain; domains are balanced whatever their sizes.
+    """Endless batches of pairs. A pair is two images of one domain; domains are balanced whatever their sizes.
 
     Within a batch no domain is drawn a second time before all have been drawn once. A domain of a single image pairs
     that image with itself.
@@ -85,8 +86,8 @@ class PairSampler:
     Args:
         labels: the domain of each image.
         batch: images per batch, even.
-        seed: of every draw.
-        rank: index of the process, whose batches differ from those of other ranks.
+        seed: of all random numbers.
+        rank: index of the process. Batches of different ranks differ.
         start: index t of the first batch.
     """
 
@@ -106,8 +107,8 @@ class PairSampler:
         """Keys of the t-th batch of this rank; rows 2i and 2i + 1 are a pair."""
         random = np.random.default_rng((self.seed, self.rank, t))
         pairs = self.batch // 2
-        rounds = -(-pairs // len(self.members))
-        domains = np.concatenate([random.permutation(len(self.members)) for _ in range(rounds)])[:pairs]
+        permutations = -(-pairs // len(self.members))
+        domains = np.concatenate([random.permutation(len(self.members)) for _ in range(permutations)])[:pairs]
         keys: list[Key] = []
         for domain in domains:
             members = self.members[domain]
@@ -130,7 +131,7 @@ def batches(images: Images, sampler: PairSampler, *, workers: int | None, device
 
     Args:
         images: the data set.
-        sampler: which images make up each batch.
+        sampler: draws the images of each batch.
         workers: processes that read and augment. None: 0 where the images are in memory, else one per core, at most 8.
         device: where the batches go.
     """

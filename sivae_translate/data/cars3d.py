@@ -16,11 +16,11 @@ from sivae_translate.data.images import MAX_PIXELS, UnreadableImage, regular_fil
 
 AZIMUTHS, ELEVATIONS = 24, 4
 VIEWS = AZIMUTHS * ELEVATIONS
-LOADING = threading.Lock()  # without it, threads that read views of one file would each load all of them
+LOADING = threading.Lock()  # else each thread that reads a view of a file would load all views
 
 
 def view_count(path: str | Path) -> int:
-    """The number of views in a file, 96, by its header alone.
+    """The number of views in a file, 96, read from the header.
 
     Raises:
         UnreadableImage: the file is no MATLAB file, or lacks the array described above.
@@ -50,7 +50,7 @@ def read_view(path: str | Path, view: int) -> np.ndarray:
         view: in 0..95, azimuth first.
 
     Raises:
-        UnreadableImage: as in `view_count`; also where the array is damaged or exceeds [0, 1].
+        UnreadableImage: as in `view_count`, or a damaged array, or floats outside [0, 1].
         IndexError: there is no such view.
     """
     if not 0 <= view < VIEWS:
@@ -63,7 +63,7 @@ def read_view(path: str | Path, view: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)  # 5 MB each at the published 128x128
 def _read_views(path: str, modified: int, size: int) -> np.ndarray:
-    """All views, uint8 `[96, H, W, 3]`. Modification time and size are arguments so that a changed file is reread."""
+    """All views, uint8 `[96, H, W, 3]`. Modification time and size are cache keys, so a changed file is read again."""
     from scipy.io import loadmat
 
     view_count(path)

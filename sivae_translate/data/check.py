@@ -27,7 +27,8 @@ from sivae_translate.data.domains import (
     walk,
 )
 from sivae_translate.data.images import open_image, to_rgb
-from sivae_translate.data.reader import Progress, read_each, read_source
+from sivae_translate.data.reader import read_each, read_source
+from sivae_translate.progress import Progress
 
 SMALL_SIDE = 16  # pixels; a smaller image has little to translate
 UNBALANCED = 10  # ratio of the largest domain to the smallest
@@ -41,14 +42,15 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Row:
-    """One domain, decoded.
+    """The images of one domain in a report.
 
     Attributes:
         name: of the domain.
         count: readable images.
-        bad: files that give no image.
-        smallest, median, largest: (width, height) in pixels, each side taken by itself; (0, 0) without readable images.
-        kinds: number of images of each kind other than plain RGB, such as {"grey": 3, "transparent": 10}.
+        bad: unreadable files.
+        smallest, median, largest: (width, height) in pixels, over widths and heights separately; (0, 0) for
+            no readable image.
+        kinds: numbers of images by kind, such as "grey" or "transparent", plain RGB left out.
     """
 
     name: str
@@ -62,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Check:
-    """The report on a folder: a row per domain, the unreadable files, and the warnings, a line each."""
+    """The report on a folder: a row per domain, the unreadable files, and one line per warning."""
 
     rows: tuple[Row, ...]
     bad: tuple[Bad, ...]
@@ -74,7 +76,7 @@ def check_domains(domains: Domains, progress: Progress | None = None) -> Check:
 
     Args:
         domains: the images.
-        progress: called with (done, total) after each image.
+        progress: called after each image.
 
     Raises:
         UsageError: no image can be read.
@@ -92,8 +94,8 @@ def check_domains(domains: Domains, progress: Progress | None = None) -> Check:
         first_label, first_source = first.setdefault(image.digest, (label, source))
         if first_label != label:
             duplicates.append((first_source, source))
-    domains.without(bad)  # raises where nothing is left
-    bad = list(dict.fromkeys(bad))  # a bad Cars3D file is found once per view
+    domains.without(bad)  # raises UsageError where no image is left
+    bad = list(dict.fromkeys(bad))  # an unreadable Cars3D file is found once per view
     layout = find_layout(domains.root)
     domain_of = {file: name for name, files in layout.files.items() for file in files}
     bad_in = Counter(domain_of.get(each.path) for each in bad)
@@ -109,7 +111,7 @@ def check_domains(domains: Domains, progress: Progress | None = None) -> Check:
 
 
 def report_lines(report: Check) -> list[str]:
-    """A check as lines of text: a table of the domains, then the bad files, then the warnings."""
+    """A report as lines of text: the domains as a table, then the unreadable files, then the warnings."""
     names = [shown(row.name) for row in report.rows]
     width = max(6, *(len(name) for name in names))
     lines = [f"{'domain':{width}}   images   bad   smallest     median    largest   kinds"]
@@ -123,7 +125,7 @@ def report_lines(report: Check) -> list[str]:
 
 
 class Inspected(NamedTuple):
-    """One decoded image: its (width, height) in pixels, its kinds other than plain RGB, a digest of its pixels."""
+    """One decoded image: (width, height) in pixels, kinds other than plain RGB, and a digest of the pixels."""
 
     size: Size
     kinds: list[str]
@@ -164,14 +166,14 @@ def kinds_of(image: Image.Image) -> list[str]:
     kinds = [UNUSUAL[mode] for mode in (image.mode[:4],) if mode in UNUSUAL]  # "I;16" and its byte orders
     if image.has_transparency_data:
         kinds.append("transparent")
-    with suppress(Exception):  # Pillow counts frames by reading on, perhaps into damaged ones, which are not used
+    with suppress(Exception):  # Pillow reads all frames to count them, and unused ones may be damaged
         if getattr(image, "is_animated", False):
             kinds.append("several frames")
     return kinds
 
 
 def unused_files(layout: Layout) -> Iterator[str]:
-    """A warning for each kind of thing that lies in the folder and is not used."""
+    """Warnings of unused images, other unused files, empty sub-folders and links to folders."""
     used = {path for paths in layout.files.values() for path in paths}
     bare = [path for path in list_images(layout.base) if path.parent == layout.base and path not in used]
     if bare:

@@ -1,12 +1,12 @@
-"""Find the domains in a folder: which images there are, in an order that the names alone decide.
+"""Find the domains of a folder and their images, in an order that depends on the names alone.
 
     cars/red/1.png cars/blue/front/7.jpg     each sub-folder is a domain, with everything nested in it
     cars/1.png cars/2.png                    no sub-folders: one unlabelled domain
-    cars/train/red/1.png cars/test/...       train/ beside held-out sets, or alone: the domains are inside train/
+    cars/train/red/1.png cars/test/...       train/, alone or beside held-out sets: the domains are inside train/
     cars/trainA/1.png cars/trainB/1.png      CycleGAN's layout: domains A and B
     cars/car_001.mat cars/car_002.mat        Cars3D as published: a domain per file
 
-Hidden files, files that desktops leave behind and files that are no images are skipped. Links to files are followed,
+Hidden files, system files such as Thumbs.db and files that are no images are skipped. Links to files are followed,
 links to folders are not.
 """
 
@@ -41,7 +41,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Bad:
-    """A file that gives no image, with the reason."""
+    """An unreadable file, with the reason."""
 
     path: Path
     reason: str
@@ -56,8 +56,8 @@ class Domains:
         names: the domains, sorted; none is empty.
         sources: the images, sorted by domain, then by path.
         labels: the domain of each source, an index into `names`.
-        bad: files left out as unreadable.
-        labelled: False where the folder holds images and no sub-folders; its one domain is named after it.
+        bad: unreadable files, which are left out.
+        labelled: False for a folder of images without sub-folders, whose one domain is named after the folder.
     """
 
     root: Path
@@ -73,7 +73,7 @@ class Domains:
         return [images[label] for label in range(len(self.names))]
 
     def without(self, bad: Iterable[Bad]) -> Domains:
-        """These domains without the bad files, which are added to `bad`; domains left empty are dropped.
+        """These domains without the files in `bad`, which are added to `bad`. Empty domains are dropped.
 
         Raises:
             UsageError: no image is left.
@@ -86,7 +86,7 @@ class Domains:
 
 
 def find_domains(root: str | Path) -> Domains:
-    """The domains in a folder of any of the layouts above. Files are listed, not decoded.
+    """The domains of a folder in any of the layouts above. Files are listed, not decoded.
 
     Raises:
         UsageError: there is no such folder, or no image in it.
@@ -105,9 +105,9 @@ def find_domains(root: str | Path) -> Domains:
 
 
 def list_images(root: Path) -> list[Path]:
-    """The image files, by their suffix, in a folder and its sub-folders, sorted; of a file, that file alone.
+    """The files with an image suffix in a folder and its sub-folders, sorted; for a file, that file alone.
 
-    Broken links and folders without permission are listed too: reading them gives the reason.
+    Broken links and folders without permission are listed too, so that a reader reports them with the reason.
 
     Raises:
         UsageError: there is no file or folder of this name.
@@ -126,7 +126,7 @@ def evenly_spread(items: Sequence[T], count: int) -> list[T]:
 
 
 def shown(path: str | Path) -> str:
-    """A name in printable characters: newlines, control characters and undecodable bytes are escaped."""
+    """A path with newlines, control characters and undecodable bytes escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
 
 
@@ -134,8 +134,8 @@ class Layout(NamedTuple):
     """The files of each domain of a folder.
 
     Attributes:
-        base: the folder that holds the domains: the root, or its train/.
-        files: the files by domain; none is empty.
+        base: the folder that holds the domains, which is the root or its train/.
+        files: the files of each domain, at least one.
         labelled: see `Domains`.
     """
 
@@ -177,7 +177,7 @@ def find_layout(root: Path) -> Layout:
 def _expected(root: Path) -> str:
     return (
         f"expected one sub-folder of images per domain, as in {shown(root / 'red' / '1.png')}; "
-        "try `sivae-translate cars cars` for a set to start with"
+        "run `sivae-translate cars cars` for an example"
     )
 
 
@@ -228,7 +228,7 @@ def linked_folders(base: Path) -> list[Path]:
 
 
 def _sources(file: Path) -> list[Source]:
-    """The images in a file. Raises UnreadableImage where there is none, as far as is known without decoding."""
+    """The images in a file, without decoding. Raises UnreadableImage for no regular file or no Cars3D file."""
     if os.path.isdir(file):
         raise UnreadableImage("a folder that cannot be listed")
     if not os.path.isfile(file):
@@ -239,10 +239,10 @@ def _sources(file: Path) -> list[Source]:
 
 
 def _gather(root: Path, found: list[tuple[str, Source]], bad: tuple[Bad, ...], labelled: bool) -> Domains:
-    """Domains from (domain, source) pairs, which are sorted by domain. Raises UsageError where there is no pair."""
+    """Domains from (domain, source) pairs, sorted by domain. Raises UsageError for no pair."""
     if not found:
         worst = f"{shown(bad[0].path)}: {bad[0].reason}"
-        fix = "run `git lfs pull`" if bad[0].reason == "git-lfs pointer" else "fetch or unpack the set once more"
+        fix = "run `git lfs pull`" if bad[0].reason == "git-lfs pointer" else "download or unpack the set again"
         raise UsageError(f"{shown(root)}/ holds no readable image ({len(bad)} bad, such as {worst}): {fix}")
     names = tuple(dict.fromkeys(name for name, _ in found))
     label_of = {name: label for label, name in enumerate(names)}

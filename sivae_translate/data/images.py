@@ -1,7 +1,7 @@
-"""Decode one untrusted image file to upright 8-bit sRGB, or give a short reason why it cannot be read.
+"""Decode one untrusted image file to upright 8-bit sRGB, or raise UnreadableImage with a short reason.
 
-Pillow alone decodes: other decoders end the process, or return grey, on a damaged file. Decoding neither reads nor
-changes process-wide settings. Several threads, or a host application with its own Pillow settings, get the same pixels.
+Pillow decodes all formats, as other decoders crash or return grey pixels for damaged files. Decoding neither reads nor
+changes process-wide settings, so every thread and every host application gets the same pixels.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ BACKGROUND = (255, 255, 255)
 FITS = ("crop", "pad", "stretch")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 
-MAX_PIXELS = 89_478_485  # 256 MiB as RGB; no more than Pillow's own default, above which it would warn
-MAX_BYTES = 1 << 30  # more than MAX_PIXELS take uncompressed, at 16 bits and four channels
+MAX_PIXELS = 89_478_485  # 256 MiB as RGB, and Pillow's default limit
+MAX_BYTES = 1 << 30  # above the uncompressed size of MAX_PIXELS at 16 bits and four channels
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -58,19 +58,19 @@ class Frame:
 
 
 class UnreadableImage(SivaeError):  # noqa: N818 - named after the file's state, like FileNotFound
-    """The file gives no pixels. The message is the reason alone, such as "truncated": the caller knows the path."""
+    """A file that cannot be decoded. The message is the reason alone, such as "truncated"; the caller adds the path."""
 
 
 def read_image(path: str | Path, *, background: Colour = BACKGROUND, min_side: int | None = None) -> np.ndarray:
     """The image in a file as uint8 `[H, W, 3]`, upright, in sRGB, composited onto `background`.
 
-    The content decides the format, whatever the suffix. The first frame of an animation or page of a stack is read.
+    The format is read from the content, not from the suffix. Of several frames or pages the first is read.
 
     Args:
         path: the file.
         background: RGB in 0..255, under transparent pixels.
-        min_side: least length in pixels of the shorter side. A large JPEG is then decoded at 1/2, 1/4 or 1/8 of its
-            size, which is several times faster.
+        min_side: least length of the shorter side in pixels. A large JPEG may then be decoded at 1/2, 1/4 or 1/8 of
+            its size, which is several times faster.
 
     Raises:
         UnreadableImage: the file is not regular, or holds no whole image of at most `MAX_PIXELS`.
@@ -82,7 +82,7 @@ def read_image(path: str | Path, *, background: Colour = BACKGROUND, min_side: i
 
 
 def open_image(path: str | Path) -> Image.Image:
-    """The image in a file, its header read and its size checked, its pixels not yet decoded.
+    """The image in a file, with header and size checked; the pixels are not decoded yet.
 
     Raises:
         UnreadableImage: the file is not regular, not one of `FORMATS`, visibly damaged, or too large.
@@ -96,7 +96,7 @@ def open_image(path: str | Path) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableImage(f"too many pixels: {image.width}x{image.height} > {MAX_PIXELS // 10**6} Mpx")
         if image.format == "PNG":
-            image.verify()  # decoding skips the checksums: a flipped byte may just give other pixels
+            image.verify()  # decoding skips the checksums, and a flipped byte would only change pixels
             image = _identify(data)  # `verify` leaves the image unusable
         return image
 
@@ -104,9 +104,9 @@ def open_image(path: str | Path) -> Image.Image:
 def to_rgb(image: Image.Image, background: Colour = BACKGROUND) -> Image.Image:
     """Any Pillow image as a new RGB image: upright, in sRGB, composited onto `background`, without metadata.
 
-    Grey deeper than 8 bits is scaled to 0..255, never clipped. The full scale of 16-bit grey is 65535, of 32-bit
-    integers 255 or 65535, of floats 1 or 255: the first that holds every value. Values beyond all of them, or below 0,
-    are scaled by their own minimum and maximum.
+    Grey deeper than 8 bits is scaled to 0..255, never clipped. The full scale is 65535 for 16-bit grey, 255 or 65535
+    for 32-bit integers, and 1 or 255 for floats; the smaller one is used if no value exceeds it. Negative values, or
+    values above the full scale, are scaled by the image's minimum and maximum.
 
     Raises:
         UnreadableImage: the pixels cannot be decoded.
@@ -115,7 +115,7 @@ def to_rgb(image: Image.Image, background: Colour = BACKGROUND) -> Image.Image:
         image.load()
         colour, alpha = _split_alpha(_eight_bit(_upright(image)))
         rgb = _to_srgb(colour, image.info.get("icc_profile"))
-        canvas = Image.new("RGB", rgb.size, background)  # a new image carries no stale orientation or profile
+        canvas = Image.new("RGB", rgb.size, background)  # a new image has no orientation tag and no profile
         canvas.paste(rgb, mask=alpha)
         return canvas
 
@@ -123,7 +123,7 @@ def to_rgb(image: Image.Image, background: Colour = BACKGROUND) -> Image.Image:
 def fit(image: np.ndarray, size: int, how: str = "crop", background: Colour = BACKGROUND) -> np.ndarray:
     """Resize an image, uint8 `[H, W, 3]`, to `[size, size, 3]`.
 
-    A side that shrinks is averaged over areas (box filter); a side that grows is interpolated (bicubic).
+    A box filter shrinks a side, bicubic interpolation enlarges it.
 
     Args:
         image: the pixels.
@@ -156,7 +156,7 @@ def regular_file(path: str | Path) -> os.stat_result:
     """The status of a regular file that is not empty.
 
     Raises:
-        UnreadableImage: a folder, a pipe (reading it would hang), an empty file, or none.
+        UnreadableImage: a folder, a pipe, which could block, an empty file, or no file.
     """
     with _only_unreadable():
         status = os.stat(path)
@@ -179,14 +179,14 @@ def _only_unreadable() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:  # of the operating system, such as "permission denied"
+    if isinstance(error, OSError) and error.strerror:  # from the operating system, such as "permission denied"
         return error.strerror.lower()
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):  # Pillow's own cap, on frames
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):  # Pillow checks frames too
         return "too many pixels"
     message = " ".join(str(error).split())
     if isinstance(error, EOFError | IndexError | struct.error) or "truncated" in message.lower():
         return "truncated"
-    readable = isinstance(error, OSError | SyntaxError | ValueError)  # a KeyError's message is a bare number
+    readable = isinstance(error, OSError | SyntaxError | ValueError)  # the message of a KeyError is only a number
     return f"corrupt: {message}" if readable and message else "corrupt"
 
 
@@ -205,16 +205,16 @@ def _identify(data: bytes) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation. `ImageOps.exif_transpose` would also write EXIF back, and fail on odd tags."""
+    """Apply the EXIF orientation. `ImageOps.exif_transpose` also rewrites EXIF, and fails on malformed tags."""
     try:
-        turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged EXIF does not make the pixels unusable
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        operation = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # the pixels are usable without EXIF
+        operation = None
+    return image if operation is None else image.transpose(operation)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Grey deeper than 8 bits in mode "L", scaled as in `to_rgb`, NaN as the minimum. Other modes stay as they are."""
+    """Grey deeper than 8 bits as mode "L", scaled as in `to_rgb`, NaN as the minimum; other modes unchanged."""
     scales = FULL_SCALES.get(image.mode[:4])  # "I;16" and its byte orders
     if scales is None:
         return image
@@ -229,7 +229,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """The colour channels, in a mode that colour management accepts, and the alpha channel, if any."""
     colour = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-    if image.has_transparency_data:  # an alpha channel, or a colour or palette entries marked as transparent
+    if image.has_transparency_data:  # an alpha channel, or transparent colours or palette entries
         both = image.convert(colour + "A")
         return both.convert(colour), both.getchannel("A")
     return (image if image.mode == "CMYK" else image.convert(colour)), None
@@ -242,7 +242,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 @functools.lru_cache(maxsize=8)  # building a transform takes longer than applying it to a small image
 def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The transform from a profile to sRGB; None where the profile is broken or of another mode."""
+    """The transform from a profile to sRGB. None: the profile is damaged or of another mode."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")

@@ -1,8 +1,8 @@
 """Pseudo-domains for images without labels: k-means clusters of colour histograms.
 
-The two images of a training pair share their style and differ in their content. The colours of an object or a drawing
-stay the same in any pose and layout, so images of like colours make such pairs. TUNIT (Baek et al. 2021,
-arXiv:2006.06500) also translates between clusters instead of labels; its features are learned, these are colours.
+The two images of a training pair should share their style and differ in their content. Colours of an object change
+little with its pose, so images with similar colours form such pairs. TUNIT (Baek et al. 2021, arXiv:2006.06500) also
+replaces labels by clusters, of learned features.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from scipy.spatial.distance import cdist
 
 from sivae_translate.data.domains import Domains
 
-HUES, SATURATIONS, GREYS = 24, 3, 4  # bins; the value of a coloured pixel depends on the light and is not binned
+HUES, SATURATIONS, GREYS = 24, 3, 4  # bins; the value of a coloured pixel depends on the light and is ignored
 COLOURED = 40  # saturation in 0..255; a pixel below it counts as grey
-PRESENT = 0.01  # fraction of an image's pixels in a bin, from which on the image shows that colour
+PRESENT = 0.01  # least fraction of an image's pixels in a bin for the image to contain that colour
 MAX_CLUSTERS = 256
 RESTARTS, ITERATIONS = 5, 30  # of k-means
 
@@ -28,8 +28,8 @@ RESTARTS, ITERATIONS = 5, 30  # of k-means
 def cluster_by_colour(domains: Domains, images: Iterable[np.ndarray], seed: int) -> Domains:
     """The images of an unlabelled folder in pseudo-domains cluster-001, cluster-002 and so on.
 
-    k-means looks for as many clusters as the square root of the number of images, at most `MAX_CLUSTERS`. Clusters of
-    a single image are merged into others, so there may be fewer.
+    The number of k-means clusters is the square root of the number of images, at most `MAX_CLUSTERS`. Clusters of one
+    image are then merged into others.
 
     Args:
         domains: the folder's images, in one domain.
@@ -46,8 +46,8 @@ def cluster_by_colour(domains: Domains, images: Iterable[np.ndarray], seed: int)
 def colour_histogram(image: np.ndarray) -> np.ndarray:
     """Fractions `[F]` of an image's pixels in bins of hue and saturation, or for grey pixels in bins of value.
 
-    A coloured pixel is divided among the four bins nearest to it (bilinear weights). A small change of the light then
-    changes the histogram little.
+    A coloured pixel counts in its four nearest bins with bilinear weights, so a small change of colour changes the
+    histogram little.
 
     Args:
         image: uint8 `[H, W, 3]`.
@@ -69,8 +69,8 @@ def colour_histogram(image: np.ndarray) -> np.ndarray:
 def tf_idf(histograms: np.ndarray) -> np.ndarray:
     """Histograms `[n, F]` as unit vectors, each bin weighted by its inverse document frequency.
 
-    A colour that most images show tells them apart little, as does a word that most texts hold (Spärck Jones 1972). The
-    square root lets small areas count.
+    A colour that most images contain separates clusters little (inverse document frequency, Spärck Jones 1972). The
+    square root raises the weight of small areas.
     """
     rarity = np.log(len(histograms) / (1 + (histograms >= PRESENT).sum(0))).clip(min=0)
     features = np.sqrt(histograms) * rarity
@@ -79,7 +79,7 @@ def tf_idf(histograms: np.ndarray) -> np.ndarray:
 
 
 def k_means(features: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Labels `[n]` in 0..count - 1 of features `[n, F]`: the best of `RESTARTS` by its error. Some may be unused."""
+    """Labels `[n]` in 0..count - 1 of features `[n, F]`, of least error in `RESTARTS` runs. Clusters may be empty."""
     random, best, least = np.random.default_rng(seed), np.zeros(len(features), np.int64), math.inf
     for _ in range(RESTARTS):
         centres, labels = kmeans2(features, count, iter=ITERATIONS, minit="++", seed=random)
@@ -90,7 +90,7 @@ def k_means(features: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def merge_singletons(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Labels `[n]` renumbered 0, 1, ... without clusters of one image: that image joins the nearest other centre."""
+    """Labels `[n]` renumbered 0, 1, ...; the image of a cluster of one joins the nearest other centre."""
     kept = [label for label, count in enumerate(np.bincount(labels)) if count > 1]
     if not kept:
         return np.zeros_like(labels)

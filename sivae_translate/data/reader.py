@@ -1,4 +1,4 @@
-"""Read many images in threads, in order: each gives its pixels, or the reason why it has none."""
+"""Read many images in threads, in order. Each gives its pixels, or the reason why the file cannot be read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import numpy as np
 from sivae_translate.data.cars3d import read_view
 from sivae_translate.data.domains import Bad, Source
 from sivae_translate.data.images import BACKGROUND, Colour, Frame, UnreadableImage, fit, read_image
+from sivae_translate.progress import Progress
 
 THREADS = min(8, os.cpu_count() or 1)
-AHEAD = 4 * THREADS  # images read before they are asked for; the more, the more memory
+AHEAD = 4 * THREADS  # images that are read ahead of the caller
 
-Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 
@@ -28,12 +28,12 @@ def read_images(
 ) -> Iterator[np.ndarray | Bad]:
     """Images in a frame, uint8 `[size, size, 3]`, or Bad for each that cannot be read, in the order of `sources`.
 
-    At most `AHEAD` images are in memory besides those that the caller keeps. Reading goes on while the caller computes.
+    Threads read ahead while the caller computes. At most `AHEAD` images wait in memory.
 
     Args:
         sources: image files, or views of Cars3D files.
         frame: the square that every image is put into.
-        progress: called with (done, total) when the caller asks for the next image.
+        progress: called when the caller asks for the next image.
     """
     return read_each(lambda source: read_in_frame(source, frame), sources, progress=progress)
 
@@ -60,7 +60,7 @@ def read_each(
             if progress:
                 progress(done, len(sources))
     finally:
-        pool.shutdown(cancel_futures=True)  # where the caller stops early, most of the reading ahead never begins
+        pool.shutdown(cancel_futures=True)  # a caller that stops early does not wait for the queue
 
 
 def read_in_frame(source: Source | Path, frame: Frame) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Design a procedural car: its body, proportions, colours and parts, drawn from a seed.
 
-The axes are in metres: x points out of the nose, y out of the left side, z up. The origin lies on the ground below the
-middle of the car. A place along the body is a fraction `t` of its length, 0 at the nose and 1 at the tail.
+The axes are in metres: x points forward, y to the left, z up. The origin is on the ground below the middle of the car. A
+place along the body is a fraction `t` of its length, 0 at the nose and 1 at the tail.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
 def design(seed: int, index: int) -> Car:
     """Car number `index` (0, 1, ...) of a seed, the same on every machine.
 
-    Bodies and hues alternate by index: a small set holds all bodies, and neighbouring cars look unlike.
+    Bodies and hues cycle with the index, so that a small set contains all bodies and neighbouring cars differ.
     """
     dice = Dice(f"car/{seed}/{index}")
     body = BODIES[index % len(BODIES)]
@@ -122,7 +122,7 @@ def design(seed: int, index: int) -> Car:
 
 
 class Dice:
-    """Seeded draws through `Random.random`, whose sequence Python guarantees for a seed across versions."""
+    """Seeded draws by `Random.random`, whose sequence for a seed is the same in all versions of Python."""
 
     def __init__(self, seed: str) -> None:
         self.random = random.Random(seed).random
@@ -137,12 +137,12 @@ class Dice:
         return sorted(items, key=lambda _: self.random())
 
 
-# Hues at even perceptual distances; even steps of hue would make a third of all cars green.
+# Hues at even perceptual distances; at even steps of hue a third of the cars would be green.
 HUES = (0.0, 0.04, 0.09, 0.13, 0.17, 0.27, 0.39, 0.49, 0.55, 0.6, 0.66, 0.76, 0.88)
 
 
 def draw_paint(dice: Dice, hue: float) -> Colour:
-    """The colour of a car's paint: near a hue in 0..1, or in one car of five a grey."""
+    """The colour of a car's paint: near a hue in 0..1, or grey with probability 0.2."""
     if dice.random() < 0.2:  # white, silver, grey, graphite
         saturation, value = 0.04, dice.choice((0.9, 0.72, 0.42, 0.28))
     else:

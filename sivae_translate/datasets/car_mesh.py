@@ -54,14 +54,14 @@ TAIL_LAMP = Material((214, 22, 26), 0.85, 0.2, 0.0)
 PLATE = Material((238, 238, 232), 0.8, 0.2, 0.0)
 CHROME = Material((176, 180, 188), 0.6, 0.4, 0.3)
 
-# Layers in painting order. The camera is never below the sills, so only within a layer does depth decide.
+# Layers in painting order. The camera is never below the sills, so depth sorts polygons only within a layer.
 UNDER, BODY, DETAIL, CABIN, ROOF = 0, 10, 20, 30, 40
 
 
 class MeshBuilder:
     """Collects the polygons of convex parts, each with its mirror image on the car's other side.
 
-    Each part lies around a point `about`, from which normals point outward.
+    The normals of a part point away from a point `about` inside the part.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class MeshBuilder:
 
 
 class Hull:
-    """The surface of the body below the windows, which its panels, lamps and wheels follow; heights in metres."""
+    """The surface of the body below the windows; panels, lamps and wheels lie on it. Heights are in metres."""
 
     def __init__(self, car: Car) -> None:
         cowl, roof_front, roof_rear, foot = car.cabin
@@ -141,7 +141,7 @@ class Hull:
         return self.car.width / 2 * (1 - (0.15 if t < 0.5 else 0.1) * end**7)
 
     def at(self, t: float, y: float, z: float) -> tuple[float, float, float]:
-        """The point of the surface at `t`. Towards both ends it is bowed in plan and leans back with height."""
+        """The point of the surface at `t`. Near both ends the surface is curved in plan and slopes with height."""
         end = abs(2 * t - 1) ** 8
         across = (y / self.half_width(t)) ** 2
         upright = self.car.body in ("van", "suv", "pickup")
@@ -214,13 +214,13 @@ def build_end(builder: MeshBuilder, hull: Hull, end: float) -> None:
 
     lamp_top = high - 0.06
     if end == 0.0:
-        share, tall = car.head_lamp
-        patch((0.95 - share, 0.95), (lamp_top - tall, lamp_top), HEAD_LAMP)
+        wide, tall = car.head_lamp
+        patch((0.95 - wide, 0.95), (lamp_top - tall, lamp_top), HEAD_LAMP)
         patch((0.0, car.grille[0]), (lamp_top - car.grille[1], lamp_top - 0.01), BLACK)
         patch((0.0, 0.62), (low + 0.05, low + 0.16), BLACK)
     else:
-        share, tall = car.tail_lamp
-        patch((0.96 - share, 0.96), (lamp_top - tall, lamp_top), TAIL_LAMP)
+        wide, tall = car.tail_lamp
+        patch((0.96 - wide, 0.96), (lamp_top - tall, lamp_top), TAIL_LAMP)
         patch((0.0, 0.26), (lamp_top - 0.22, lamp_top - 0.1), PLATE)
         patch((0.0, 0.7), (low + 0.02, low + 0.1), BLACK)
 
@@ -339,7 +339,7 @@ def build_bed(builder: MeshBuilder, hull: Hull) -> None:
     half, floor, rim = 0.88 * hull.half_width(0.7), car.clearance + 0.35, car.deck
     sheet = [(front, 0, floor), (rear, 0, floor), (rear, half, floor), (front, half, floor)]
     builder.add(sheet, BED, UNDER + 1, (0.0, 0.0, 0.0))
-    # The walls face the middle of the bed. They are painted before the body, whose flanks hide their lower edges.
+    # The walls face the middle of the bed. The flanks of the body, painted later, hide the lower edges of the walls.
     middle = np.array([(front + rear) / 2, 0.0, rim])
     walls = [
         [(front, half, floor), (rear, half, floor), (rear, half, rim), (front, half, rim)],

@@ -16,8 +16,8 @@ AZIMUTHS = 24
 ELEVATIONS = 4
 
 SUPERSAMPLING = 4
-CAMERA_DISTANCE = 13.0  # metres; at this distance perspective makes the far end of a car visibly smaller
-FIELD = 5.1  # metres across the image at the turntable's axis: the longest car fits at every azimuth
+CAMERA_DISTANCE = 13.0  # metres; near enough for a visible perspective
+FIELD = 5.1  # metres across the image at the turntable's axis; the longest car fits at every azimuth
 AIM = 0.62  # metres above the ground
 
 
@@ -26,7 +26,7 @@ def render(car: Car, azimuth: int, elevation: int, size: int = 64, *, shadow: bo
 
     Args:
         car: the design.
-        azimuth: in steps of 15 degrees, modulo 24: 0 faces the nose, 6 the left side, 12 the tail.
+        azimuth: in steps of 15 degrees, modulo 24; 0 shows the nose, 6 the left side, 12 the tail.
         elevation: 0..3, for a camera 5, 15, 25 or 35 degrees above the ground.
         size: side of the image in pixels, 16..512.
         shadow: draw a soft shadow below the car.
@@ -80,7 +80,7 @@ class Camera:
 def shade(mesh: Mesh, faces: Array, turn: float, towards: Array) -> Array:
     """Colours of faces, uint8 `[F, 3]`, by Blinn-Phong shading: ambient, diffuse and highlight of one lamp.
 
-    The lamp is above the camera's left shoulder and turns with the camera.
+    The lamp is above and to the left of the camera, and turns with it.
     """
     angle, height = turn - np.radians(38), np.radians(52)
     light = np.array([np.cos(angle) * np.cos(height), np.sin(angle) * np.cos(height), np.sin(height)])

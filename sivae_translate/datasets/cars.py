@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from PIL import Image
 from sivae_translate.datasets.car_design import Dice, design
 from sivae_translate.datasets.car_rendering import AZIMUTHS, ELEVATIONS, expect, turntable
 from sivae_translate.datasets.writing import atomic_folder, is_taken
+from sivae_translate.progress import Progress
 
 
 class View(NamedTuple):
@@ -47,7 +47,7 @@ def write_set(
     held_out: float = 0.15,
     pairs: int = 500,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write a set of square PNGs and two tables of translations with ground truth.
 
@@ -57,18 +57,18 @@ def write_set(
         pairs_heldout.csv           content and style from train, target from test
         pairs_unseen.csv            content, style and target from unseen
 
-    A row of a table names three files, relative to `out`: content is car A at pose p, style is car B at another pose,
-    target is car B at pose p.
+    A row of a table names three files, relative to `out`. For cars A and B, content is A at pose p, style is B at
+    another pose, and target is B at pose p.
 
     Args:
         out: a new or empty folder, which appears under its name only when complete.
-        cars: training cars, 2 or more.
-        unseen: cars that appear in no other split, 2 or more.
+        cars: number of training cars, 2 or more.
+        unseen: number of unseen cars, 2 or more.
         size: side of the images in pixels, 16..512.
         held_out: fraction of each training car's 96 views that is held out, above 0 and up to 0.5.
         pairs: rows of each table.
-        seed: of everything that is drawn.
-        progress: called with (done, total) after each image.
+        seed: of all random numbers.
+        progress: called after each image.
 
     Raises:
         UsageError: an argument is out of range, or `out` is not empty.
@@ -82,7 +82,7 @@ def write_set(
     expect(not is_taken(out), "out", out, "a new or empty folder", f"{out}-2, or remove what is there")
 
     views = split_views(cars, unseen, held_out, Dice(f"split/{seed}"))
-    # The seed strings decide what is drawn, so they never change.
+    # The set is a function of the seed strings, so they never change.
     train, test, others = ([view for view in views if view.split == split] for split in ("train", "test", "unseen"))
     with atomic_folder(out) as folder:
         write_views(folder, views, seed, size, progress)
@@ -93,9 +93,8 @@ def write_set(
 def split_views(cars: int, unseen: int, held_out: float, dice: Dice) -> list[View]:
     """Every view of every car with its split, car by car.
 
-    The poses are shuffled once into a cycle, and each car holds out the next stretch of it. All poses are then held
-    out about equally often. Neighbouring cars hold out different poses, so each test view has a training car at its
-    pose.
+    The poses are shuffled once into a cycle, and each car holds out the next part of the cycle. All poses are then held
+    out about equally often, and every held-out pose occurs among the training views of other cars.
     """
     poses = list(itertools.product(range(AZIMUTHS), range(ELEVATIONS)))
     cycle, stretch = dice.shuffled(poses), max(1, round(held_out * len(poses)))
@@ -106,9 +105,7 @@ def split_views(cars: int, unseen: int, held_out: float, dice: Dice) -> list[Vie
     return views + [View("unseen", cars + extra, *pose) for extra in range(unseen) for pose in poses]
 
 
-def write_views(
-    folder: Path, views: list[View], seed: int, size: int, progress: Callable[[int, int], None] | None
-) -> None:
+def write_views(folder: Path, views: list[View], seed: int, size: int, progress: Progress | None) -> None:
     """Write the image of each view."""
     done = 0
     for number, group in itertools.groupby(views, key=lambda view: view.car):
@@ -123,7 +120,7 @@ def write_views(
 
 
 def write_pairs(file: Path, targets: list[View], sources: list[View], count: int, dice: Dice) -> None:
-    """Write a table of `count` rows; every target is used once before one is used again."""
+    """Write a table of `count` rows. Every target occurs once before any target recurs."""
     at_pose, of_car = defaultdict(list), defaultdict(list)
     for view in sources:
         at_pose[view.pose].append(view)

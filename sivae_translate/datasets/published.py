@@ -1,7 +1,7 @@
 """Write published data sets, named and stored as in torchvision, as plain folders of PNGs.
 
 CIFAR-10 (Krizhevsky, 2009), MNIST (LeCun et al., 1998), Fashion-MNIST (Xiao et al., 2017), SVHN (Netzer et al., 2011).
-File names, addresses and checksums come from torchvision's classes. The classes are never instantiated, as they would
+File names, addresses and checksums come from torchvision's classes, which are never instantiated, as their constructors
 unpickle.
 """
 
@@ -23,8 +23,7 @@ from sivae_translate.data.domains import shown
 from sivae_translate.datasets.published_files import Labelled, read_cifar10, read_mnist, read_svhn
 from sivae_translate.datasets.writing import atomic_folder, is_taken
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
-
-Progress = Callable[[int, int], None] | None
+from sivae_translate.progress import Progress
 
 DIGITS = tuple("0123456789")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -37,9 +36,9 @@ class Download:
 
     Attributes:
         path: one of `files`, or an archive of them.
-        urls: mirrors, asked in this order.
+        urls: mirrors, tried in this order.
         md5: checksum of the download.
-        files: the files that it gives. Paths are relative to the root folder of the sets.
+        files: the files that the download contains, relative to the root folder of the sets.
     """
 
     path: str
@@ -53,7 +52,7 @@ class Published:
     """A published data set.
 
     Attributes:
-        recipe: the recipe that suits it.
+        recipe: the name of a recipe for this set.
         classes: names by label.
         read: the reader of a split's files.
         splits: the files of each split, relative to the root folder of the sets.
@@ -68,7 +67,7 @@ class Published:
 
 
 def write_published(
-    name: str, out: Path, *, root: Path = Path("data"), download: bool = False, progress: Progress = None
+    name: str, out: Path, *, root: Path = Path("data"), download: bool = False, progress: Progress | None = None
 ) -> dict[str, int]:
     """Write `out`/SPLIT/CLASS/00000.png and so on. SPLIT is train or test; the numbers follow the order of the files.
 
@@ -77,7 +76,7 @@ def write_published(
         out: a new or empty folder, which appears under its name only when complete.
         root: the folder where torchvision keeps the sets.
         download: download missing files to `root`. Otherwise the network is not used.
-        progress: called with (done, total), a hundred times at most.
+        progress: called a hundred times at most.
 
     Returns:
         The number of images of each split.
@@ -105,7 +104,7 @@ def write_published(
     return {split: len(labels) for split, (_, labels) in splits.items()}
 
 
-def _write(folder: Path, splits: dict[str, Labelled], classes: tuple[str, ...], progress: Progress) -> None:
+def _write(folder: Path, splits: dict[str, Labelled], classes: tuple[str, ...], progress: Progress | None) -> None:
     done, total = 0, sum(len(labels) for _, labels in splits.values())
     for split, (images, labels) in splits.items():
         written: Counter[int] = Counter()
@@ -121,7 +120,7 @@ def _write(folder: Path, splits: dict[str, Labelled], classes: tuple[str, ...], 
 
 
 def _fetch(wanted: Download, root: Path) -> None:
-    """Download the missing files; each appears in its place only when complete."""
+    """Download the missing files; each gets its name only when complete."""
     missing = [file for file in wanted.files if not (root / file).exists()]
     if not missing:
         return
@@ -134,14 +133,14 @@ def _fetch(wanted: Download, root: Path) -> None:
             try:
                 if wanted.path in wanted.files:
                     utils.download_url(url, target, name, wanted.md5)
-                else:  # an intact archive that is already there is unpacked, not downloaded again
+                else:  # an intact local archive is not downloaded again
                     source = home if utils.check_integrity(home / name, wanted.md5) else target
                     utils.download_and_extract_archive(url, source, target, name, wanted.md5)
                 break
             except Exception as error:  # network, archive and disk raise exceptions of many types
                 failed = error
         else:
-            by_hand = f"try again later, or put the file into {shown(home)} by other means"
+            by_hand = f"try again later, or put the file into {shown(home)} yourself"
             raise SivaeError(f"{url} could not be downloaded ({failed}): {by_hand}") from failed
         for file in missing:
             (root / file).parent.mkdir(parents=True, exist_ok=True)

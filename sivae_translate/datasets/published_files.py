@@ -1,6 +1,6 @@
 """Read files of published data sets: batches of CIFAR-10, idx files of MNIST and Fashion-MNIST, MATLAB files of SVHN.
 
-Files are parsed, never unpickled. N is the number of images in a file; it need not be the published number.
+Files are parsed, never unpickled. N is the number of images in a file, whether or not it is the published number.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from sivae_translate.errors import SivaeError
 Labelled = tuple[np.ndarray, np.ndarray]  # images, uint8 [N, H, W] or [N, H, W, 3]; the class of each, [N] in 0..9
 T = TypeVar("T")
 
-ARRAY = {"numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype"}  # the globals of a CIFAR-10 batch
+ARRAY = {
+    "numpy.core.multiarray _reconstruct",
+    "numpy ndarray",
+    "numpy dtype",
+}  # the globals of a CIFAR-10 batch
 
 
 def read_cifar10(paths: list[Path]) -> Labelled:
@@ -71,10 +75,10 @@ def _read(path: Path, reader: Callable[[Path], T], what: str) -> T:
 
 
 def _cifar10(path: Path) -> Labelled:
-    """Parse a Python 2 pickle of {"labels": a list of N, "data": uint8 `[N, 3072]`, ...} by its opcodes.
+    """Parse by its opcodes a Python 2 pickle of a dictionary: "labels", a list of N, and "data", uint8 `[N, 3072]`.
 
     The labels are the integers between the string "labels" and the next string. The pixels are the only string of at
-    least 3072 bytes: N rows of red, green and blue planes, 32x32 each.
+    least 3072 bytes. A row of the pixels has red, green and blue planes of 32x32.
     """
     key, labels, pixels = "", [], []
     for opcode, value, _ in pickletools.genops(path.read_bytes()):
@@ -85,7 +89,7 @@ def _cifar10(path: Path) -> Labelled:
         elif opcode.name in ("BININT1", "BININT2", "BININT") and key == "labels":
             labels.append(value)
         elif opcode.name in ("GLOBAL", "INST", "STACK_GLOBAL") and value not in ARRAY:
-            raise UnreadableImage(f"a pickle that calls for {shown(value or 'code')}, which no CIFAR-10 batch does")
+            raise UnreadableImage(f"a pickle that calls {shown(value or 'code')}, unlike a CIFAR-10 batch")
     if not labels or [len(string) for string in pixels] != [3072 * len(labels)]:
         found = f"{len(labels)} labels and {sum(map(len, pixels))} bytes of pixels"
         raise UnreadableImage(f"no CIFAR-10 batch: {found}, expected 3072 to a label")

@@ -1,4 +1,4 @@
-"""Atomic folders: a set of many files appears under its name only when complete."""
+"""Atomic folders: a folder of many files gets its name only when complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def is_taken(folder: Path) -> bool:
-    """Whether a file or a folder with content is there, which must not be overwritten."""
+    """Whether the path is a file or a folder that is not empty, and must not be overwritten."""
     return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
 
 
@@ -18,8 +18,8 @@ def is_taken(folder: Path) -> bool:
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder to fill, renamed to `folder`, new or empty, at the end of the block.
 
-    An exception removes everything. Files are not flushed to the disk one by one, as `checkpoint.atomic_directory`
-    does: a set of tens of thousands of files would take minutes, and can be written again.
+    An exception deletes the temporary folder. Unlike `checkpoint.atomic_directory`, the files are not flushed to the
+    disk: for tens of thousands of files that would take minutes, and the set can be written again.
     """
     temporary = folder.with_name(f".tmp-{folder.name}-{os.getpid()}")
     temporary.mkdir(parents=True)

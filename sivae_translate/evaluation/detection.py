@@ -17,9 +17,10 @@ import numpy as np
 
 from sivae_translate.data.domains import Bad, Source, list_images, shown
 from sivae_translate.errors import UsageError
-from sivae_translate.evaluation.reading import Progress, nothing_readable, read_batches
+from sivae_translate.evaluation.reading import nothing_readable, read_batches
 from sivae_translate.extras import require
 from sivae_translate.inference.translator import Translator
+from sivae_translate.progress import Progress
 from sivae_translate.types import Scores
 
 # Each score times its sign is higher for images like the training images.

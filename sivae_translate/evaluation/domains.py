@@ -19,12 +19,13 @@ from sivae_translate.data.domains import Bad, Domains, evenly_spread, find_domai
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.content_labels import find_labels
 from sivae_translate.evaluation.extractors import Extractor
-from sivae_translate.evaluation.reading import Progress, nothing_readable, read_batches
+from sivae_translate.evaluation.reading import nothing_readable, read_batches
 from sivae_translate.evaluation.set_distances import MINIMUM
 from sivae_translate.evaluation.sets import DomainPair, EncodedDomains, StyleVariations, name_of
 from sivae_translate.evaluation.translation import Translation, to_uint8
 from sivae_translate.inference.translator import Translator
 from sivae_translate.pictures import sheet
+from sivae_translate.progress import Progress
 from sivae_translate.types import Gaussian, Posterior
 
 DOMAIN_PAIRS = 12  # at most

@@ -13,10 +13,11 @@ from torch import Tensor
 from sivae_translate.data.domains import Bad, Source, evenly_spread, list_images, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor, centred
-from sivae_translate.evaluation.reading import Progress, nothing_readable, read_batches
+from sivae_translate.evaluation.reading import nothing_readable, read_batches
 from sivae_translate.evaluation.set_distances import MINIMUM, distances, halves
 from sivae_translate.inference.translator import Translator
 from sivae_translate.pictures import contact_sheet, save_picture, sheet
+from sivae_translate.progress import Progress
 
 SAMPLES, COLUMNS = 64, 12  # in the pictures
 

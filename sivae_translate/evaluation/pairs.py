@@ -12,10 +12,11 @@ from PIL import Image
 
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.metrics.psnr import psnr
-from sivae_translate.evaluation.reading import Progress, read_one
+from sivae_translate.evaluation.reading import read_one
 from sivae_translate.evaluation.sets import TranslatedPairs
 from sivae_translate.evaluation.translation import Translation
 from sivae_translate.pictures import sheet
+from sivae_translate.progress import Progress
 
 COLUMNS = ("content", "style", "target")
 SHOWN = 12  # pairs in the picture of the first ones

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,7 @@ from sivae_translate.data.images import UnreadableImage
 from sivae_translate.data.reader import read_images, read_in_frame
 from sivae_translate.errors import SivaeError
 from sivae_translate.inference.translator import Translator
-
-Progress = Callable[[int, int], None]
-"""A function of the number of images done and of their total."""
+from sivae_translate.progress import Progress
 
 
 def read_batches(
@@ -52,5 +50,5 @@ def read_one(translator: Translator, path: Path) -> np.ndarray:
 
 
 def nothing_readable(bad: Sequence[Bad]) -> str:
-    """The message of an error where every file is bad."""
+    """The message of an error where no file can be read."""
     return f"no image can be read, such as {shown(bad[-1].path)}: {bad[-1].reason}"

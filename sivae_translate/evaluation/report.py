@@ -25,13 +25,12 @@ from sivae_translate.evaluation.metrics.metric import Figure
 from sivae_translate.evaluation.page import page
 from sivae_translate.evaluation.pairs import Pair, copies, draw_pairs, read_pairs, refuse_among, translate_pairs
 from sivae_translate.evaluation.perceptual import load_perceptual
-from sivae_translate.evaluation.reading import Progress
 from sivae_translate.evaluation.sets import FEWEST, EvaluationSet, NotMeasuredError
 from sivae_translate.evaluation.translation import Translation
 from sivae_translate.extras import require
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.inference.translator import Translator, require_style
-from sivae_translate.progress import Display, Silent
+from sivae_translate.progress import Display, Silent, counting
 
 
 def evaluate(
@@ -187,7 +186,3 @@ def draw(s: EvaluationSet, translation: Translation, out: Path) -> dict[str, str
         listed = ", ".join(f"{source} to {target}" for source, target in shown)
         pictures["domain_pairs.png"] = f"Real images, and beneath them their translations: {listed}"
     return pictures
-
-
-def counting(display: Display, what: str) -> Progress:
-    return lambda done, total: display.step(done / total, f"{done:,} of {total:,} {what}")

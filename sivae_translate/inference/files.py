@@ -4,7 +4,7 @@ direction, mixing grid and reconstructions."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,9 +22,8 @@ from sivae_translate.inference.plan import plan
 from sivae_translate.inference.translator import BATCH, Translator, require_style
 from sivae_translate.models.mixing import mixing_grid
 from sivae_translate.pictures import save_picture
+from sivae_translate.progress import Progress
 from sivae_translate.types import Code
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

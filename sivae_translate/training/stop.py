@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, heeding
+from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, handle_signals
 
 
 class Stop:
@@ -27,7 +27,7 @@ class Stop:
 
     def listening(self) -> AbstractContextManager[None]:
         """The first Ctrl-C, SIGTERM or SIGHUP asks to stop after the step at hand; a second one stops at once."""
-        return heeding([INTERRUPT, TERMINATE, HANG_UP], self._ask)
+        return handle_signals([INTERRUPT, TERMINATE, HANG_UP], self._ask)
 
     def _ask(self, number: int, frame: Any) -> None:
         if self.signal is not None:
