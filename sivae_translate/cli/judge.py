@@ -183,11 +183,8 @@ def fidelity(
         from sivae_translate.evaluation.fidelity import evaluate_fidelity, find_real
 
         paths, extractor = find_real(real, count, new_folder(out)), load_extractor(inception)
-        translator, progress, left_out = (
-            load_translator(model, device, display),
-            counting(display, "images"),
-            list[Any](),
-        )
+        translator, left_out = load_translator(model, device, display), list[Any]()
+        progress = counting(display, "images")
         report = evaluate_fidelity(
             translator, paths, extractor, out, left_out, seed=seed, batch=batch, progress=progress
         )

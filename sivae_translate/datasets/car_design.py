@@ -1,7 +1,7 @@
 """Design a procedural car: its body, proportions, colours and parts, drawn from a seed.
 
-The axes are in metres: x points forward, y to the left, z up. The origin is on the ground below the middle of the car. A
-place along the body is a fraction `t` of its length, 0 at the nose and 1 at the tail.
+The axes are in metres: x points forward, y left, z up. The origin is on the ground below the middle of the car.
+A place `t` is a fraction of the body's length, 0 at the nose and 1 at the tail.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The objectives, by the name a recipe calls them.
+"""The objectives by their names in recipes.
 
-They differ in the encoder's adversarial term for generated images: none, a hinge on their KL, the exponential of their
-ELBO, and that exponential under a slow decoder. A constructor's keyword arguments are the recipe's keys.
+Objectives differ in the encoder's adversarial term for generated images. `vae` has none, `introvae` a hinge on the KL,
+`soft-introvae` the exponential of the ELBO, and `bootstrap` that exponential with a slow copy of the decoder. The
+keyword arguments of a constructor are the keys of [objective].
 """
 
 from __future__ import annotations

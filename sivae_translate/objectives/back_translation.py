@@ -24,7 +24,7 @@ class BackTranslation:
     content reveals of that domain.
 
     Attributes:
-        fraction: fraction of the batch, 0..1; 0: none.
+        fraction: rows, as a fraction of the batch, 0..1.
     """
 
     fraction: float

@@ -1,5 +1,5 @@
-"""Bootstrapped Soft-IntroVAE: fakes are reconstructed by a slow copy of the decoder (Daniel & Tamar 2021,
-arXiv:2012.13253). The paper renews the copy every epoch; here it is the moving average of the weights."""
+"""Bootstrapped Soft-IntroVAE: a slow copy of the decoder reconstructs the fakes (Daniel & Tamar 2021,
+arXiv:2012.13253). The paper updates the copy every epoch; here the copy is the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BootstrappedExponential:
     z_g is not detached in the second: its gradient flows from T through z_g, the encoder and the fakes to the decoder.
 
     Attributes:
-        exponential: the weights.
+        exponential: the weights of both terms.
     """
 
     exponential: Exponential
@@ -65,19 +65,19 @@ def bootstrap(
     feature_matching: float = 0.0,
     back_translation: float = 0.0,
 ) -> Introspective:
-    """Soft-IntroVAE with a slow decoder for the fakes' reconstructions, so that the decoder cannot please itself.
+    """Bootstrapped Soft-IntroVAE: the fakes' reconstructions are those of a slow copy of the decoder.
 
     Args:
         beta_rec: weight of the mean squared error, > 0. Leave it at 1 and change beta_kl.
-        beta_kl: weight of a nat of KL, > 0. Higher: less domain in the content, softer pictures.
-        beta_style: weight of the style's KL relative to the content's, > 0. Higher: less in the style.
-        beta_neg: weight of a nat of the fakes' KL in the exponential, > 0; choose it as for soft-introvae.
-        alpha: sharpness of the exponential, > 0. Leave it at the paper's 2.
+        beta_kl: weight per nat of KL, > 0. Higher: less of the domain in the content, blurrier images.
+        beta_style: weight of the style's KL relative to the content's, > 0. Higher: less information in the style.
+        beta_neg: weight per nat of the fakes' KL in the exponential, > 0; choose it as for soft-introvae.
+        alpha: scale of the exponent, > 0. Leave it at the paper's 2.
         gamma_r: weight of the slow decoder's reconstruction of fakes, >= 0; 1 in the paper.
         vae_fraction: fraction of the budget trained as a plain VAE first, 0..1. The content prior of `style` learns
             only there.
-        fake_fraction: rows of each kind of fake, as a fraction of the batch, above 0 and up to 1. Lower: cheaper.
-        feature_matching: weight of the reconstructions' error in the encoder's features, >= 0. Higher: sharper.
+        fake_fraction: rows of each kind of fake, as a fraction of the batch, above 0 and up to 1. Lower: faster steps.
+        feature_matching: weight of the reconstructions' error in the encoder's features, >= 0. Higher: sharper images.
         back_translation: fraction of the batch that is also reconstructed from its translations, 0..1. For contents
             with a layout; half of the batch makes a step two thirds slower.
     """

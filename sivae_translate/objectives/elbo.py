@@ -49,11 +49,11 @@ class Reconstructions:
 class ELBO:
     """The negative ELBO beta_rec L_r / N + beta_kl KL (Kingma & Welling 2014; beta: Higgins et al. 2017).
 
-    KL is counted in nats at every image size. KL = KL(content) + beta_style KL(style).
+    The KL is in nats at every image size: KL = KL(content) + beta_style KL(style).
 
     Attributes:
         beta_rec: weight of the mean squared error, > 0.
-        beta_kl: weight of a nat, > 0.
+        beta_kl: weight per nat, > 0.
         beta_style: weight of the style's KL relative to the content's, > 0.
     """
 
@@ -75,7 +75,7 @@ class ELBO:
         return kl
 
     def loss(self, rows: Reconstructions) -> Tensor:
-        """Mean over the rows, a scalar."""
+        """The mean negative ELBO over rows, a scalar."""
         weights = {"beta_rec": self.beta_rec, "beta_kl": self.beta_kl}
         return negative_elbo(rows.error, rows.kl, numel=rows.numel, **weights).mean()
 

@@ -1,4 +1,4 @@
-"""Feature matching: reconstructions must equal images in the features of the encoder, which is their critic."""
+"""Feature matching: the error of reconstructions in the features of the encoder, which is the critic."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sivae_translate.types import Model
 
 @dataclass(frozen=True)
 class FeatureMatching:
-    """weight L_f, the error of reconstructions in the encoder's features, for the decoder (`feature_error`).
+    """The decoder's term weight L_f; see `feature_error`.
 
-    A similarity learned by a critic: VAE/GAN (Larsen et al. 2016, arXiv:1512.09300).
+    VAE/GAN introduced a similarity learned by a critic (Larsen et al. 2016, arXiv:1512.09300).
 
     Attributes:
-        weight: >= 0; 0: none.
+        weight: >= 0.
     """
 
     weight: float
@@ -33,7 +33,7 @@ class FeatureMatching:
 
         Args:
             target: the images, `[n, C, H, W]`.
-            features: of fakes, of which the first n rows are the reconstructions of `target`.
+            features: of fakes; the first n rows are reconstructions of `target`.
         """
         if not self.weight:
             return 0.0

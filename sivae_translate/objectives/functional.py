@@ -3,7 +3,7 @@
 Everything is float32 or wider: exp and KL lose their meaning in half precision. B rows, C channels, H W pixels, F
 feature channels, r resolution, K content channels on a g x g grid, M components, N = C H W values of an image.
 
-The objective: Daniel & Tamar, Soft-IntroVAE, CVPR 2021 (arXiv:2012.13253).
+The paper is Daniel & Tamar, Soft-IntroVAE, CVPR 2021 (arXiv:2012.13253).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sivae_translate.types import Gaussian, Mixture, at_least_float32
 
-MIN_VARIANCE = 1e-6  # of features: a layer may be dead
+MIN_VARIANCE = 1e-6  # of features, as a dead layer has variance 0
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
@@ -27,8 +27,8 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
 def feature_error(target: Mapping[int, Tensor], made: Mapping[int, Tensor]) -> Tensor:
     """L_f: squared error of features `[B, F, r, r]`, over the target's variance, mean over the resolutions r -> `[B]`.
 
-    L_f is 0 for equal features and about 1 for constant ones. Larsen et al. 2016 (arXiv:1512.09300, eq. 7) take one
-    level of a discriminator.
+    L_f is 0 for equal features and about 1 for constant ones. Larsen et al. 2016 (arXiv:1512.09300, eq. 7) use one
+    layer of a discriminator.
     """
     errors = []
     for resolution in target:
@@ -40,7 +40,7 @@ def feature_error(target: Mapping[int, Tensor], made: Mapping[int, Tensor]) -> T
 def kl_divergence(q: Gaussian, p: Gaussian) -> Tensor:
     """KL(q || p) of diagonal Gaussians `[B, ...]` -> `[B]`, nats per image, summed over dimensions.
 
-    For unit variances it is |mu_q - mu_p|^2 / 2; for q = p it is 0.
+    For unit variances KL(q || p) = |mu_q - mu_p|^2 / 2.
     """
     variances = torch.exp(q.logvar - p.logvar)
     distance = (q.mean - p.mean).square() * torch.exp(-p.logvar)
@@ -50,7 +50,7 @@ def kl_divergence(q: Gaussian, p: Gaussian) -> Tensor:
 def kl_to_mixture(q: Gaussian, p: Mixture) -> Tensor:
     """Upper bound of KL(q || p) for q `[B, K, g, g]` -> `[B]`, nats per image, summed over places.
 
-    The bound is -log 1/M sum_k exp -KL(q || N(m_k, I)), the variational one of Hershey & Olsen (ICASSP 2007).
+    The bound is -log 1/M sum_k exp -KL(q || N(m_k, I)), the variational bound of Hershey & Olsen (ICASSP 2007).
     """
     mean, logvar = (t.flatten(2).transpose(1, 2) for t in (q.mean, q.logvar))  # [B, places, K]
     distance = (mean[:, :, None] - p.means).square().sum(-1)  # [B, places, M]
@@ -75,14 +75,14 @@ def exponential_elbo(
 ) -> Tensor:
     """(1 / alpha) exp(-alpha (beta_rec L_r / N + beta_neg KL)), `[B]` and `[B]` -> `[B]` in (0, 1 / alpha].
 
-    The encoder's adversarial term for a generated image: large while the encoder takes the image for real.
+    The encoder's adversarial term for a generated image is large while its ELBO is high.
     """
     return torch.exp(-alpha * (beta_rec * error / numel + beta_neg * kl)) / alpha
 
 
 def hinge(kl: Tensor, margin: float) -> Tensor:
-    """max(0, margin - mean KL): IntroVAE's adversarial term for one kind of generated image (Huang et al. 2018).
+    """max(0, margin - mean KL), IntroVAE's adversarial term for one kind of generated image (Huang et al. 2018).
 
-    `[B]` in nats -> a scalar in [0, margin]. The mean is inside, so images beyond the margin make up for others.
+    `[B]` in nats -> a scalar in [0, margin]. The mean is taken inside the maximum.
     """
     return torch.relu(margin - kl.mean())

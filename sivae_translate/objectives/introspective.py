@@ -1,7 +1,7 @@
-"""The adversarial training that IntroVAE, Soft-IntroVAE and its bootstrapped form share: the encoder is the critic.
+"""Introspective adversarial training, with the encoder as the critic: IntroVAE, Soft-IntroVAE, bootstrapped or not.
 
-A step has two phases. The encoder lowers the negative ELBO of real images and raises that of generated ones, the
-fakes; the decoder answers the updated encoder. Objectives differ in the adversarial term that raises it.
+A step has two phases. The encoder phase lowers the negative ELBO of real images and raises that of generated images,
+the fakes. The decoder phase trains the decoder against the updated encoder. Objectives differ in the adversarial term.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ LEAST_GAP = -1.0  # nats of KL(fake) - KL(real), below which fakes pass for real
 
 @dataclass(frozen=True)
 class Fakes:
-    """Generated images of one step as the encoder sees them: n reconstructions, n samples, n translations.
+    """Generated images of one step and their posteriors: n reconstructions, n samples, n translations.
 
     Attributes:
         images: `[kinds n, C, H, W]`. The reconstructions among them are not detached: through L_r they carry a
             gradient to the encoder.
         q: posterior of the images.
-        kl: KL(q || p) to the prior of the domain that each image claims to show, `[kinds n]`, nats.
+        kl: KL(q || p) to the prior of each image's target domain, `[kinds n]`, nats.
         n: rows of each kind.
     """
 
@@ -51,23 +51,23 @@ class Fakes:
 
 
 class AdversarialTerm(Protocol):
-    """How an objective opposes encoder and decoder over fakes."""
+    """The adversarial terms of an objective for fakes."""
 
     def encoder_loss(self, fakes: Fakes, elbo: ELBO, model: Model, ema: Model, generator: torch.Generator) -> Tensor:
-        """The encoder's term, a scalar: large while the encoder takes fakes for real."""
+        """The encoder's term, a scalar; large while fakes have a high ELBO."""
 
     def decoder_loss(
         self, fakes: Fakes, elbo: ELBO, model: Model, ema: Model, generator: torch.Generator
     ) -> Tensor | float:
-        """The decoder's own term beside the KL of fakes, a scalar; 0 for none."""
+        """The decoder's term beside the KL of fakes, a scalar; 0 for none."""
 
     def advice(self, terms: Mapping[str, float]) -> str:
-        """Which weight to change where fakes pass for real, by the means of the logged terms."""
+        """The weight to change where fakes have too low a KL, from the means of the logged terms."""
 
 
 @dataclass(frozen=True)
 class Introspective:
-    """Adversarial training after a fraction of plain VAE; sg is stop-gradient, g runs over the fakes.
+    """Adversarial training after a plain VAE; sg is stop-gradient, and g runs over the fakes.
 
         encoder:  -ELBO(x) + adversarial term of g, with q(z|sg g)
         decoder:  beta_rec L_r(x, D(sg z)) / N + beta_kl mean_g KL(g) + beta_kl beta_style KL(sg q(s|x) || p(s|d))
@@ -144,7 +144,7 @@ class Introspective:
     def fake_codes(
         self, model: Model, batch: Batch, z: Code, n: int, generator: torch.Generator
     ) -> tuple[Code, Tensor]:
-        """Codes of n samples and, where there is a style, n translations; the domains of all 2 or 3 kinds of fake."""
+        """Codes of n samples and, with a style, of n translations; and the domains of all 2 or 3 kinds of fake."""
         sampled = torch.randint(len(model.domains), (n,), generator=generator, device=batch.domains.device)
         codes = [model.mix_styles(sample(model.prior(sampled), generator), generator).detach()]
         domains = [batch.domains[:n], sampled]

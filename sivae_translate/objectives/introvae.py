@@ -43,7 +43,7 @@ class Hinge:
 
     def advice(self, terms: Mapping[str, float]) -> str:
         if terms["adversarial"] == 0:
-            return f"fakes are beyond the margin, raise objective.margin (now {self.margin:g})"
+            return f"the KL of fakes exceeds the margin: raise objective.margin (now {self.margin:g})"
         return f"raise objective.beta_neg (now {self.beta_neg:g})"
 
 
@@ -59,19 +59,19 @@ def introvae(
     feature_matching: float = 0.0,
     back_translation: float = 0.0,
 ) -> Introspective:
-    """IntroVAE, the hinge that Soft-IntroVAE replaces; a baseline.
+    """IntroVAE, the predecessor of Soft-IntroVAE; a baseline.
 
     Args:
         beta_rec: weight of the mean squared error, > 0. Leave it at 1 and change beta_kl.
-        beta_kl: weight of a nat of KL, > 0. Higher: less domain in the content, softer pictures.
-        beta_style: weight of the style's KL relative to the content's, > 0. Higher: less in the style.
-        beta_neg: weight of a nat of the hinge, > 0; half of beta_kl at the original's 256 px.
+        beta_kl: weight per nat of KL, > 0. Higher: less of the domain in the content, blurrier images.
+        beta_style: weight of the style's KL relative to the content's, > 0. Higher: less information in the style.
+        beta_neg: weight per nat of the hinge, > 0; half of beta_kl at the original's 256 px.
         margin: nats, > 0; fakes of a higher KL are left alone. It must lie above the KL of real images; 120 at the
             original's 256 px with 512 latents.
         vae_fraction: fraction of the budget trained as a plain VAE first, 0..1. The content prior of `style` learns
             only there.
-        fake_fraction: rows of each kind of fake, as a fraction of the batch, above 0 and up to 1. Lower: cheaper.
-        feature_matching: weight of the reconstructions' error in the encoder's features, >= 0. Higher: sharper.
+        fake_fraction: rows of each kind of fake, as a fraction of the batch, above 0 and up to 1. Lower: faster steps.
+        feature_matching: weight of the reconstructions' error in the encoder's features, >= 0. Higher: sharper images.
         back_translation: fraction of the batch that is also reconstructed from its translations, 0..1. For contents
             with a layout; half of the batch makes a step two thirds slower.
     """

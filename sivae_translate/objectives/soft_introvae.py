@@ -23,14 +23,14 @@ SATURATION = 0.1  # fraction of 1 / alpha; below it the exponential's gradient h
 
 @dataclass(frozen=True)
 class Exponential:
-    """The exponential of the fakes' negative ELBO, over their own reconstructions D(z_g), z_g ~ q(z|g):
+    """The exponential of the fakes' ELBO, with their reconstructions D(z_g), z_g ~ q(z|g):
 
         encoder:  mean_g (1 / alpha) exp(-alpha (beta_rec L_r(g, D(z_g)) / N + beta_neg KL(g)))
         decoder:  gamma_r beta_rec mean_g L_r(sg g, D(sg z_g)) / N
 
     Attributes:
-        beta_neg: weight of a nat of the fakes' KL, > 0.
-        alpha: sharpness, > 0.
+        beta_neg: weight per nat of the fakes' KL, > 0.
+        alpha: scale of the exponent, > 0.
         gamma_r: weight of the decoder's term, >= 0.
     """
 
@@ -57,7 +57,7 @@ class Exponential:
         return self.gamma_r * elbo.beta_rec * error / fakes.numel
 
     def mean(self, fakes: Fakes, error: Tensor, elbo: ELBO) -> Tensor:
-        """Mean of the exponential over fakes, given their L_r `[kinds n]`; a scalar."""
+        """Mean of the exponential over fakes, for their `error` L_r, `[kinds n]`; a scalar."""
         weights = {"beta_rec": elbo.beta_rec, "beta_neg": self.beta_neg, "alpha": self.alpha}
         return exponential_elbo(error, fakes.kl, numel=fakes.numel, **weights).mean()
 
@@ -81,23 +81,23 @@ def soft_introvae(
     feature_matching: float = 0.0,
     back_translation: float = 0.0,
 ) -> Introspective:
-    """Soft-IntroVAE, the paper's objective; its weights for CIFAR-10 are the defaults.
+    """Soft-IntroVAE, with the paper's weights for CIFAR-10 as defaults.
 
     Args:
         beta_rec: weight of the mean squared error, > 0. Leave it at 1 and change beta_kl.
-        beta_kl: weight of a nat of KL, > 0, at every image size; the paper's b_kl over N = 3 H W. Higher: less domain
-            in the content, softer pictures.
-        beta_style: weight of the style's KL relative to the content's, > 0. Higher: less in the style.
-        beta_neg: weight of a nat of the fakes' KL in the exponential, > 0; the paper's b_neg over N. Where fakes pass
+        beta_kl: weight per nat of KL, > 0, at every image size; the paper's b_kl over N = 3 H W. Higher: less of the domain
+            in the content, blurrier images.
+        beta_style: weight of the style's KL relative to the content's, > 0. Higher: less information in the style.
+        beta_neg: weight per nat of the fakes' KL in the exponential, > 0; the paper's b_neg over N. Where fakes pass
             for real, the encoder balances at KL = ln(beta_neg / beta_kl) / (alpha beta_neg). Above the plain
             VAE's KL, every KL rises to it.
-        alpha: sharpness of the exponential, > 0. Leave it at the paper's 2.
+        alpha: scale of the exponent, > 0. Leave it at the paper's 2.
         gamma_r: weight of the decoder's reconstruction of fakes, >= 0. The paper's code has 1e-8, which buys nothing
             measurable for a fifth of the time.
         vae_fraction: fraction of the budget trained as a plain VAE first, 0..1. The content prior of `style` learns
             only there, and an adversarial step takes the time of two.
-        fake_fraction: rows of each kind of fake, as a fraction of the batch, above 0 and up to 1. Lower: cheaper.
-        feature_matching: weight of the reconstructions' error in the encoder's features, >= 0. Higher: sharper.
+        fake_fraction: rows of each kind of fake, as a fraction of the batch, above 0 and up to 1. Lower: faster steps.
+        feature_matching: weight of the reconstructions' error in the encoder's features, >= 0. Higher: sharper images.
         back_translation: fraction of the batch that is also reconstructed from its translations, 0..1. For contents
             with a layout; half of the batch makes a step two thirds slower.
     """

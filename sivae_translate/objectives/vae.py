@@ -18,11 +18,11 @@ DIVERGED = 100.0  # ratio of the weighted KL to the weighted error, above which 
 
 @dataclass(frozen=True)
 class VAE:
-    """The weighted negative ELBO of the images, and of those that back-translation adds.
+    """The weighted negative ELBO of the images and of their back-translations.
 
     Attributes:
-        elbo: the weights.
-        back_translation: further rows for the ELBO.
+        elbo: the weights of the ELBO.
+        back_translation: adds rows to the ELBO.
     """
 
     elbo: ELBO
@@ -54,8 +54,8 @@ def vae(
 
     Args:
         beta_rec: weight of the mean squared error, > 0. Leave it at 1 and change beta_kl.
-        beta_kl: weight of a nat of KL, > 0. Higher: less domain in the content, softer pictures.
-        beta_style: weight of the style's KL relative to the content's, > 0. Higher: less in the style.
+        beta_kl: weight per nat of KL, > 0. Higher: less of the domain in the content, blurrier images.
+        beta_style: weight of the style's KL relative to the content's, > 0. Higher: less information in the style.
         back_translation: fraction of the batch that is also reconstructed from its translations, 0..1. For contents
             with a layout; half of the batch makes a step two thirds slower.
     """
