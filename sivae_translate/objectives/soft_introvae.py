@@ -85,8 +85,8 @@ def soft_introvae(
 
     Args:
         beta_rec: weight of the mean squared error, > 0. Leave it at 1 and change beta_kl.
-        beta_kl: weight per nat of KL, > 0, at every image size; the paper's b_kl over N = 3 H W. Higher: less of the domain
-            in the content, blurrier images.
+        beta_kl: weight per nat of KL, > 0, at every image size; the paper's b_kl over N = 3 H W. Higher: less of the
+            domain in the content, blurrier images.
         beta_style: weight of the style's KL relative to the content's, > 0. Higher: less information in the style.
         beta_neg: weight per nat of the fakes' KL in the exponential, > 0; the paper's b_neg over N. Where fakes pass
             for real, the encoder balances at KL = ln(beta_neg / beta_kl) / (alpha beta_neg). Above the plain
