@@ -29,18 +29,18 @@ NAMED = ("model", "objective")  # sections of a constructor: `name`, and its arg
 COLOURS = {"white": "#ffffff", "black": "#000000", "grey": "#808080", "gray": "#808080"}
 MAX_BYTES = 1 << 20
 RENAMED = {  # recipes, and "section.key"
-    "style-128": "is now called objects-128",
-    "style-256": "is now called objects-256",
-    "data.variants": "is now called data.domain_aug",
+    "style-128": "is called objects-128 now",
+    "style-256": "is called objects-256 now",
+    "data.variants": "is called data.domain_aug now",
     "data.flip": 'is now data.augment = [{name = "flip"}]',
     "data.crop": 'is now data.augment = [{name = "crop", keep = 0.8}]',
-    "data.warp": "is now called data.encoder_warp",
+    "data.warp": "is called data.encoder_warp now",
     "data.warp_until": "is now part of data.encoder_warp: leave it out",
-    "model.grid": "is now called model.content_stride, in pixels per place of the content; 0 for a vector",
-    "objective.warmup": "is now called objective.vae_fraction",
-    "objective.share": "is now called objective.fake_fraction",
-    "objective.back": "is now called objective.back_translation",
-    "objective.beta_features": "is now called objective.feature_matching",
+    "model.grid": "is called model.content_stride now, in pixels per place of the content; 0 for a vector",
+    "objective.warmup": "is called objective.vae_fraction now",
+    "objective.share": "is called objective.fake_fraction now",
+    "objective.back": "is called objective.back_translation now",
+    "objective.beta_features": "is called objective.feature_matching now",
     "objective.knee": "is deleted: leave it out; objective.feature_matching alone makes images sharper",
 }
 

@@ -177,7 +177,7 @@ def find_layout(root: Path) -> Layout:
 def _expected(root: Path) -> str:
     return (
         f"expected one sub-folder of images per domain, as in {shown(root / 'red' / '1.png')}; "
-        "run `sivae-translate cars cars` for an example"
+        "try `sivae-translate cars cars` for an example"
     )
 
 
@@ -242,7 +242,7 @@ def _gather(root: Path, found: list[tuple[str, Source]], bad: tuple[Bad, ...], l
     """Domains from (domain, source) pairs, sorted by domain. Raises UsageError for no pair."""
     if not found:
         worst = f"{shown(bad[0].path)}: {bad[0].reason}"
-        fix = "run `git lfs pull`" if bad[0].reason == "git-lfs pointer" else "download or unpack the set again"
+        fix = "run `git lfs pull`" if bad[0].reason == "git-lfs pointer" else "fetch or unpack the set again"
         raise UsageError(f"{shown(root)}/ holds no readable image ({len(bad)} bad, such as {worst}): {fix}")
     names = tuple(dict.fromkeys(name for name, _ in found))
     label_of = {name: label for label, name in enumerate(names)}

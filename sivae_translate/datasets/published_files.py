@@ -89,7 +89,7 @@ def _cifar10(path: Path) -> Labelled:
         elif opcode.name in ("BININT1", "BININT2", "BININT") and key == "labels":
             labels.append(value)
         elif opcode.name in ("GLOBAL", "INST", "STACK_GLOBAL") and value not in ARRAY:
-            raise UnreadableImage(f"a pickle that calls {shown(value or 'code')}, unlike a CIFAR-10 batch")
+            raise UnreadableImage(f"a pickle that calls for {shown(value or 'code')}, unlike a CIFAR-10 batch")
     if not labels or [len(string) for string in pixels] != [3072 * len(labels)]:
         found = f"{len(labels)} labels and {sum(map(len, pixels))} bytes of pixels"
         raise UnreadableImage(f"no CIFAR-10 batch: {found}, expected 3072 to a label")
