@@ -1,4 +1,4 @@
-"""The networks, by the name a recipe calls them."""
+"""The models by their names in recipes."""
 
 from __future__ import annotations
 

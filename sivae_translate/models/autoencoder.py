@@ -17,12 +17,12 @@ from sivae_translate.models.layers import no_norm
 from sivae_translate.types import Code, Distribution, Gaussian, Mixture, Posterior, at_least_float32
 
 SIZES = (16, 32, 64, 128, 256, 512)
-INITIAL_SPREAD = 2.0  # standard deviation of the content prior's means at initialisation; a posterior's is 1
-PRIOR_LR = 8.0  # times the learning rate: a domain's mean is moved by its own rows alone, and in minutes there are few
+INITIAL_SPREAD = 2.0  # standard deviation of the content prior's means at initialisation; that of a posterior is 1
+PRIOR_LR = 8.0  # lr multiplier of the style prior: each mean has gradients only from rows of its own domain
 
 
 def check_network(size: int, patch: int, width: int, max_width: int) -> None:
-    """Raise ValueError where no network of that shape can be built."""
+    """Raise ValueError for an impossible combination of sizes."""
     if size not in SIZES:
         raise ValueError(f"size: must be one of {', '.join(map(str, SIZES))}")
     if patch not in (1, 2, 4, 8) or size // patch < 2 * BASE:
@@ -38,7 +38,7 @@ def standard_normal(like: Tensor) -> Gaussian:
 
 
 def single_latent_encoder(size: int, patch: int, widths: list[int], latent: int) -> nn.ModuleDict:
-    """The plain encoder's features and, from its coarsest, a Gaussian of learned variance over one latent.
+    """An encoder with a single latent: a Gaussian of learned variance, read from the coarsest features.
 
     Raises ValueError where `latent` is not in 1..4096.
     """
@@ -49,14 +49,14 @@ def single_latent_encoder(size: int, patch: int, widths: list[int], latent: int)
 
 
 class Autoencoder(nn.Module, ABC):
-    """The base of the models: see the protocol `types.Model`.
+    """The base class of the models; see the protocol `types.Model`.
 
     Attributes:
         domains: names, in the order of their labels.
-        size: pixels on a side of its images.
-        content_shape: `(K, g, g)` of the content of a code.
-        style_size: S of the style of a code; 0: a single latent.
-        lr_multipliers: submodules that learn at a multiple of the learning rate, by their dotted names.
+        size: side of the images in pixels.
+        content_shape: `(K, g, g)`, the shape of a code's content.
+        style_size: S, dimensions of a code's style; 0 for a single latent.
+        lr_multipliers: multipliers of the learning rate, by the dotted names of submodules.
     """
 
     encoder: Any
@@ -67,7 +67,7 @@ class Autoencoder(nn.Module, ABC):
     lr_multipliers: Mapping[str, float] = MappingProxyType({})
 
     def encode(self, x: Tensor) -> Posterior:
-        """Images `[B, 3, H, W]` in [0, 1] -> their posterior q(code | x)."""
+        """Images `[B, 3, H, W]` in [0, 1] -> q(code | x)."""
         return self.posterior(self.features(x))
 
     def features(self, x: Tensor) -> dict[int, Tensor]:
@@ -88,21 +88,21 @@ class Autoencoder(nn.Module, ABC):
         """p(code | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""
 
     def mix_styles(self, samples: Code, generator: torch.Generator) -> Code:
-        """Codes drawn from the prior, as training decodes them; unchanged where a model mixes no styles."""
+        """Samples of the prior, unchanged; a model with style mixing overrides this method."""
         return samples
 
 
 class ConvAutoencoder(Autoencoder):
     """The paper's convolutional Soft-IntroVAE: one latent vector with learned variance, prior N(0, I).
 
-    Daniel & Tamar 2021, appendix; their BatchNorm is a group norm here, so that train and eval mode agree. At size
-    32, width 64, max_width 256 these are the paper's CIFAR-10 networks (64-128-256).
+    Networks of Daniel & Tamar 2021, appendix, with group norm in place of BatchNorm, so that train and eval mode agree.
+    The defaults at size 32 give the paper's CIFAR-10 networks (64-128-256).
 
     Args:
-        domains: names, in the order of their labels; a single latent knows nothing of them.
-        size: pixels on a side, a power of two in 16..512.
+        domains: names, in the order of their labels; without effect on a single latent.
+        size: side of the images in pixels, a power of two in 16..512.
         latent: dimensions of z.
-        patch: pixels on a side folded into channels before the first convolution; 1 in the paper.
+        patch: side in pixels of the patches folded into channels before the first convolution. The paper has 1.
         width: channels at the finest level, doubling per level up to `max_width`.
     """
 
@@ -139,24 +139,26 @@ class ConvAutoencoder(Autoencoder):
 
 
 class StyleAutoencoder(Autoencoder):
-    """Content and style: q(c, s | x) = N(mu_c, I) N(mu_s, sigma_s^2), p(c) = 1/M sum_k N(m_k, I) at each place, and
-    p(s | d) = N(m_d, sigma^2).
+    """Content and style with separate posteriors and priors.
 
-    The content's variance is fixed at 1, so its KL is a budget of nats in which the domain does not fit. The content's
-    prior is a mixture with learned means (Tomczak & Welling 2018, arXiv:1705.07120, whose means are codes of learned
-    images). Contents near one of the M means, which all domains share, cost little; a trace of the domain costs.
-    The style prior's mean m_d is a learned code per domain, as in LORD (Gabbay & Hoshen 2020), where it is the style
-    itself. Its variance is that of the styles within a domain. No known domain, d = -1, has the prior N(0, I).
+        posterior:  q(c, s | x) = N(mu_c, I) N(mu_s, sigma_s^2)
+        prior:      p(c) = 1/M sum_k N(m_k, I) at each place, p(s | d) = N(m_d, sigma^2)
+
+    The fixed unit variance of the content limits its KL to a few nats, too few for the domain beside the pose. The
+    content prior is a mixture with learned means, after VampPrior (Tomczak & Welling 2018, arXiv:1705.07120). All
+    domains share its M means, so a trace of the domain in the content raises the KL. The style prior has a learned mean
+    per domain, as LORD has a learned style (Gabbay & Hoshen 2020), and a variance for the styles within a domain.
+    For no known domain, d = -1, the style prior is N(0, I).
 
     Args:
         domains: names, in the order of their labels.
-        size: pixels on a side, a power of two in 16..512.
+        size: side of the images in pixels, a power of two in 16..512.
         content: K, channels of the content.
-        components: M, of the content's prior.
-        content_stride: pixels of the image per place of the content on a side: content is `[K, g, g]` with
-            g = size / content_stride, and keeps a layout (pictures). 0: a vector, g = 1 (objects in any pose).
+        components: M, number of components of the content prior.
+        content_stride: pixels of the image per place of the content, along one side. The content is `[K, g, g]` with
+            g = size / content_stride, which keeps a layout (pictures). 0: a vector, g = 1 (objects in any pose).
         style: S, dimensions of the style.
-        patch: pixels on a side folded into channels before the first convolution.
+        patch: side in pixels of the patches folded into channels before the first convolution.
         width: channels at the finest level, doubling per level up to `max_width`.
     """
 
@@ -212,7 +214,7 @@ class StyleAutoencoder(Autoencoder):
         nn.init.normal_(self.decoder["components"].weight, std=INITIAL_SPREAD)  # type: ignore[arg-type]
 
     def features(self, x: Tensor) -> dict[int, Tensor]:
-        """Images `[B, 3, H, W]` in [0, 1] -> features of them and of their detail, as in `Autoencoder`."""
+        """Features of images and of their local contrast; see `Autoencoder.features` and `with_detail`."""
         return super().features(with_detail(x))
 
     def posterior(self, features: dict[int, Tensor]) -> Posterior:
@@ -220,13 +222,13 @@ class StyleAutoencoder(Autoencoder):
         coarse, grid = features[BASE].flatten(1), self.content_shape[1]
         if grid == 1:
             content, style = self.encoder["content"](coarse), self.encoder["style"](coarse)
-        else:  # without unit scale, a layout of hundreds of nats diverges at learning rates of 2e-3
+        else:  # without unit scale, training with a layout of hundreds of nats diverges at learning rates of 2e-3
             content = self.encoder["content"](unit_scale(features[grid]))
             style = self.encoder["style"](unit_scale(coarse))
         return Posterior(content.map(lambda t: t.view(len(coarse), *self.content_shape)), style)
 
     def decode(self, code: Code) -> Tensor:
-        """Code -> images `[B, 3, H, W]` in (0, 1), by a sigmoid of slope 1 at 0: a white background stays flat."""
+        """Code -> images `[B, 3, H, W]` in (0, 1). The sigmoid, of slope 1 at 0, keeps white backgrounds flat."""
         return torch.sigmoid(4 * at_least_float32(self.decoder["image"](code)))
 
     def prior(self, domains: Tensor) -> Distribution:
@@ -236,22 +238,22 @@ class StyleAutoencoder(Autoencoder):
         return Distribution(Mixture(means, (len(domains), *self.content_shape)), style)
 
     def refit_style_prior(self, domains: Tensor, q: Gaussian) -> None:
-        """Move p(s | d) to where KL(q(s | x) || p(s | d)) is least, see `StylePrior.refit`.
+        """Refit p(s | d) to styles of images; see `StylePrior.refit`.
 
         Args:
-            domains: labels of images, int64 `[B]` in 0..D-1.
-            q: their styles, `[B, S]`.
+            domains: labels of the images, int64 `[B]` in 0..D-1.
+            q: styles of the images, `[B, S]`.
         """
         self.decoder["prior"].refit(domains, q)  # type: ignore[operator]
 
     def add_domain(self, name: str, style: Tensor) -> None:
-        """Know one domain more, the last, with this style `[S]` as its prior's mean."""
+        """Append a domain whose style prior has the mean `style`, `[S]`."""
         self.decoder["prior"].add(style)  # type: ignore[operator]
         self.domains = (*self.domains, name)
 
 
 class StylePrior(nn.Module):
-    """p(s | d) = N(m_d, sigma^2), sigma the same for all domains; N(0, I) for no known domain."""
+    """p(s | d) = N(m_d, sigma^2) with one sigma for all domains; N(0, I) for no known domain."""
 
     def __init__(self, domains: int, style: int) -> None:
         super().__init__()
@@ -266,9 +268,9 @@ class StylePrior(nn.Module):
 
     @torch.no_grad()
     def refit(self, domains: Tensor, q: Gaussian) -> None:
-        """Move to where KL(q || p) is least, its mean over each domain's images and over the domains.
+        """Minimise KL(q || p) in closed form, averaged over the images of each domain and then over domains.
 
-        That is m_d = E_d mu, and sigma^2 = E (sigma_q^2 + (mu - m_d)^2). A domain without images keeps its mean.
+        The minimum is m_d = E_d mu and sigma^2 = E (sigma_q^2 + (mu - m_d)^2). A domain without images keeps its mean.
 
         Args:
             domains: labels, int64 `[B]` in 0..D-1.
@@ -287,7 +289,7 @@ class StylePrior(nn.Module):
 
 
 def unit_scale(h: Tensor) -> Tensor:
-    """Features `[B, ...]` with a root mean square of 1 in each image."""
+    """Features `[B, ...]` divided by their root mean square in each image."""
     square = at_least_float32(h).square().mean(tuple(range(1, h.dim())), keepdim=True)
     return h * torch.rsqrt(square + 1e-4).to(h.dtype)
 
@@ -295,8 +297,8 @@ def unit_scale(h: Tensor) -> Tensor:
 def with_detail(x: Tensor) -> Tensor:
     """Images beside their local contrast, `[B, C, H, W]` -> `[B, 2 C, H, W]` around 0.
 
-    Local contrast is x less its mean over a quarter of the side each way. Silhouettes drown small parts less in it,
-    and the first convolution starts from both signs.
+    Local contrast is x minus its moving average over a window of a quarter of the side. Small parts are then not
+    dominated by the silhouette, and the input has values of both signs.
     """
     with torch.autocast(x.device.type, enabled=False):
         x = at_least_float32(x)
@@ -305,9 +307,9 @@ def with_detail(x: Tensor) -> Tensor:
 
 
 def running_average(length: int, reach: int, device: torch.device) -> Tensor:
-    """Matrix `[length, length]` that gives each pixel of a line the mean over `reach` more on either side.
+    """Matrix `[length, length]` of a moving average over 2 reach + 1 pixels of a line, whose ends are repeated.
 
-    The ends of the line are repeated. As a matrix it takes a CPU a twelfth of the time of avg_pool2d.
+    On a CPU the matrix product takes a twelfth of the time of avg_pool2d.
     """
     around = torch.arange(length, device=device)[:, None] + torch.arange(-reach, reach + 1, device=device)
     return F.one_hot(around.clamp(0, length - 1), length).float().mean(1)

@@ -1,4 +1,4 @@
-"""The decoder: content is where the picture starts, style modulates every level on the way up."""
+"""The decoder: content is its first input, and style modulates every level."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from sivae_translate.types import Code
 
 
 class Decoder(nn.Module):
-    """Residual blocks with nearest x2 between them, a last convolution, no output activation.
+    """Residual blocks with nearest-neighbour upsampling between them, a last convolution, and no output activation.
 
-    `widths` as in the encoder, finest first. Content starts at grid x grid pixels, or for grid 1 (a vector) at
-    4 x 4 through a linear layer. `style` 0 makes the plain decoder of the `conv` model.
+    Content starts at grid x grid pixels, or as a vector (grid 1) at 4 x 4 after a linear layer.
+
+    Args:
+        patch: side in pixels of the patches that the last convolution outputs as channels.
+        widths: channels per level, finest first, as in the encoder.
+        content: K, channels of the content.
+        grid: g, side of the content.
+        style: S, dimensions of the style. 0: no modulation, as in the `conv` model.
     """
 
     def __init__(self, patch: int, widths: list[int], content: int, grid: int, style: int) -> None:
@@ -28,10 +34,10 @@ class Decoder(nn.Module):
             self.project = nn.Linear(content, coarse[0] * BASE**2)
         else:
             self.project = nn.Conv2d(content, coarse[0], 1)
-        # Each block narrows to the next finer level's width before the upsampling, where that is cheapest.
+        # Each block has the next finer level's width as output, as convolutions before the upsampling are faster.
         outs = [*coarse[1:], coarse[-1]]
-        # A vector of content says the pose, and all colours are the style's; a layout has colours of its own, which an
-        # instance norm washes out where they fill the picture.
+        # For a vector content, all colours come from the style. A layout has colours of its own, and instance norm
+        # removes those that fill the image.
         modulated = AdaIN if grid == 1 else AdaGN
         norm: Norm = (lambda channels: modulated(channels, style)) if style else group_norm
         self.blocks = nn.ModuleList(ResidualBlock(a, b, norm) for a, b in zip(coarse, outs, strict=True))

@@ -1,4 +1,4 @@
-"""The encoder: an image to the features its posterior heads read."""
+"""The encoder: from an image to features, and from features to a Gaussian."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from sivae_translate.models.layers import Norm, ResidualBlock, activation, group_norm
 from sivae_translate.types import Gaussian, at_least_float32
 
-BASE = 4  # pixels on a side of the coarsest features
+BASE = 4  # side of the coarsest features
 
-# Beyond these a variance is 0 or infinite for every purpose; unbounded, exp(logvar) overflows on odd images.
+# Variances beyond these bounds are effectively 0 or infinite. Without bounds, exp(logvar) overflows for outliers.
 LOGVAR_MIN, LOGVAR_MAX = -10.0, 10.0
 
 
@@ -40,16 +40,19 @@ class GaussianHead(nn.Module):
 
 
 def within_bounds(logvar: Tensor) -> Tensor:
-    """The values clamped, with a gradient as if they were not: a posterior that a bad step threw out of bounds comes
-    back."""
+    """Log-variances clamped to the bounds, with a straight-through gradient, so that values can return."""
     return logvar.clamp(LOGVAR_MIN, LOGVAR_MAX).detach() + (logvar - logvar.detach())
 
 
 class Encoder(nn.Module):
     """Stem, then per level an average pool and a residual block, down to 4 x 4 (Daniel & Tamar 2021, appendix).
 
-    `patch` > 1 folds patches of patch x patch pixels into channels first, so that no convolution runs at full
-    resolution: on a CPU that halves the time of a step. Images have `channels` channels.
+    Args:
+        size: side of the images in pixels.
+        patch: side in pixels of the patches folded into channels first. Patch 2 halves the time of a step on a CPU.
+        widths: channels per level, finest first.
+        channels: of the images.
+        norm: makes the normalisation layers.
     """
 
     def __init__(self, size: int, patch: int, widths: list[int], *, channels: int = 3, norm: Norm = group_norm) -> None:
@@ -61,7 +64,7 @@ class Encoder(nn.Module):
         self.resolutions = [size // patch >> level for level in range(len(widths))]
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """`[B, channels, H, W]` -> features `[B, C, r, r]` by their resolution r, finest first."""
+        """`[B, channels, H, W]` -> features `[B, C, r, r]` by resolution r, finest first."""
         h = activation(self.stem(F.pixel_unshuffle(x, self.patch)))
         features = {self.resolutions[0]: h}
         for resolution, block in zip(self.resolutions[1:], self.blocks, strict=True):

@@ -1,8 +1,8 @@
-"""Growing: a model begins with the weights of one at half its size, where a step costs a quarter.
+"""Progressive growing: a model is initialised with the weights of a model at half its size.
 
-Progressive growing (Karras et al. 2018, arXiv:1710.10196), a run per size with an optimiser of its own, and with skips
-in place of fading in: a level that is new to the `synthesis` decoder adds nothing to the picture at first. Where the
-patch doubles with the size there is no new level: each pixel becomes four, and a step costs half as much again.
+The method is that of Karras et al. 2018 (arXiv:1710.10196), with one run and one optimizer per size. In place of fading
+in, the skip of the new level of a `synthesis` decoder starts at zero. A model whose patch doubles with the size has no
+new level, and a step takes half as long again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TO_PIXELS = ("decoder.image.output.", "decoder.image.to_rgb.")
 
 
 def check_growth(smaller: Autoencoder, kind: type[Autoencoder], size: int) -> None:
-    """Raise ValueError where a model of that kind and size cannot begin with the smaller one's weights."""
+    """Raise ValueError where a model of this kind and size cannot take over the weights of `smaller`."""
     if type(smaller) is not kind:
         raise ValueError("it is another kind of model")
     if 2 * smaller.size != size:
@@ -29,21 +29,21 @@ def check_growth(smaller: Autoencoder, kind: type[Autoencoder], size: int) -> No
 
 @torch.no_grad()
 def grow(model: Autoencoder, smaller: Autoencoder) -> float:
-    """Give a model the weights of one at half its size wherever they fit.
+    """Copy the weights of a model at half the size wherever they fit.
 
-    Levels correspond by their resolution. The decoder counts its blocks from the coarsest, so they keep their numbers.
-    The encoder counts from the finest, so each moves up by one and the first is new. Where the patch doubles too, the
-    levels are the same, and the convolutions from and to pixels treat each four as the smaller model's one. A weight
-    of another shape stays new; train the smaller model at the larger one's widths to keep more.
+    Levels correspond by their resolution. The decoder numbers blocks from the coarsest, so the numbers agree. The
+    encoder numbers blocks from the finest, so each number rises by one, and the first block is new. For a doubled patch
+    the levels agree, and the convolutions from and to pixels are adapted by `doubled_patch`. A weight of another shape
+    keeps its initial values; equal widths in both models make more shapes agree.
 
     Args:
-        smaller: as `check_growth` accepts it; of a model with style, with the same domains.
+        smaller: a model that `check_growth` accepts.
 
     Returns:
-        The fraction of the model's parameters that were taken over.
+        The fraction of the model's parameters that were copied.
 
     Raises:
-        ValueError: a model with style, and other domains.
+        ValueError: models with style and with different domains.
     """
     if model.style_size and model.domains != smaller.domains:
         raise ValueError("it knows other domains")
@@ -54,7 +54,7 @@ def grow(model: Autoencoder, smaller: Autoencoder) -> float:
         name_before = re.sub(r"(?<=^encoder\.features\.blocks\.)\d+", lambda m: str(int(m[0]) - deeper), name)
         weight = weights.get(name_before)
         if weight is not None and features.patch == 2 * before.patch:
-            weight = pixels_by_four(name, weight, before.patch)
+            weight = doubled_patch(name, weight, before.patch)
         if weight is not None and weight.shape == parameter.shape:
             parameter.copy_(weight)
             taken += parameter.numel()
@@ -65,9 +65,16 @@ def grow(model: Autoencoder, smaller: Autoencoder) -> float:
     return taken / sum(parameter.numel() for parameter in model.parameters())
 
 
-def pixels_by_four(name: str, weight: Tensor, patch: int) -> Tensor:
-    """A weight for patches twice as large, where it takes or gives patches of `patch` pixels on a side: of every 2 x 2
-    pixels the mean is taken, and all four are given alike. Any other weight as it is."""
+def doubled_patch(name: str, weight: Tensor, patch: int) -> Tensor:
+    """The weight of a model with a doubled patch that gives the same function of images of half the size.
+
+    Input convolutions average 2 x 2 pixels, output convolutions repeat each pixel 2 x 2 times. Other weights are
+    unchanged.
+
+    Args:
+        name: of the parameter.
+        patch: side in pixels of the smaller model's patches.
+    """
     if name == "encoder.features.stem.weight":
         return repeat_pixels(weight.transpose(0, 1).contiguous(), patch).transpose(0, 1) / 4
     return repeat_pixels(weight, patch) if name.startswith(TO_PIXELS) else weight

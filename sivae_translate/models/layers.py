@@ -1,4 +1,4 @@
-"""The layers of both networks. None behaves otherwise in training than in evaluation, so neither do the models."""
+"""The layers of both networks. All layers behave alike in train and eval mode."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from sivae_translate.types import at_least_float32
 
-GROUP = 16  # channels that one group of a group norm holds
-EPSILON = 1e-2  # of a variance; with PyTorch's 1e-5 a flat channel is magnified 300 times, and training diverges
+GROUP = 16  # channels in a group of a group norm
+EPSILON = 1e-2  # added to a variance; PyTorch's 1e-5 magnifies constant channels 300 times, and training diverges
 
 Norm = Callable[[int], nn.Module]
-"""Makes the normalisation of so many channels."""
+"""A constructor of a normalisation layer from the number of channels."""
 
 
 def group_norm(channels: int, affine: bool = True) -> nn.GroupNorm:
-    """Group normalisation (Wu & He 2018). It knows no running statistics: train and eval mode agree to the bit."""
+    """Group normalisation (Wu & He 2018), which has no running statistics."""
     return nn.GroupNorm(max(1, channels // GROUP), channels, affine=affine)
 
 
@@ -27,7 +27,7 @@ def no_norm(channels: int) -> nn.Module:
 
 
 class AdaGN(nn.Module):
-    """Group normalisation whose scale and shift are read from the style (Dhariwal & Nichol 2021, section 3)."""
+    """Adaptive group normalisation: scale and shift are linear in the style (Dhariwal & Nichol 2021, section 3)."""
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
@@ -42,9 +42,10 @@ class AdaGN(nn.Module):
 
 
 class AdaIN(nn.Module):
-    """Each channel's mean and deviation over the image are the style's (Huang & Belongie 2017, eq. 8, where another
-    image gives them): content sets the spatial pattern, style the
-    offset and contrast."""
+    """Adaptive instance normalisation: the style determines each channel's mean and deviation over the image.
+
+    Huang & Belongie 2017, eq. 8, with a linear layer for mean and deviation in place of a second image.
+    """
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
@@ -54,8 +55,7 @@ class AdaIN(nn.Module):
         """`[B, C, H, W]`, `[B, S]` -> `[B, C, H, W]`."""
         scale, shift = at_least_float32(self.affine(style))[:, :, None, None].chunk(2, dim=1)
         x, pixels = at_least_float32(h), h.shape[2] * h.shape[3]
-        # Sums take a CPU a quarter of the time of torch.mean, whose backward expands a tensor. The mean may be detached
-        # in the variance, whose derivative by it is 0.
+        # On a CPU, sum takes a quarter of the time of torch.mean. The variance's gradient by the mean is 0.
         mean = x.sum((2, 3), keepdim=True) / pixels
         variance = (x - mean.detach()).square().sum((2, 3), keepdim=True) / pixels
         gain = (1 + scale) * torch.rsqrt(variance + EPSILON)
@@ -69,7 +69,7 @@ def activation(h: Tensor) -> Tensor:
 class ResidualBlock(nn.Module):
     """conv, norm, activation, conv, norm, plus the input (through a 1x1 conv where widths differ), activation.
 
-    `norm` makes both norms; one that is modulated takes what `forward` is given beside the features.
+    `norm` makes both norms. Modulated norms get the style.
     """
 
     def __init__(self, c_in: int, c_out: int, norm: Norm = group_norm) -> None:

@@ -1,16 +1,15 @@
 """Bounds on log p(x) under a trained model, for out-of-distribution detection.
 
 The likelihood is p(x | z) = N(x; D(z), beta / 2 I) with the code z = (c, s). The prior is p(c) times
-p(s) = 1 / D sum_d p(s | d), as the domain of a new image is not known. Each image is decoded in its own style. Shapes:
-B batch, D domains, S style, K samples; values in nats an image.
+p(s) = 1 / D sum_d p(s | d), as the domain of a new image is unknown. Each image is decoded in its own style. Shapes:
+B batch, D domains, S style, K samples, M components. Values are in nats per image.
 
-Sources: the bound is that of importance-weighted autoencoders (Burda et al. 2016, arXiv:1509.00519); detection by the
-bound follows Daniel & Tamar 2021 (arXiv:2012.13253).
+The bound is that of importance-weighted autoencoders (Burda et al. 2016, arXiv:1509.00519). Daniel & Tamar 2021
+(arXiv:2012.13253) detect outliers by it.
 
-Choice of beta: training minimises beta_rec L_r + beta_kl KL, the ELBO for beta = beta_kl / beta_rec only where
-beta_style is 1. A lower beta_style makes the KL of styles large, and under that wide a p(x | z) it would outweigh the
-error. The variance of greatest likelihood is the mean squared error (Rybkin et al. 2021, arXiv:2006.13202), hence
-`BETA`.
+Training minimises an ELBO of beta = beta_kl / beta_rec only for beta_style = 1. Under a lower beta_style the KL of
+styles is large and would outweigh the error. `BETA` follows the maximum of the likelihood instead, where the variance
+is the mean squared error (Rybkin et al. 2021, arXiv:2006.13202).
 """
 
 from __future__ import annotations
@@ -71,8 +70,8 @@ def importance_weighted_bound(log_weights: Tensor) -> Tensor:
 def noise(x: Tensor, like: Code, samples: int, seed: int) -> Iterator[Code]:
     """Standard normal codes of the shape of `like`, one for each of the samples.
 
-    The noise of an image follows from the seed and its pixels at 8 bits. It is the same in any batch, at any place in
-    it, and on any device.
+    The noise of an image is a function of the seed and of the image's pixels at 8 bits, whatever the batch, the image's
+    place in the batch, and the device.
     """
 
     def generator(pixels: Tensor) -> torch.Generator:
@@ -97,7 +96,7 @@ def log_posterior(z: Code, q: Posterior) -> Tensor:
 
 
 def log_prior(z: Code, p: Distribution) -> Tensor:
-    """log p(c) + log 1/D sum_d p(s | d), `[B]`; `p` has a row for each domain."""
+    """log p(c) + log 1/D sum_d p(s | d), `[B]`; `p` has a row per domain."""
     density = log_content_prior(z.content, p.content)
     if z.style is None or p.style is None:
         return density
@@ -115,7 +114,7 @@ def log_content_prior(content: Tensor, p: Gaussian | Mixture) -> Tensor:
 
 
 def kl_to_any_domain(q: Posterior, p: Distribution) -> Tensor:
-    """KL(q(z | x) || p(z)), `[B]`; for a mixture, of contents or of domains, the upper bound of `kl_to_mixture`."""
+    """KL(q(z | x) || p(z)), `[B]`; for a mixture of components or of domains, the upper bound of `kl_to_mixture`."""
     if isinstance(p.content, Mixture):
         kl = kl_to_mixture(q.content, p.content)
     else:

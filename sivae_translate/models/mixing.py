@@ -1,4 +1,4 @@
-"""Style mixing: every content decoded in every style, as one grid."""
+"""The style-mixing grid: every content decoded in every style."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sivae_translate.types import Code
 
 @torch.no_grad()
 def mixing_grid(model: Any, contents: Tensor, styles: Tensor) -> Tensor:
-    """The style-mixing grid (Karras et al. 2019, arXiv:1812.04948, fig. 3): a row a content, a column a style.
+    """The style-mixing grid (Karras et al. 2019, arXiv:1812.04948, fig. 3), with a row per content, a column per style.
 
     Args:
-        model: used through `encode` and `decode`; it has a style.
+        model: a model with style, used through `encode` and `decode`.
         contents: images `[N, 3, H, W]` in [0, 1].
         styles: images `[M, 3, H, W]` in [0, 1].
 

@@ -13,17 +13,17 @@ from sivae_translate.data.images import Frame
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import MODELS, Autoencoder, StyleAutoencoder
 
-FORMAT = 2  # of `config.json`; raised when a model of before no longer means the same
+FORMAT = 2  # of `config.json`; raised when models of the previous format can no longer be loaded
 
 
 def build_model(settings: dict[str, Any], domains: tuple[str, ...], size: int) -> Autoencoder:
-    """The model of a recipe's `[model]` section, freshly initialised. Raises ValueError on impossible settings."""
+    """The model of a recipe's `[model]` section, newly initialised. Raises ValueError for impossible settings."""
     arguments = {key: value for key, value in settings.items() if key != "name"}
     return MODELS[settings["name"]](domains=domains, size=size, **arguments)
 
 
 def model_directory(path: str | Path) -> Path:
-    """The model directory of a run, or the path itself where it is no run.
+    """The model directory of a run; any other path is returned unchanged.
 
     Raises:
         UsageError: the path is a folder of runs.
@@ -52,7 +52,7 @@ def load_model(directory: Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
     """The model in eval mode on the CPU, its settings and its frame. Nothing is unpickled.
 
     Raises:
-        SivaeError: no model is there, or it is damaged, of another format or architecture, or holds NaN.
+        SivaeError: no model, or a model that is damaged, of another format or architecture, or holds NaN.
     """
     tensors, meta = checkpoint.load(directory, ["model"], ["config"])
     config = meta["config"]
@@ -70,7 +70,7 @@ def load_model(directory: Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
 
 
 def require_format(directory: Path, config: dict[str, Any]) -> None:
-    """Raise SivaeError where a `config.json` is not of format `FORMAT`; without "format" it is of format 1."""
+    """Raise SivaeError where a `config.json` is not of format `FORMAT`. Without the key "format" the format is 1."""
     given = config.get("format", 1)
     if given == FORMAT:
         return
@@ -81,7 +81,7 @@ def require_format(directory: Path, config: dict[str, Any]) -> None:
 
 
 def checked_names(domains: Any) -> tuple[str, ...]:
-    """The domain names of a config. Raises ValueError for one that cannot name the folder of its translations."""
+    """The domain names of a config. Raises ValueError for names that recur or cannot name a folder."""
     if not isinstance(domains, list) or not domains or len(set(domains)) < len(domains):
         raise ValueError("domains: must be a list of names, each once")
     for name in domains:
@@ -91,7 +91,7 @@ def checked_names(domains: Any) -> tuple[str, ...]:
 
 
 def require_new_name(name: str, domains: tuple[str, ...]) -> None:
-    """Raise UsageError for the name of a new domain that is known already or cannot name a folder."""
+    """Raise UsageError for the name of a known domain, or a name that cannot name a folder."""
     if not names_a_folder(name):
         raise UsageError(f"no folder can be called {name!r}, and each domain's translations get one: choose another")
     if name in domains:
@@ -99,12 +99,12 @@ def require_new_name(name: str, domains: tuple[str, ...]) -> None:
 
 
 def names_a_folder(name: str) -> bool:
-    """Whether a folder below another one can have this name."""
+    """Whether a sub-folder can have this name."""
     return PurePath(name).name == name and name not in ("", "..") and "\0" not in name
 
 
 def with_domain(model: Autoencoder, name: str, style: Tensor) -> Autoencoder:
-    """A copy of the model with one domain more, the last, whose style prior has the mean `style`, `[S]`."""
+    """A copy of the model with a further, last domain, whose style prior has the mean `style`, `[S]`."""
     larger = copy.deepcopy(model)
     assert isinstance(larger, StyleAutoencoder)  # the only model with a style in `MODELS`
     larger.add_domain(name, style)

@@ -1,9 +1,9 @@
 """Style-based synthesis: one latent that modulates a decoder at every level, and per-pixel noise.
 
 The style-based Soft-IntroVAE of Daniel & Tamar (2021) builds on ALAE's networks (Pidhorskyi et al. 2020,
-arXiv:2004.04467). Here every level adds to the picture through a skip, as in StyleGAN2 (Karras et al. 2020,
-arXiv:1912.04958), with or without growing (see `models.growing`); and the encoder is the plain one, as ALAE's, which
-reads means and deviations of its features alone, sees no places. docs/decisions.md compares both.
+arXiv:2004.04467). Here every level adds to the image through a skip, as in StyleGAN2 (Karras et al. 2020,
+arXiv:1912.04958). The encoder is that of the `conv` model: ALAE's encoder reads only means and deviations of features,
+which hold no positions. docs/decisions.md compares both encoders.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from sivae_translate.types import Code, Gaussian, Posterior
 
 
 class SynthesisAutoencoder(Autoencoder):
-    """z -> mapping network -> w, which modulates the decoder from a learned constant on.
+    """A mapping network takes z to w, and w modulates a decoder that starts from a learned constant.
 
     Args:
-        domains: names, in the order of their labels; a single latent knows nothing of them.
-        size: pixels on a side, a power of two in 16..512.
+        domains: names, in the order of their labels; without effect on a single latent.
+        size: side of the images in pixels, a power of two in 16..512.
         latent: dimensions of z, and of w.
-        mapping: layers of the mapping network; 8 in Karras et al. 2019, fewer learn faster.
-        mixing: share of the samples that training decodes from two latents, one above a random level and one below:
-            style mixing (Karras et al. 2019, section 3.1).
-        patch: pixels on a side folded into channels before the first convolution.
+        mapping: layers of the mapping network. Karras et al. 2019 have 8; fewer learn faster.
+        mixing: fraction of the samples that training decodes from two latents, with a random level as the border
+            (style mixing, Karras et al. 2019, section 3.1).
+        patch: side in pixels of the patches folded into channels before the first convolution.
         width: channels at the finest level, doubling per level up to `max_width`.
     """
 
@@ -51,7 +51,7 @@ class SynthesisAutoencoder(Autoencoder):
         if not 0 <= mapping <= 16:
             raise ValueError("mapping: must be 0 to 16 layers")
         if not 0 <= mixing <= 1:
-            raise ValueError("mixing: must be in 0..1, a share of the samples")
+            raise ValueError("mixing: must be in 0..1, a fraction of the samples")
         self.domains, self.size, self.mixing = tuple(domains), size, mixing
         self.content_shape = (latent, 1, 1)
         widths = level_widths(size, patch, width, max_width)
@@ -69,7 +69,7 @@ class SynthesisAutoencoder(Autoencoder):
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped.
 
-        A content of `[B, latent, levels, 1]` has a latent for each level, coarsest first.
+        A content `[B, latent, levels, 1]` has a latent per level, coarsest first.
         """
         images: Tensor = self.decoder["image"](code)
         return images
@@ -80,7 +80,7 @@ class SynthesisAutoencoder(Autoencoder):
         return Posterior(content, noise=self._noise(len(domains), domains.device))
 
     def mix_styles(self, samples: Code, generator: torch.Generator) -> Code:
-        """Samples, of which a fraction `mixing` has another sample's latent from a random level on."""
+        """Samples; a fraction `mixing` of them has the latent of another sample from a random level on."""
         z, n = samples.content.flatten(1), len(samples)
         device = z.device
         start = torch.randint(1, self.levels, (n,), generator=generator, device=device)
@@ -95,14 +95,14 @@ class SynthesisAutoencoder(Autoencoder):
 
 
 class NoisyBlock(ResidualBlock):
-    """A modulated residual block with noise in its first convolution's output, a learned strength a channel (Karras et
-    al. 2019, section 3.2)."""
+    """A modulated residual block with noise of learned strength per channel after the first convolution (Karras et al.
+    2019, section 3.2)."""
 
     def __init__(self, c_in: int, c_out: int, style: int) -> None:
         super().__init__(c_in, c_out, lambda channels: AdaGN(channels, style))
         self.strength = nn.Parameter(torch.zeros(c_out, 1, 1))
-        # Modulated by nothing at first (Peebles & Xie 2023, adaLN-Zero): else every dimension of z shakes every level
-        # from the start, and the encoder spends nats on holding it still.
+        # The modulation starts at zero (Peebles & Xie 2023, adaLN-Zero). Otherwise all dimensions of z affect all
+        # levels from the start, and the posterior needs more nats.
         for norm in self.modules():
             if isinstance(norm, AdaGN):
                 nn.init.zeros_(norm.affine.weight)
@@ -119,7 +119,7 @@ class NoisyBlock(ResidualBlock):
 
 
 def mapping_layer(latent: int) -> tuple[nn.Module, nn.Module]:
-    """A layer and its activation, initialised so that eight of them keep the latent's size (He et al. 2015)."""
+    """A layer and its activation, initialised so that several layers keep the latent's norm (He et al. 2015)."""
     linear = nn.Linear(latent, latent)
     nn.init.kaiming_normal_(linear.weight, 0.2)
     nn.init.zeros_(linear.bias)
@@ -127,7 +127,7 @@ def mapping_layer(latent: int) -> tuple[nn.Module, nn.Module]:
 
 
 class SynthesisDecoder(nn.Module):
-    """A learned constant of 4 x 4, blocks modulated by w, and a picture to which every level adds what it can show."""
+    """A learned constant of 4 x 4, blocks modulated by w, and an image as the sum of the levels' outputs."""
 
     def __init__(self, patch: int, widths: list[int], latent: int, mapping: int) -> None:
         super().__init__()
