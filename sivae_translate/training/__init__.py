@@ -1,1 +1,1 @@
-"""Training: the loop, and the one place that wires a run together."""
+"""Training: the loop, its parts, and `run`, which connects them."""

@@ -9,21 +9,21 @@ from torch import Tensor
 
 from sivae_translate.types import Batch
 
-MAX_LOG_SCALE = 0.12  # each side of a synthetic domain's images is scaled by exp(-0.12) to exp(0.12)
-DOMAIN_AUG_END = 0.8  # of the budget; after it, all pairs are of real domains
-WARP_DECAY, WARP_END = 0.2, 0.4  # of the budget: full strength before the first, linear decay to zero at the second
+MAX_LOG_SCALE = 0.12  # in a synthetic domain, each side is scaled by exp(-0.12) to exp(0.12)
+DOMAIN_AUG_END = 0.8  # fraction of the budget; afterwards all pairs are of real domains
+WARP_DECAY, WARP_END = 0.2, 0.4  # fractions of the budget between which the warp's strength falls linearly to 0
 
 
 def augment_batch(
     batch: Batch, progress: float, generator: torch.Generator, *, domain_aug: float, encoder_warp: float
 ) -> Batch:
-    """Augment the domains of a batch, then warp the encoder's input, on schedules fixed in fractions of the budget.
+    """Apply domain augmentation, then the encoder warp, on schedules in fractions of the budget.
 
     Args:
         batch: images `[B, 3, H, W]` in [0, 1], in pairs.
-        progress: fraction of the budget that is used, 0..1.
-        generator: source of every draw, on the batch's device.
-        domain_aug: probability, 0..1, that a pair becomes one of a synthetic domain; see `synthesise_domains`.
+        progress: fraction of the budget that is spent, in [0, 1].
+        generator: the only source of randomness, on the batch's device.
+        domain_aug: probability that a pair becomes one of a synthetic domain, 0..1; see `synthesise_domains`.
         encoder_warp: strength of the warp along each axis, 0..0.5; see `warp_for_encoder`.
     """
     if domain_aug and progress < DOMAIN_AUG_END:
@@ -33,10 +33,10 @@ def augment_batch(
 
 
 def synthesise_domains(batch: Batch, generator: torch.Generator, probability: float) -> Batch:
-    """Domain augmentation: recolour and rescale some pairs into synthetic new domains, both images of a pair alike.
+    """Domain augmentation: recolour and rescale some pairs, both images alike, into synthetic new domains.
 
-    The styles of a hundred domains lie far apart, and the decoder is never trained between them: it would render an
-    unseen domain as a known one. Synthetic domains fill the gaps. Their label is -1, which stands for no known domain.
+    The styles of the training domains are sparse, and a decoder trained on them alone renders an unseen domain like a
+    training domain. Synthetic domains fill the style space. Their label is -1, for no known domain.
     """
     pairs = len(batch) // 2
     chosen = uniform(batch, generator, pairs) < probability
@@ -51,11 +51,11 @@ def synthesise_domains(batch: Batch, generator: torch.Generator, probability: fl
 
 
 def warp_for_encoder(batch: Batch, generator: torch.Generator, strength: float) -> Batch:
-    """Warp the encoder's input, each image by its own draw; the decoder's target stays the unwarped image.
+    """Encoder warp: spatial augmentation of the encoder's input, drawn per image. The targets stay unwarped.
 
-    Where domains differ in outline, a view of one may resemble another view of the other most, such as a pickup from
-    behind a sedan from the front. Their contents are then matched wrongly, early in training and for good. A warped
-    outline does not tell the pose, so finer details decide the match, also after the warp has ended.
+    Different poses of two domains can have similar outlines, such as the rear of a pickup and the front of a sedan. The
+    encoder then learns the same content for both, early and permanently. A warped outline does not determine the pose,
+    so the encoder learns to use finer details.
     """
     amounts = (uniform(batch, generator, len(batch), 4) * 2 - 1) * strength
     return Batch(warp_axes(batch.images, amounts), batch.domains, batch.images)
@@ -72,12 +72,12 @@ def rotate_hue(images: Tensor, angle: Tensor) -> Tensor:
 def warp_axes(images: Tensor, amounts: Tensor) -> Tensor:
     """Images `[B, 3, H, W]` resampled along each axis at x exp(-b / 3) + b' (1 - x^2) for x in [-1, 1].
 
-    b scales the image. b' shifts its middle while its ends stay, so that the parts of an object move against each
-    other. The border is mirrored.
+    b scales the image. b' shifts the middle while the ends stay, which changes the proportions of an object. The border
+    is mirrored.
 
     Args:
         images: in [0, 1].
-        amounts: `[B, 4]`: b of the horizontal and the vertical axis, then b' of both.
+        amounts: `[B, 4]`; b of the horizontal and the vertical axis, then b' of both.
     """
     from kornia.geometry.transform import remap
 

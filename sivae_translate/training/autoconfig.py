@@ -1,4 +1,4 @@
-"""Automatic settings: image size, batch, patch and precision, by the images and the machine."""
+"""Automatic settings: image size, batch size, patch and precision, from the images and the device."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ SAMPLED = 64  # images whose sides are measured, evenly spread
 SIZES = {"cpu": (32, 64), "gpu": (32, 64, 128)}  # pixels on a side that train in an hour or so
 BATCH = {"cpu": 32, "gpu": 64}
 PATCH = 2
-# Side in pixels from which a CPU takes larger patches -> patch. With patches of 4 x 4 an image costs two fifths, so a
-# run sees more images. In pictures the borders between patches show, so they take them later.
+# Least side of the images in pixels -> patch on a CPU. With patches of 4 x 4 an image takes two fifths of the time. The
+# borders between patches are visible in pictures, so their least side is larger.
 CPU_PATCH = {"objects": {64: 4, 256: 8}, "pictures": {128: 4}}
 
 Automatic = Callable[[Recipe, Domains, str], tuple[int | str, str]]
 
 
 def resolve(recipe: Recipe, domains: Domains, device: str, begun: Recipe | None = None) -> tuple[Recipe, str]:
-    """The recipe with every setting written out, and its automatic settings in one line ("" where it has none).
+    """The complete recipe with all automatic settings resolved, and a line that lists them ("" for none).
 
     Automatic settings are `data.size` = 0, `data.batch` = 0, `model.patch` = 0 and `training.precision` = "auto".
 
     Args:
         device: where training will run, such as "cpu" or "cuda:1".
-        begun: the recipe of the run to resume, which then gives the automatic settings.
+        begun: the complete recipe of the run to resume, whose values then replace the automatic settings.
 
     Raises:
         UsageError: an unknown model, objective or key, a value of another type, no budget, or a precision that the
-            device does not compute in.
+            device does not support.
     """
     recipe = complete(recipe)
     recipe.training.require_end()
@@ -43,7 +43,7 @@ def resolve(recipe: Recipe, domains: Domains, device: str, begun: Recipe | None 
     for key, automatic in AUTOMATIC.items():
         if recipe.get(key) in (0, "auto"):
             kept = begun.get(key) if begun else None
-            value, reason = (kept, "as the run began") if kept else automatic(recipe, domains, device)
+            value, reason = (kept, "as in the resumed run") if kept else automatic(recipe, domains, device)
             recipe = recipe.override({key: value})
             notes.append(f"{key.partition('.')[2]} {value} ({reason})")
     pick_precision(recipe.training.precision, device)
@@ -51,18 +51,18 @@ def resolve(recipe: Recipe, domains: Domains, device: str, begun: Recipe | None 
 
 
 def automatic_size(recipe: Recipe, domains: Domains, device: str) -> tuple[int, str]:
-    """The largest size that trains in an hour or so on this device and that most images have."""
+    """The largest size in `SIZES` for this device that is not above the images' typical side."""
     side, sizes = typical_side(domains), SIZES[machine(device)]
     return max((size for size in sizes if size <= side), default=sizes[0]), f"images of {side} px, {where(device)}"
 
 
 def automatic_batch(recipe: Recipe, domains: Domains, device: str) -> tuple[int, str]:
-    """32 rows on a CPU, 64 on a GPU."""
+    """32 on a CPU, 64 on a GPU."""
     return BATCH[machine(device)], where(device)
 
 
 def automatic_patch(recipe: Recipe, domains: Domains, device: str) -> tuple[int, str]:
-    """2 on a GPU; on a CPU by the size and by whether the content is a vector (`CPU_PATCH`)."""
+    """2 on a GPU; on a CPU as in `CPU_PATCH`, by the size and the kind of content."""
     if machine(device) == "gpu":
         return PATCH, where(device)
     table = CPU_PATCH["objects" if recipe.model.get("content_stride") == 0 else "pictures"]
@@ -75,7 +75,7 @@ def automatic_precision(recipe: Recipe, domains: Domains, device: str) -> tuple[
     return pick_precision("auto", device), "the fastest here"
 
 
-AUTOMATIC: dict[str, Automatic] = {  # the patch goes by the size
+AUTOMATIC: dict[str, Automatic] = {  # in this order, as the patch depends on the size
     "data.size": automatic_size,
     "data.batch": automatic_batch,
     "model.patch": automatic_patch,
@@ -93,9 +93,9 @@ def where(device: str) -> str:
 
 
 def typical_side(domains: Domains) -> int:
-    """Median shorter side in pixels of some images; the smallest automatic size where none can be read.
+    """Median shorter side of up to `SAMPLED` images in pixels; the smallest automatic size where none can be read.
 
-    Reading all images reports the unreadable ones later.
+    Unreadable images are skipped, as training reports them.
     """
     sides = []
     for source in domains.sources[:: -(-len(domains.sources) // SAMPLED)]:

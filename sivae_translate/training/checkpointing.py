@@ -1,4 +1,4 @@
-"""`state/`: everything a run needs to go on as if it had never stopped, to the bit."""
+"""`state/`: the state of a run, from which training resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ FORMAT = 2  # of trainer.json and the tensors beside it
 
 
 def save_state(folder: Path, model: Any, ema: AveragedModel, optimizers: Optimizers, state: State) -> None:
-    """Write weights, their moving average, both optimizers and the progress, atomically. There is no random state to
-    keep: every step draws from (seed, process, images seen)."""
+    """Write the weights, their moving average, both optimizers and the progress, atomically.
+
+    There is no random state to save, as the seed of a step is (seed, process, images seen).
+    """
     tensors = {"model": model.state_dict(), "ema": ema.module.state_dict()}
     groups = {}
     for part, adam in optimizers.adam.items():
@@ -38,11 +40,11 @@ def save_state(folder: Path, model: Any, ema: AveragedModel, optimizers: Optimiz
 
 
 def load_state(folder: Path, model: Any, ema: AveragedModel, optimizers: Optimizers) -> State:
-    """Read what `save_state` wrote into the parts of a run; returns its progress.
+    """Load a state into the parts of a run, and return the progress.
 
     Raises:
-        UsageError: the model knows other domains now, or the state is of another format.
-        SivaeError: the files are damaged or of another model.
+        UsageError: a state of other domains or of another format.
+        SivaeError: files that are damaged or of another model.
     """
     trainer = checkpoint.load(folder, [], ["trainer"])[1]["trainer"]
     if trainer.get("format") != FORMAT:
@@ -66,7 +68,7 @@ def load_state(folder: Path, model: Any, ema: AveragedModel, optimizers: Optimiz
 
 
 def finished(run: Path) -> bool:
-    """Whether a run has spent its recipe's budget; False where it has saved nothing yet."""
+    """Whether a run has spent the budget of its recipe; False for a run without a saved state."""
     try:
         state = State(**json.loads((run / "state" / "trainer.json").read_text())["state"])
         training = load_recipe(run / "recipe.toml").training
@@ -76,7 +78,7 @@ def finished(run: Path) -> bool:
 
 
 def _in_layout_of_weights(optimizer: Optimizer) -> None:
-    """Files hold contiguous tensors, the weights are channels_last, and fused Adam walks both in step."""
+    """Give loaded moments, which are contiguous, the memory format of their weights, as fused Adam requires."""
     for parameter, values in optimizer.state.items():
         moments = {key: value for key, value in values.items() if value.shape == parameter.shape}
         values.update({key: torch.empty_like(parameter).copy_(value) for key, value in moments.items()})

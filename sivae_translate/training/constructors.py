@@ -1,4 +1,4 @@
-"""The sections [model] and [objective] of a recipe: their settings are the arguments of the constructor they name."""
+"""The sections [model] and [objective] of a recipe, whose settings are the arguments of the constructor `name`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sivae_translate.schema import Settings, build, settings_of, validate
 from sivae_translate.types import Objective
 
 CONSTRUCTORS: dict[str, Mapping[str, Callable[..., Any]]] = {"model": MODELS, "objective": OBJECTIVES}
-GIVEN = {"model": ("domains", "size"), "objective": ()}  # arguments that come from the data, and are no settings
+GIVEN = {"model": ("domains", "size"), "objective": ()}  # arguments that the data determine, which are no settings
 
 
 def section_settings(section: str, name: str) -> type[Settings]:
@@ -25,7 +25,7 @@ def section_settings(section: str, name: str) -> type[Settings]:
 
 
 def complete(recipe: Recipe) -> Recipe:
-    """The recipe with every default of its model and objective.
+    """The recipe with the defaults of its model and objective filled in.
 
     Raises:
         UsageError: an unknown model, objective or key, or a value of another type.
@@ -41,21 +41,21 @@ def _complete(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def arguments(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments in a section of a recipe: all of it but `name`."""
+    """The keyword arguments in a section of a recipe, which are all keys but `name`."""
     return {key: value for key, value in values.items() if key != "name"}
 
 
 def build_objective(recipe: Recipe) -> Objective:
-    """The objective of a complete recipe. Raises UsageError where it refuses a value."""
+    """The objective of a complete recipe. Raises UsageError for an impossible value."""
     objective: Objective = build("objective", OBJECTIVES[recipe.objective["name"]], arguments(recipe.objective))
     return objective
 
 
 def check_model(recipe: Recipe) -> None:
-    """Raise UsageError where a complete recipe's model refuses a value.
+    """Raise UsageError for an impossible value in [model] of a complete recipe.
 
-    The number of domains is known only after all images are read. A network on the meta device costs milliseconds, and
-    finds an impossible width before that.
+    The number of domains is known only after all images are read, so the check uses one domain. A network on the meta
+    device takes milliseconds.
     """
     with torch.device("meta"):
         build("model", MODELS[recipe.model["name"]], arguments(recipe.model), domains=("a",), size=recipe.data.size)

@@ -1,4 +1,4 @@
-"""Sample grids during training: reconstructions, translations and samples, always of the same images and noise."""
+"""Sample grids during training: reconstructions, translations and samples of fixed images and noise."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ COLUMNS = 8
 
 
 class Grids:
-    """Writes grids of one fixed batch and fixed noise, so that pictures of one run can be compared.
+    """Sample grids of a fixed batch and fixed noise, so that the grids of a run can be compared.
 
     Args:
-        batch: the images to show, at least `COLUMNS` pairs where the data has as many.
-        folder: receives `<images>-<kind>.png`.
+        batch: the images to show, `COLUMNS` pairs.
+        folder: for the files `<images>-<kind>.png`.
         seed: of the noise of the samples.
     """
 
     def __init__(self, batch: Batch, folder: Path, seed: int) -> None:
-        firsts = slice(0, 2 * COLUMNS, 2)  # one of each pair: as many domains as possible
+        firsts = slice(0, 2 * COLUMNS, 2)  # one image of each pair, for many domains
         self.x, self.domains = batch.images[firsts], batch.domains[firsts]
         self.folder, self.seed = folder, seed
 
     @torch.no_grad()
     def write(self, model: Any, images: int) -> None:
-        """Write every kind of grid; the number of training images seen so far, `images`, begins each name."""
+        """Write every kind of grid, to files named after the number of training images seen so far, `images`."""
         self.folder.mkdir(exist_ok=True)
         for kind, picture in self.draw(model):
             picture.save(self.folder / f"{images:09d}-{kind}.png")

@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: running means, `log.jsonl` and `results.csv`. Nothing here prints."""
+"""The log of a run: means of the terms, `log.jsonl` and `results.csv`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Means:
-    """Running means of the terms between two lines of the log. Tensors stay on the device until they are asked for."""
+    """Means of the terms between two lines of the log. The sums stay on the device until `take`."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -22,7 +22,7 @@ class Means:
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def take(self) -> dict[str, float]:
-        """The means, and start over."""
+        """Return the means and reset the sums."""
         means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
         self.sums, self.counts = {}, {}
         return means

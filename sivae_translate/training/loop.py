@@ -36,7 +36,7 @@ def train_loop(
 
     Args:
         model: a `types.Model`.
-        batches: endless stream on the accelerator's device; each process has its own.
+        batches: endless stream on the accelerator's device, different in each process.
         ema: the exponential moving average of the model, updated in place.
         state: where to start, updated in place.
         augment: applied on the device, given the progress; draws from the generator alone.
@@ -67,7 +67,7 @@ def train_loop(
 
 
 def autocast(phases: Iterator[Phase], accelerator: Accelerator) -> Iterator[Phase]:
-    """The phases, each computed in the run's precision; the updates in between are not."""
+    """The phases, computed under autocast; the caller's updates between two phases are not."""
     while True:
         with accelerator.autocast():
             phase = next(phases, None)
@@ -77,7 +77,7 @@ def autocast(phases: Iterator[Phase], accelerator: Accelerator) -> Iterator[Phas
 
 
 def largest(value: float, accelerator: Accelerator) -> float:
-    """The largest of the processes' values, so that all agree when the time is up."""
+    """The maximum over processes, so that all processes agree on the time spent."""
     if accelerator.num_processes == 1:
         return value
     gathered: Tensor = accelerator.gather(torch.tensor([value], device=accelerator.device))

@@ -1,4 +1,4 @@
-"""The monitor of a run: between steps it logs, draws, saves, and stops when asked."""
+"""The monitor of a run: between steps it logs, draws sample grids, saves, and stops the run on a signal."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sivae_translate.training.loop import Terms
 from sivae_translate.training.state import Budget, State
 
 REFRESH = 0.5  # seconds between two updates of the display
-SAVING = 0.1  # largest share of the time that goes into saving; a save takes over a minute at 256 px on a CPU
+SAVING = 0.1  # largest fraction of the time spent on saving; at 256 px on a CPU a save takes over a minute
 
 
 class Monitor:
-    """Called before every step and once at the end; see `loop.train`.
+    """A callable for the argument `monitor` of `loop.train`.
 
     Args:
-        log: None for all processes but the first.
-        lr: the learning rate of the step before.
-        diagnose: advice by the means of the terms, None where training goes well; see `types.Objective`.
-        asked_to_stop: whether a signal came in.
-        draw: draws the sample grids, given the images seen.
+        log: the log's files; None for all processes but the first.
+        lr: returns the learning rate of the previous step.
+        diagnose: returns advice from the means of the terms, or None; see `types.Objective`.
+        asked_to_stop: returns whether a signal was received.
+        draw: draws the sample grids, from the number of images seen.
         save: saves the run.
     """
 
@@ -87,4 +87,4 @@ class Monitor:
         advice = self.diagnose(means)
         if advice and not self.advised:
             self.display.note(advice)
-        self.advised = advice is not None  # said once, and again only after a recovery
+        self.advised = advice is not None  # advice is repeated only after the terms have recovered

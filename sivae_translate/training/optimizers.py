@@ -20,15 +20,15 @@ class NonFiniteLossError(SivaeError):
 
 
 class Optimizers:
-    """An Adam for the encoder and an Adam for the decoder.
+    """Adam for the encoder, and Adam for the decoder.
 
-    Gradients are averaged over processes here, once a phase. DistributedDataParallel's hooks would be bypassed, since
-    training calls `encode` and `decode` rather than `forward`.
+    Gradients are averaged over processes here, once per phase. DistributedDataParallel averages only for calls of
+    `forward`, and training calls `encode` and `decode`.
 
     Args:
         model: a `types.Model` with `lr_multipliers`, see `models.autoencoder.Autoencoder`.
-        clip: largest norm of a part's gradient (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1); 0: no limit. One
-            odd image can have a gradient a thousand times the usual, after which Adam moves every weight by ten times
+        clip: largest gradient norm of each part, or 0 for no limit (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1).
+            A single outlier can have a thousand times the usual gradient; Adam then changes every weight by ten times
             the learning rate.
     """
 
@@ -46,7 +46,7 @@ class Optimizers:
 
     @property
     def lr(self) -> float:
-        """The learning rate, before any group's multiplier."""
+        """The learning rate, without the multipliers of parameter groups."""
         group = self.adam["encoder"].param_groups[0]
         return float(group["lr"] / group["lr_multiplier"])
 
@@ -60,7 +60,7 @@ class Optimizers:
         """Update the parts that the phase names, on every process alike; the other part's weights stay as they are.
 
         Raises:
-            NonFiniteLossError: the loss is NaN or infinite; nothing has been updated.
+            NonFiniteLossError: the loss is NaN or infinite; no weight has been updated.
         """
         loss = self.accelerator.reduce(phase.loss.detach(), "mean")
         if not torch.isfinite(loss):
@@ -87,7 +87,7 @@ class Optimizers:
 
 
 def parameter_groups(model: Any, part: str) -> list[dict[str, Any]]:
-    """Adam's groups of one part of a model, a group for each learning-rate multiplier."""
+    """The parameter groups of one part of a model, one per learning-rate multiplier."""
     multiplier = {
         parameter: factor
         for name, factor in model.lr_multipliers.items()

@@ -1,4 +1,4 @@
-"""Prior refit: the style priors of a model that is to be saved, in closed form from its training images' styles."""
+"""Prior refit: the style priors of a saved model, fitted in closed form to the styles of training images."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from sivae_translate.data.domains import evenly_spread
 from sivae_translate.models import Autoencoder, StyleAutoencoder
 from sivae_translate.types import Gaussian
 
-ENCODED = 4096  # images, divided among the domains: seconds on a CPU
-FEWEST = 8  # images of each domain, however many domains there are
+ENCODED = 4096  # images of all domains, which take seconds on a CPU
+FEWEST = 8  # images of each domain, which may exceed `ENCODED` in all
 
 
 @torch.no_grad()
 def refit_style_prior(model: Autoencoder, images: Images, batch: int) -> None:
-    """Refit each domain's style prior to the styles of its images, where the model has styles.
+    """Refit the style prior of each domain to the styles of its images; a single latent is unchanged.
 
     Adversarial training moves the styles while the learning rate falls, and the learned priors lag behind. Most
     translations use the mean of a domain's prior.
 
     Args:
-        model: as it will be saved; changed in place.
-        images: the training images, some of which are encoded, `batch` at a time.
+        model: the model to save, changed in place.
+        images: the training images, of which `spread_over_domains` selects some.
+        batch: images encoded at a time.
     """
     if not isinstance(model, StyleAutoencoder):
         return
@@ -41,7 +42,7 @@ def refit_style_prior(model: Autoencoder, images: Images, batch: int) -> None:
 
 
 def spread_over_domains(labels: Sequence[int]) -> list[int]:
-    """Rows of about `ENCODED` images, equally many of each domain where it has them, evenly spread over it."""
+    """Rows of about `ENCODED` images, up to an equal number per domain, evenly spread over each domain."""
     members = [np.flatnonzero(np.asarray(labels) == domain).tolist() for domain in np.unique(labels)]
     each = max(FEWEST, ENCODED // len(members))
     return [row for rows in members for row in evenly_spread(rows, each)]

@@ -8,7 +8,7 @@ from accelerate.state import AcceleratorState
 
 
 def new_accelerator(device: str, precision: str) -> Accelerator:
-    """An Accelerator of its own: what an earlier run in this process chose is forgotten, but not its process group."""
+    """An Accelerator without the settings of an earlier run in this process; the process group is kept."""
     if device.startswith("cuda:"):
         torch.cuda.set_device(device)
     AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
@@ -16,6 +16,6 @@ def new_accelerator(device: str, precision: str) -> Accelerator:
 
 
 def leave_processes() -> None:
-    """End this process's part in a launcher's group, where it has one: its threads must not outlive the interpreter."""
+    """Leave the process group of a launcher, whose threads must not outlive the interpreter."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

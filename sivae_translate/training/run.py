@@ -1,4 +1,4 @@
-"""A run, from a folder of domains to a trained model: the only place that wires everything together."""
+"""A run, from a folder of domains to a trained model: the parts of training, connected."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from sivae_translate.types import Batch, Objective
 
 
 class InterruptedRunError(SivaeError):
-    """The run was asked to stop; it has saved itself. `exit_code` is 128 plus the signal, as shells expect."""
+    """A signal has stopped the run, which is saved. `exit_code` is 128 plus the signal's number, as in shells."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
@@ -51,15 +51,15 @@ class InterruptedRunError(SivaeError):
 def configure(
     recipe: Recipe | str | Path, overrides: Sequence[str], domains: Domains, device: str, run: Path
 ) -> tuple[Recipe, Objective, list[str]]:
-    """The complete recipe of a run and its objective, with a line on the recipe chosen and one on automatic settings.
+    """The complete recipe of a run, its objective, and notes on the selected recipe and on automatic settings.
 
     Args:
         recipe, overrides: as in `train`.
         device: where training will run.
-        run: the run's directory; a run in it is resumed, and gives the automatic settings.
+        run: the run's directory. A saved run in this directory determines the automatic settings.
 
     Raises:
-        UsageError: an unknown recipe, model, objective or key, an ill-typed or impossible value, or no budget.
+        UsageError: an unknown recipe, model, objective or key, an impossible value, or no budget.
     """
     notes = []
     if isinstance(recipe, Recipe):
@@ -89,16 +89,16 @@ def train(
     device: str = "auto",
     display: Display | None = None,
 ) -> Path:
-    """Train a translator on a folder of domains; the same call again resumes a run that was stopped.
+    """Train a translator on a folder of domains. The same call resumes a stopped run.
 
     Args:
-        domains: folder of one sub-folder of images per domain, or of bare images.
+        domains: folder with a sub-folder of images per domain, or with images alone.
         recipe: name of a built-in recipe, a TOML file, or a Recipe.
         out: the run's directory: `recipe.toml`, `log.jsonl`, `results.csv`, `samples/`, `state/`, `model/`.
         set: overrides of the recipe, such as "training.minutes=10".
-        grow: a run, or model, of half the size and otherwise alike, with whose weights this one begins; see
+        grow: a run or model of the same recipe at half the size, whose weights initialise this one; see
             `models.growing`.
-        device: "auto", "cpu", "cuda", "cuda:1" or "mps"; several processes take their own under a launcher.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps". Under a launcher each process uses its own GPU.
         display: shows progress and notes.
 
     Returns:
@@ -125,14 +125,14 @@ def train(
         for note in notes if accelerator.is_main_process else ():
             display.note(note)
         return Run(run, recipe, objective, found, smaller, accelerator, display).train()
-    except OSError as error:  # of the recipe, the log or the pictures; the last checkpoint is whole
+    except OSError as error:  # of the recipe, the log or the sample grids; the last checkpoint is complete
         raise SivaeError(f"cannot write to {run} ({error.strerror or error}): mend that and run it again") from None
     finally:
         lock.release()
 
 
 def smaller_model(path: Path, recipe: Recipe) -> Autoencoder:
-    """The model to grow from. Raises UsageError where a run of this recipe cannot begin with it."""
+    """The model to grow from. Raises UsageError where its weights cannot initialise a run of this recipe."""
     model, *_ = load_model(model_directory(path))
     try:
         check_growth(model, MODELS[recipe.model["name"]], recipe.data.size)
@@ -145,7 +145,11 @@ def smaller_model(path: Path, recipe: Recipe) -> Autoencoder:
 
 
 def prepare_directory(run: Path, domains: Path) -> Path:
-    """The run's directory, outside the domains, made and found writable; temporary files of a killed run go."""
+    """Create the run's directory, and delete temporary files of a killed run.
+
+    Raises:
+        UsageError: a directory among the images, a file, or a directory that cannot be written.
+    """
     if domains.resolve() in (run.resolve(), *run.resolve().parents):
         raise UsageError(f"{run} is among the images of {domains}: choose another folder with --out")
     if run.exists() and not run.is_dir():
@@ -160,7 +164,7 @@ def prepare_directory(run: Path, domains: Path) -> Path:
 
 
 class Run:
-    """The parts of one run, made to fit each other."""
+    """One run: data, model, optimizers and state, and the files in its directory."""
 
     def __init__(
         self,
@@ -253,7 +257,7 @@ class Run:
                     monitor=self.monitor(budget),
                     seed=settings.seed,
                 )
-                self.accelerator.wait_for_everyone()  # a launcher ends all when one leaves, and the first still saves
+                self.accelerator.wait_for_everyone()  # a launcher ends all processes when one ends
         except NonFiniteLossError as error:
             raise SivaeError(advice(error, state, self.recipe)) from None
         if self.stop.signal is not None:
@@ -287,7 +291,7 @@ class Run:
         )
 
     def grids(self) -> Grids:
-        """Pictures of a fixed batch: the first of an unshuffled stream of pairs."""
+        """Sample grids of a fixed batch, the first of a sampler with seed 0."""
         keys = PairSampler(self.images.domains.labels, batch=2 * COLUMNS, seed=0).keys(0)
         pixels, domains = collate([self.images.unaugmented(row) for row, _ in keys])
         device = self.accelerator.device
@@ -295,7 +299,7 @@ class Run:
         return Grids(batch, self.folder / "samples", self.recipe.training.seed)
 
     def save(self) -> None:
-        """`state/` to go on from here, `model/` (the moving average, its style prior refitted) to use."""
+        """Write `state/`, to resume from, and `model/`, the moving average with refitted style priors."""
         save_state(self.folder / "state", self.model, self.ema, self.optimizers, self.state)
         model: Autoencoder = copy.deepcopy(self.ema.module)  # type: ignore[assignment]
         refit_style_prior(model, self.images, self.recipe.data.batch)
@@ -303,7 +307,7 @@ class Run:
 
 
 def check_same_recipe(run: Path, recipe: Recipe) -> None:
-    """Raise UsageError where the run was begun with another recipe; its budget and bookkeeping may change."""
+    """Raise UsageError where a saved run has another recipe. Budget, log, saving and sampling may differ."""
     begun = saved_recipe(run)
     if begun is None:
         return

@@ -1,4 +1,4 @@
-"""Every key that a recipe can hold, as a page to read and as a JSON schema for editors; both come from docstrings."""
+"""All keys of a recipe as a page and as a JSON schema, generated from docstrings and signatures."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from sivae_translate.training.constructors import CONSTRUCTORS, section_settings
 HEAD = """\
 # Settings
 
-Every key of a recipe: its type and range, its default, its effect and when to touch it. `sivae-translate recipes
+Every key of a recipe: its type and range, its default, its effect and when to change it. `sivae-translate recipes
 settings` prints this page from the docstrings of the code. `--set section.key=value` sets a key for one run.
-`sivae-translate recipes schema > recipe.json` writes a JSON schema, with which editors complete and check a recipe
-that begins with `#:schema ./recipe.json`.
+`sivae-translate recipes schema > recipe.json` writes a JSON schema. With it, editors complete and check a recipe whose
+first line is `#:schema ./recipe.json`.
 
 Four settings can be automatic: `data.size` = 0, `data.batch` = 0, `model.patch` = 0 and `training.precision` = "auto".
-Training prints the values it takes, and writes them to the run's `recipe.toml`. A resumed run keeps them.
+Training prints the automatic values, and writes them to the run's `recipe.toml`. A resumed run keeps the values.
 """
-TABLE = "| key | type, range | default | effect, when to touch it |\n|---|---|---|---|\n"
+TABLE = "| key | type, range | default | effect, when to change it |\n|---|---|---|---|\n"
 
 
 def settings_page() -> str:
-    """`docs/settings.md`: a table of keys for each section, model and objective."""
+    """`docs/settings.md`, with a table of keys for each section, model and objective."""
     parts = [HEAD]
     parts += [_chapter("[data]", "How images become batches.", Data), _augmentations()]
     for section, table in CONSTRUCTORS.items():
         for name in table:
             parts.append(_chapter(f'[{section}] name = "{name}"', "", section_settings(section, name)))
     parts += [_chapter("[training]", "How long, how fast and how precisely.", Training)]
-    parts += [_chapter("[choose]", "Alone in its file: picks a recipe by the number of domains.", Choice)]
+    parts += [_chapter("[choose]", "The only section of its file: selects a recipe by the number of domains.", Choice)]
     return "\n".join(parts)
 
 
@@ -51,22 +51,22 @@ def _augmentations() -> str:
 
 
 def recipe_schema() -> dict[str, Any]:
-    """JSON schema (draft 2020-12) of a recipe's TOML file, with a variant of [model] and [objective] per name."""
+    """JSON schema (draft 2020-12) of a recipe's TOML file. [model] and [objective] have one alternative per name."""
     sections: dict[str, Any] = {section: (_one_of(section), ...) for section in CONSTRUCTORS}
     recipe = create_model("Recipe", __base__=Settings, data=(Data, Data()), training=(Training, Training()), **sections)
-    rule = create_model("Rule", __base__=Settings, choose=(Choice, ...))
-    both: Any = Union[recipe, rule]  # noqa: UP007 - of models made at run time
+    choice = create_model("Rule", __base__=Settings, choose=(Choice, ...))
+    both: Any = Union[recipe, choice]  # noqa: UP007 - of models made at run time
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(both).json_schema()}
 
 
 def _one_of(section: str) -> Any:
-    """The settings of any model or objective, told apart by `name`."""
+    """The settings of any model or objective, with `name` as the discriminator."""
     names: dict[str, Any] = {name: (Literal[name], ...) for name in CONSTRUCTORS[section]}
-    variants = [
+    alternatives = [
         create_model(f"{section}-{name}", __base__=section_settings(section, name), name=tag)
         for name, tag in names.items()
     ]
-    return Annotated[Union[tuple(variants)], Field(discriminator="name")]  # noqa: UP007
+    return Annotated[Union[tuple(alternatives)], Field(discriminator="name")]  # noqa: UP007
 
 
 def _chapter(title: str, text: str, settings: type[Settings]) -> str:

@@ -23,26 +23,26 @@ class State:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: `images` seen or `minutes` of wall clock, whichever ends first; 0 is no limit."""
+    """The limits of training, `images` seen and `minutes`; 0 is no limit. Training ends at the first limit."""
 
     images: int
     minutes: float
 
     def progress(self, state: State) -> float:
-        """Fraction of the budget spent, 0 to 1, by the limit that binds."""
+        """Fraction of the budget that is spent, in [0, 1]; the larger one of both limits."""
         by_images = state.images / self.images if self.images else 0.0
         by_time = state.seconds / (60 * self.minutes) if self.minutes else 0.0
         return min(1.0, max(by_images, by_time))
 
     def seconds_left(self, state: State) -> float:
-        """Estimate from the pace so far; infinite before the first batch."""
+        """Estimate from the speed so far; infinite before the first batch."""
         progress = self.progress(state)
         return state.seconds * (1 - progress) / progress if progress else math.inf
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate: a linear rise over the first `warmup_images` images, then half a cosine down to 0 at the end."""
+    """Learning rate: linear warm-up over the first `warmup_images` images, then cosine decay to 0 over the budget."""
 
     lr: float
     warmup_images: int

@@ -1,4 +1,4 @@
-"""Signals that stop a run after the step at hand, so that it saves itself."""
+"""Signals that stop a run after the current step, so that it is saved."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, handle_signal
 
 
 class Stop:
-    """Whether a signal has asked the run to stop, and which."""
+    """The signal that stops a run, if any."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.accelerator = accelerator
         self.signal: int | None = None
 
     def asked(self) -> bool:
-        """Whether to stop; all processes give the same answer, so all must ask."""
+        """Whether to stop. All processes must call this together, and get the same result."""
         if self.accelerator.num_processes > 1:
             asked = self.accelerator.gather(torch.tensor([self.signal or 0], device=self.accelerator.device))
             self.signal = int(asked.max()) or None
         return self.signal is not None
 
     def listening(self) -> AbstractContextManager[None]:
-        """The first Ctrl-C, SIGTERM or SIGHUP asks to stop after the step at hand; a second one stops at once."""
+        """A context in which Ctrl-C, SIGTERM or SIGHUP stops the run after the current step, a second at once."""
         return handle_signals([INTERRUPT, TERMINATE, HANG_UP], self._ask)
 
     def _ask(self, number: int, frame: Any) -> None:
