@@ -1,1 +1,1 @@
-"""Using a trained model: images, folders, edits, latent optimisation and thresholds."""
+"""Inference with a trained model: images, folders, edits, latent optimisation and thresholds."""

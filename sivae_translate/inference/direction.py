@@ -1,7 +1,7 @@
-"""Attribute directions: the mean code of images with an attribute less that of images without (Larsen et al. 2016,
-arXiv:1512.09300).
+"""Attribute directions: differences of the mean codes of two sets of images (Larsen et al. 2016, arXiv:1512.09300).
 
-A direction is a `Code` of one row. It is valid only for the weights that encoded the images; its file names them.
+A direction is a `Code` of one row. A direction is valid only for the weights that encoded the images, so its file holds
+their SHA-256.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ KIND = "sivae-translate direction"
 
 
 def difference(with_: Code, without: Code) -> Code:
-    """The mean of the codes with the attribute less the mean of those without, `[N, ...]`, `[M, ...]` -> `[1, ...]`."""
+    """Mean of the codes with the attribute minus mean of those without: `[N, ...]`, `[M, ...]` -> `[1, ...]`."""
     a, b = (code.map(lambda t: t.mean(0, keepdim=True)) for code in (with_, without))
     style = None if a.style is None or b.style is None else a.style - b.style
     return Code(a.content - b.content, style)
@@ -29,8 +29,8 @@ def difference(with_: Code, without: Code) -> Code:
 def save_direction(file: Path, direction: Code, model: Path) -> None:
     """Write a direction as safetensors, atomically.
 
-    The file holds `content` `[1, K, g, g]` and, where there is one, `style` `[1, S]`. Its metadata holds the SHA-256 of
-    the weights and the name of the model.
+    The file holds `content` `[1, K, g, g]` and, for a model with style, `style` `[1, S]`. The metadata holds the
+    SHA-256 of the weights and the name of the model.
 
     Args:
         model: the run or model directory that encoded the images.
@@ -47,7 +47,7 @@ def load_direction(file: Path, model: Path) -> Code:
         model: the run or model directory that the direction is for.
 
     Raises:
-        UsageError: no such file, a file that is damaged or holds something else, or a direction of other weights.
+        UsageError: a missing, damaged or other file, or a direction of other weights.
     """
     expected = "expected a file that `sivae-translate direction` has written"
     if not file.is_file():
@@ -67,6 +67,6 @@ def load_direction(file: Path, model: Path) -> Code:
 
 
 def name_of(model: Path) -> str:
-    """The name of the run a model is in, or of the model's directory where it is in no run."""
+    """The name of a model's run, or of its directory outside a run."""
     directory = model_directory(model).resolve()
     return directory.parent.name if directory.name == "model" else directory.name

@@ -1,9 +1,8 @@
 """Paths through the latent space: interpolation between two codes, and a code moved along an attribute direction.
 
-Content is interpolated spherically. Its prior N(0, I) has nearly all its mass at a distance of sqrt(dimensions) from
-the origin; the middle of a straight line would be nearer to the origin than any code the decoder was trained on
-(White 2016, arXiv:1609.04468). Style is interpolated linearly: its prior is centred on the means of the domains, and
-the origin has no special role.
+Content is interpolated spherically (White 2016, arXiv:1609.04468). Under N(0, I) nearly all codes have a norm near
+sqrt(dimensions), and the middle of a straight line has a lower norm than all codes seen in training. Style is
+interpolated linearly, as its priors are centred on the means of the domains.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from sivae_translate.errors import UsageError, did_you_mean
 from sivae_translate.types import Code
 
 PARTS = ("content", "style", "both")
-STRAIGHT = 1e-4  # sine of the angle between two codes, below which float32 cannot tell an arc from a line
+STRAIGHT = 1e-4  # sine of the angle between two codes, below which arc and line are equal in float32
 
 
 def between(start: Code, end: Code, steps: int, what: str) -> Code:
-    """Interpolation of two codes of one row -> a code of `steps` rows, evenly spaced, both ends among them.
+    """Interpolation of two codes of one row -> a code of `steps` rows, evenly spaced, with both ends.
 
     Args:
-        what: the part that changes: "content" or "style", the other staying that of `start`, or "both".
+        what: the part that changes, "content", "style" or "both"; the other part stays that of `start`.
 
     Raises:
-        UsageError: fewer than 2 steps, no such part, or a style where there is none.
+        UsageError: fewer than 2 steps, no such part, or the style of a single latent.
     """
     at_least_two(steps)
     t = torch.linspace(0, 1, steps, device=start.content.device)
@@ -42,10 +41,10 @@ def along(start: Code, direction: Code, strengths: Sequence[float], what: str) -
     """start + strength * direction, two codes of one row -> a row for each strength.
 
     Args:
-        what: the part of the direction that is added: "content", "style" or "both".
+        what: the part of the direction that is added, "content", "style" or "both".
 
     Raises:
-        UsageError: no strength, no such part, a style where there is none, or a direction of other dimensions.
+        UsageError: no strength, no such part, the style of a single latent, or a direction of other dimensions.
     """
     if not strengths:
         raise UsageError("no strength given: expected one or more")
@@ -61,8 +60,7 @@ def along(start: Code, direction: Code, strengths: Sequence[float], what: str) -
 def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Spherical interpolation (Shoemake 1985) of a and b, `[1, K, g, g]`, at t, `[n]` in [0, 1] -> `[n, K, g, g]`.
 
-    The angle is linear in t, and so is the length, as codes differ in length. Parallel and opposite codes are
-    interpolated linearly.
+    Angle and norm are linear in t. Parallel and opposite codes are interpolated linearly.
     """
     t = t[:, None, None, None]
     line = torch.lerp(a, b, t)
@@ -71,13 +69,13 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     if not angle.sin() > STRAIGHT:  # also for NaN, the angle to a code of zeros
         return line
     length = torch.lerp(from_a, from_b, t)
-    weight_a, weight_b = (torch.sin(share * angle) / angle.sin() for share in (1 - t, t))
+    weight_a, weight_b = (torch.sin(fraction * angle) / angle.sin() for fraction in (1 - t, t))
     arc: Tensor = weight_a * (length / from_a) * a + weight_b * (length / from_b) * b
     return arc
 
 
 def only(what: str, moved: Code, start: Code) -> Code:
-    """The rows of `moved` in the part that `what` names, and `start`, of one row, in the other part."""
+    """The rows of `moved` with the part that `what` does not name taken from `start`, of one row."""
     if what not in PARTS:
         raise UsageError(f"what was {what!r}: {did_you_mean(what, list(PARTS))}")
     if moved.style is None and what == "style":
@@ -87,10 +85,10 @@ def only(what: str, moved: Code, start: Code) -> Code:
 
 
 def strengths(text: str, steps: int) -> list[float]:
-    """The strengths a text stands for: "-2..2" for `steps` evenly spaced ones from -2 to 2, "2" for one.
+    """The strengths in a text: "-2..2" gives `steps` evenly spaced values from -2 to 2, "2" gives one.
 
     Raises:
-        UsageError: neither a finite number nor a range, or fewer than 2 steps of a range.
+        UsageError: neither a finite number nor a range, or a range of fewer than 2 steps.
     """
     try:
         ends = [float(end) for end in text.split("..")]
@@ -106,12 +104,12 @@ def strengths(text: str, steps: int) -> list[float]:
 
 
 def shape(code: Code) -> str:
-    """The shapes of a code's parts in words, for messages."""
+    """The shapes of content and style as text."""
     style = "no style" if code.style is None else f"style {list(code.style.shape)}"
     return f"content {list(code.content.shape)} and {style}"
 
 
 def at_least_two(steps: int) -> None:
-    """Raise UsageError for a path without two ends."""
+    """Raise UsageError for fewer than 2 steps."""
     if steps < 2:
         raise UsageError(f"steps was {steps}: expected 2 or more, the first and the last among them")

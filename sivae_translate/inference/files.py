@@ -1,5 +1,4 @@
-"""Image files for a translator: one image, batches of many, and results over a folder: mean style, mean code, attribute
-direction, mixing grid and reconstructions."""
+"""Image files for a translator, and results over folders: mean codes, directions, mixing grids, reconstructions."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ class Reconstructed:
 
     Attributes:
         before: PSNR in dB of the encoder's codes, one for each image.
-        after: PSNR in dB after latent optimisation, none lower.
+        after: PSNR in dB after latent optimisation, at least that before.
         bad: unreadable files.
     """
 
@@ -53,7 +52,7 @@ def read(
     Args:
         bad: receives the unreadable files.
         batch: images in each batch but the last.
-        progress: called with the number of images read and their total.
+        progress: called for each image read.
 
     Raises:
         UsageError: no image can be read.
@@ -71,7 +70,7 @@ def read(
 
 
 def images_of(source: Path) -> list[Path]:
-    """The images of a folder tree, sorted, or the one file that is named. Raises UsageError where there is none."""
+    """The images of a folder tree, sorted, or a single file. Raises UsageError for no image."""
     paths = list_images(source)
     if not paths:
         raise UsageError(f"{shown(source)} holds no image: expected an image or a folder of images")
@@ -87,10 +86,10 @@ def read_one(translator: Translator, path: Path) -> Tensor:
 
 
 def read_all(translator: Translator, source: Path, bad: list[Bad], count: int | None = None) -> Tensor:
-    """The images of a folder, `[N, 3, H, W]`, all in memory; unreadable ones go to `bad`.
+    """The images of a folder in memory, `[N, 3, H, W]`; `bad` receives the unreadable files.
 
     Args:
-        count: at most so many, evenly spread over the sorted names; None for all.
+        count: largest number of images, evenly spread over the sorted names; None for all.
 
     Raises:
         UsageError: no image can be read, or a count below 1.
@@ -103,7 +102,7 @@ def read_all(translator: Translator, source: Path, bad: list[Bad], count: int | 
 
 
 def reference_style(translator: Translator, source: Path, *, inversion_steps: int = 0) -> Tensor:
-    """The mean style `[S]` of a reference image or of the readable ones in a folder; see `Translator.style_of`.
+    """The mean style `[S]` of a reference image or of a folder of them; see `Translator.style_of`.
 
     Raises:
         UsageError: no image can be read.
@@ -118,7 +117,7 @@ def reference_style(translator: Translator, source: Path, *, inversion_steps: in
 def mean_code(
     translator: Translator, source: Path, bad: list[Bad], *, batch: int = BATCH, progress: Progress | None = None
 ) -> tuple[Code, int]:
-    """The mean code of the images in a folder, `[1, ...]`, and their number; unreadable ones go to `bad`.
+    """The mean code `[1, ...]` of the images in a folder, and their number; `bad` receives the unreadable files.
 
     Raises:
         UsageError: no image can be read.
@@ -160,7 +159,7 @@ def mix_folders(
 
     Args:
         bad: receives the unreadable files.
-        count: at most so many images of each folder.
+        count: largest number of images of each folder.
 
     Raises:
         UsageError: no image of a folder can be read, a count below 1, or a model with a single latent.
@@ -182,8 +181,7 @@ def reconstruct_folder(
     """Reconstruct an image or a folder tree into `out` as PNG, names kept; see `invert` for `inversion_steps`.
 
     Raises:
-        UsageError: no image can be read, or `out` holds the inputs or a file of an output's name; nothing has been
-            written.
+        UsageError: no image can be read, or `out` holds the inputs or a file with an output's name.
     """
     paths, names = zip(*plan(source, out, "png"), strict=True)
     outputs = [out / name for name in names]

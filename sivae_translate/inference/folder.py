@@ -1,4 +1,4 @@
-"""Translating a folder tree: constant memory, names kept, nothing overwritten, every input accounted for."""
+"""Translate a folder tree in constant memory: names are kept, no file is overwritten, a manifest lists every input."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from sivae_translate.data.domains import Bad, shown
 from sivae_translate.data.reader import read_images
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.inference.files import reference_style
-from sivae_translate.inference.manifest import MANIFEST, Manifest, Refusal, open_manifest, temporary
+from sivae_translate.inference.manifest import MANIFEST, Manifest, Untranslated, open_manifest, temporary
 from sivae_translate.inference.plan import SAVE_OPTIONS, plan
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import BATCH, Translator, require_style
 from sivae_translate.progress import Display
 
-HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # of the disk: every other output would fail too
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # under these every further output fails too
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Numbers of translations written, finished by an earlier call, failed and rejected; and the manifest's path."""
+    """Numbers of translations that were written, finished earlier, failed or rejected, and the manifest's path."""
 
     written: int
     skipped: int
@@ -46,13 +46,13 @@ class Summary:
 
 @dataclass(frozen=True)
 class Target:
-    """A style to translate to. It is fixed before the first image is read, so that all frames of a film share it.
+    """A style to translate to, fixed before the first image is read, so that it is the same for all inputs.
 
     Attributes:
-        name: in the manifest.
-        folder: of its outputs, relative to `out`.
-        style: `[S]`.
-        rounds: of style correction; 0 for the styles of domains.
+        name: name of the style in the manifest.
+        folder: folder of the outputs, relative to `out`.
+        style: s, `[S]`.
+        rounds: rounds of style correction; 0 for the styles of domains.
     """
 
     name: str
@@ -86,20 +86,20 @@ def translate_folder(
     reject: Threshold | None = None,
     display: Display | None = None,
 ) -> Summary:
-    """Translate an image or a folder tree; translations that an earlier call finished are skipped.
+    """Translate an image or a folder tree. Translations that an earlier call has finished are skipped.
 
     Args:
-        source: a file or a folder; the tree below it is kept, and so are the names.
-        out: folder of the translations. One domain or reference goes straight in, several domains get a sub-folder
-            each, and random styles get style-1, style-2 and so on below that.
-        to: one domain or several; where neither `to` nor `style` is given, every domain of the model.
+        source: a file or a folder, whose sub-folders and names are kept.
+        out: folder of the translations. Several domains get a sub-folder each. Random styles get sub-folders style-1,
+            style-2 and so on.
+        to: one domain or several. Without `to` and `style`: every domain of the model.
         style: a reference image, or a folder of them for their mean style.
         inversion_steps, style_correction: for the style of references; see `Translator.__call__`.
-        styles: number of random styles of each domain, in place of its mean; see `Translator.random_styles`, also for
-            `seed` and `truncation`.
+        styles: number of random styles per domain, in place of the mean style; see `Translator.random_styles`.
+        seed, truncation: for random styles; see `Translator.random_styles`.
         format: "png", "jpg" or "webp".
         batch: images translated at a time.
-        reject: reject the inputs that score below it; see `load_threshold`.
+        reject: threshold below which inputs are rejected; see `load_threshold`.
         display: shows the progress.
 
     Returns:
@@ -107,8 +107,8 @@ def translate_folder(
         `out`), status (ok, failed or rejected) and reason.
 
     Raises:
-        UsageError: wrong arguments; nothing has been translated.
-        SivaeError: the disk is full. The translations written so far are complete, and the next call resumes.
+        UsageError: wrong arguments; no image has been translated.
+        SivaeError: an output cannot be written. All translations so far are complete, and the next call resumes.
     """
     source, out = Path(source), Path(out)
     targets = find_targets(
@@ -154,7 +154,7 @@ def find_targets(
     seed: int,
     truncation: float,
 ) -> list[Target]:
-    """The styles to translate to; see `translate_folder`. Raises UsageError where the arguments do not go together."""
+    """The styles to translate to; see `translate_folder`. Raises UsageError for arguments that exclude each other."""
     require_style(translator.model)
     if styles is None and (seed or truncation != 1):
         raise UsageError("--seed and --truncation are for random styles: expected --styles N too")
@@ -183,7 +183,7 @@ def find_targets(
 
 
 def fingerprint(translator: Translator, targets: list[Target], format: str, reject: Threshold | None) -> str:
-    """A short hash of all that decides an output besides the input: weights, styles, rounds, format and threshold."""
+    """A hash of everything that determines an output besides the input: weights, styles, rounds, format, threshold."""
     digest = hashlib.sha256(repr((format, reject, [target.rounds for target in targets])).encode())
     for tensor in [*translator.model.state_dict().values(), *(target.style for target in targets)]:
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
@@ -191,7 +191,7 @@ def fingerprint(translator: Translator, targets: list[Target], format: str, reje
 
 
 def unfinished(planned: list[tuple[Path, Path]], targets: list[Target], manifest: Manifest) -> list[Task]:
-    """The inputs that have an unfinished output, in their order."""
+    """The inputs with an unfinished output, in order."""
     tasks = (
         Task(path, [(t, manifest.folder / t.folder / output) for t in targets if not manifest.has(path, t.name)])
         for path, output in planned
@@ -207,10 +207,10 @@ def translate_batch(
     pool: ThreadPoolExecutor,
     reject: Threshold | None,
 ) -> Iterator[str]:
-    """Translate some inputs, write a row for each output, and yield its status."""
+    """Translate some inputs, write the manifest row of each output, and yield the row's status."""
     accepted, images = [], []
     for (task, _), image in zip(chunk, accept(translator, [image for _, image in chunk], reject), strict=True):
-        if isinstance(image, Refusal):
+        if isinstance(image, Untranslated):
             for target, output in task.outputs:
                 yield manifest.add(task.path, target.name, output, image)
         else:
@@ -230,21 +230,21 @@ def translate_batch(
 
 def accept(
     translator: Translator, images: list[np.ndarray | Bad], threshold: Threshold | None
-) -> Iterator[Tensor | Refusal]:
-    """Each image, `[3, H, W]` in the model's frame, or the reason why it is not translated."""
+) -> Iterator[Tensor | Untranslated]:
+    """Each image as `[3, H, W]` in the model's frame, or the reason why it is not translated."""
     readable = [image for image in images if not isinstance(image, Bad)]
     prepared = translator.prepare(readable) if readable else torch.empty(0)
     reasons: Iterator[str | None] = iter([None] * len(readable))
     if threshold and readable:
         scores = translator.score(prepared, threshold.samples, threshold.seed, beta=threshold.beta)
-        reasons = map(threshold.refusal, scores.bound.tolist())
+        reasons = map(threshold.rejection, scores.bound.tolist())
     rows = iter(prepared)
     for image in images:
         if isinstance(image, Bad):
-            yield Refusal("failed", image.reason)
+            yield Untranslated("failed", image.reason)
         else:
             x, reason = next(rows), next(reasons)
-            yield Refusal("rejected", reason) if reason else x
+            yield Untranslated("rejected", reason) if reason else x
 
 
 def write(
@@ -254,13 +254,13 @@ def write(
     manifest: Manifest,
     pool: ThreadPoolExecutor,
 ) -> Iterator[str]:
-    """Write the translations of (input, output) with their rows, and yield the status of each."""
+    """Write translations, for pairs (input, output), and their manifest rows, and yield the status of each."""
     outputs = [output for _, output in chosen]
     try:
         for (path, output), reason in zip(chosen, pool.map(write_temporary, pictures, outputs), strict=True):
-            refusal = None if reason is None else Refusal("failed", reason)
-            status = manifest.add(path, target, output, refusal)
-            if not refusal:  # after its row, so that a killed call leaves no output without one
+            untranslated = None if reason is None else Untranslated("failed", reason)
+            status = manifest.add(path, target, output, untranslated)
+            if not untranslated:  # after the row, so that a killed call leaves no output without a row
                 os.replace(temporary(output), output)
             yield status
     finally:
@@ -270,9 +270,9 @@ def write(
 
 
 def write_temporary(picture: Image.Image, output: Path) -> str | None:
-    """Write a picture to the temporary file of an output; the reason where that cannot or must not be done."""
+    """Write a picture to the temporary file of an output. Returns the reason of a failure, or None."""
     format = output.suffix[1:]
-    data = io.BytesIO()  # Pillow's own writing does not always tell why the disk refused
+    data = io.BytesIO()  # Pillow's own writing can hide the system's error
     picture.save(data, format.replace("jpg", "jpeg"), **SAVE_OPTIONS[format])
     try:
         with suppress(FileNotFoundError):
@@ -281,7 +281,7 @@ def write_temporary(picture: Image.Image, output: Path) -> str | None:
         output.parent.mkdir(parents=True, exist_ok=True)
         temporary(output).write_bytes(data.getvalue())
     except OSError as error:
-        if error.errno in HOPELESS:
+        if error.errno in DISK_ERRORS:
             raise
         return str(error.strerror).lower()
     return None

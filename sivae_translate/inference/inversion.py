@@ -1,7 +1,7 @@
-"""Latent optimisation (inversion): the code whose decoding is nearest to an image, found by Adam from the encoder's.
+"""Latent optimisation (inversion): Adam minimises the error of an image over its code, from the encoder's code.
 
 The encoder infers a code in one pass, which leaves an amortisation gap to the best code (Cremer et al. 2018,
-arXiv:1801.03558). Optimising the code of each image closes it, as in GAN inversion (Zhu et al. 2016,
+arXiv:1801.03558). Optimising the code of each image narrows the gap, as in GAN inversion (Zhu et al. 2016,
 arXiv:1609.03552).
 """
 
@@ -20,27 +20,26 @@ from sivae_translate.types import Code
 # Adam's learning rate, in standard deviations of the content's prior. At 0.05, 100 steps move a coordinate by at most
 # about 5 deviations. A rate of 0.1 gains 0.3 dB more in 100 steps, with codes farther from the prior.
 LEARNING_RATE = 0.05
-LEAST_MSE = 1e-10  # a lower mean squared error counts as this, so that PSNR ends at 100 dB
+LEAST_MSE = 1e-10  # lower bound of the mean squared error, which limits PSNR to 100 dB
 
 
 @torch.enable_grad()
 def invert(model: Any, x: Tensor, inversion_steps: int, *, one_style: bool = False) -> Code:
-    """The best code of each image: of the encoder's and of those after each step of Adam, the one of least error.
+    """The code of least error of each image, among the encoder's code and the codes after each step of Adam.
 
-    Adam minimises the squared error alone. A KL term would keep codes nearer to the prior at the cost of error; few
-    steps from the encoder's code have the same effect without a weight to choose. Codes are compared by their error at
-    8 bits, so that no picture gets worse than the encoder's. Each image is optimised by itself. Adam magnifies the
-    rounding of float32, so that another batch may change an image by 1/255 in 100 steps.
+    The loss is the squared error without a KL term, as few steps keep codes near the encoder's. Errors are compared at
+    8 bits, so that no image gets worse than with the encoder's code. Each image is optimised separately. Adam magnifies
+    the rounding of float32, so another batch may change an image by 1/255 in 100 steps.
 
     Args:
-        model: used through `encode` and `decode`; its weights stay as they are.
+        model: used through `encode` and `decode`; its weights do not change.
         x: images `[B, 3, H, W]` in [0, 1].
         inversion_steps: steps of Adam; 0 returns the encoder's codes.
-        one_style: optimise one style for all images, from the mean of the encoder's, and a content for each. The best
-            codes are then those of least error over all images.
+        one_style: optimise a single style for all images, from the mean of the encoder's styles, and a content for each
+            image. The error is then summed over all images.
 
     Returns:
-        A code of B rows; with `one_style` every row has the same style.
+        A code of B rows; for `one_style` with the same style in every row.
 
     Raises:
         UsageError: a negative number of steps.
@@ -77,7 +76,7 @@ def invert(model: Any, x: Tensor, inversion_steps: int, *, one_style: bool = Fal
 
 
 def tensors(code: Code) -> list[Tensor]:
-    """Content and, where there is one, style: the parts that are optimised."""
+    """The optimised parts of a code: content and, with a style, style."""
     return [code.content] if code.style is None else [code.content, code.style]
 
 

@@ -20,12 +20,12 @@ ROW = b'{"input": '  # the beginning of every line
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """The reason why an input has no output.
+class Untranslated:
+    """An input without output.
 
     Attributes:
-        status: "failed", to be tried again by the next call, or "rejected", which is final.
-        reason: a short text.
+        status: "failed", which the next call tries again, or "rejected", which is final.
+        reason: short text.
     """
 
     status: str
@@ -39,18 +39,18 @@ class Manifest:
         self.folder, self.job, self.done, self.file = folder, job, done, file
 
     def has(self, path: Path, target: str) -> bool:
-        """Whether an input is finished for a target."""
+        """Whether the translation of an input to a target is finished."""
         return (os.path.abspath(path), target) in self.done
 
-    def add(self, path: Path, target: str, output: Path, refusal: Refusal | None) -> str:
-        """Write the row of an input and a target, and return its status: "ok" or that of the refusal."""
-        status = refusal.status if refusal else "ok"
+    def add(self, path: Path, target: str, output: Path, untranslated: Untranslated | None) -> str:
+        """Write the row of an input and a target, and return its status: "ok", "failed" or "rejected"."""
+        status = untranslated.status if untranslated else "ok"
         row = {
             "input": os.path.abspath(path),
             "target": target,
             "output": output.relative_to(self.folder).as_posix() if status == "ok" else "",
             "status": status,
-            "reason": refusal.reason if refusal else "",
+            "reason": untranslated.reason if untranslated else "",
             "job": self.job,
         }
         self.file.write(json.dumps(row) + "\n")
@@ -60,13 +60,13 @@ class Manifest:
 
 @contextmanager
 def open_manifest(folder: Path, job: str) -> Iterator[Manifest]:
-    """Open the manifest of a job in this folder, for this process alone.
+    """Open and lock the manifest of a job in this folder.
 
-    Rows of an earlier call are kept where the output exists or the input was rejected. Rows of failures are deleted, so
-    that those inputs are tried again.
+    Rows of an earlier call are kept if the output exists or the input was rejected. Rows of failed inputs are deleted,
+    as those inputs are tried again.
 
     Args:
-        job: hash of all settings that decide an output; see `folder.fingerprint`.
+        job: hash of everything that determines an output besides the input; see `folder.fingerprint`.
 
     Raises:
         UsageError: the folder holds translations of another job, or another process is writing to it.
@@ -83,7 +83,7 @@ def open_manifest(folder: Path, job: str) -> Iterator[Manifest]:
 
 
 def keep_finished(path: Path, job: str) -> set[tuple[str, str]]:
-    """Reduce a manifest to its finished rows, and return (input, target) of each."""
+    """Delete the unfinished rows of a manifest, and return (input, target) of the others."""
     done, kept = set(), []
     lines = path.read_bytes().splitlines() if path.exists() else []
     for number, line in enumerate(lines, start=1):
@@ -109,5 +109,5 @@ def keep_finished(path: Path, job: str) -> set[tuple[str, str]]:
 
 
 def temporary(output: Path) -> Path:
-    """The file an output is written to before it is renamed: a short name, the same for the same output."""
+    """The temporary file of an output, with a short name that depends on the output's name alone."""
     return output.with_name(f".tmp-{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]}")

@@ -1,4 +1,4 @@
-"""Output names: every image of a folder tree gets its own, with the tree and the names kept."""
+"""Output names for the images of a folder tree, each different, with sub-folders and names kept."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from sivae_translate.data.domains import list_images, shown
 from sivae_translate.errors import UsageError
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "png": {"compress_level": 1},  # lossless at any level, and compression would take most of the time
+    "png": {"compress_level": 1},  # lossless at any level; higher levels would take most of the time
     "jpg": {"quality": 95},
     "webp": {"quality": 95},
 }
 
 
 def plan(source: Path, out: Path, format: str) -> list[tuple[Path, Path]]:
-    """(input, output relative to a target's folder) for every image of `source`; no two outputs are the same.
+    """(input, output relative to a target's folder) for every image of `source`, with different outputs.
 
-    Outputs differ also where the file system ignores case. Images below `out` are no inputs.
+    Outputs differ even without regard to case. Images below `out` are no inputs.
 
     Raises:
         UsageError: no image, no such format, or an `out` that is a file or holds the inputs.
@@ -39,7 +39,7 @@ def plan(source: Path, out: Path, format: str) -> list[tuple[Path, Path]]:
     for path in inputs:
         output = path.relative_to(base).with_suffix(f".{format}")
         name = path.name
-        while str(output).lower() in taken:  # photo.jpg beside photo.png: the second keeps its suffix in the name
+        while str(output).lower() in taken:  # of photo.jpg and photo.png, the second keeps its suffix in the name
             output = output.with_name(name := f"{name}.{format}")
         taken.add(str(output).lower())
         planned.append((path, output))

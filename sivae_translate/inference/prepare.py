@@ -1,4 +1,4 @@
-"""Image preparation: a path, PIL image, array or tensor becomes a tensor in a model's frame."""
+"""Image preparation: from a path, PIL image, array or tensor to a tensor in a model's frame."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sivae_translate.errors import UsageError
 from sivae_translate.pictures import to_pictures
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
-"""An image: a path, a PIL image, uint8 `[H, W]` or `[H, W, 3 or 4]`, or a float tensor `[3, H, W]` in [0, 1]."""
+"""A path, a PIL image, uint8 `[H, W]` or `[H, W, 3 or 4]`, or a float tensor `[3, H, W]` in [0, 1]."""
 
 
 def prepare(images: Picture | Sequence[Picture], frame: Frame) -> Tensor:
     """One image or several -> float32 `[B, 3, size, size]` in [0, 1], on the CPU.
 
     Raises:
-        UsageError: no image, or something that is no `Picture`.
+        UsageError: no image, or a value of another type or shape.
         UnreadableImage: a file that cannot be read, with the reason.
     """
     return torch.stack([prepare_one(image, frame) for image in each(images)])
@@ -53,9 +53,9 @@ def checked(image: Tensor) -> Tensor:
 
 
 def pixels_of(image: Any, frame: Frame) -> np.ndarray:
-    """A path, PIL image or array as uint8 `[H, W, 3]`, transparency laid on the frame's background.
+    """A path, PIL image or array as uint8 `[H, W, 3]`, transparency composited onto the frame's background.
 
-    A large JPEG file may come reduced, its shorter side still at least the frame's size.
+    A large JPEG file may be decoded at a reduced size, with a shorter side of at least the frame's size.
     """
     if isinstance(image, str | Path):
         return read_image(image, background=frame.background, min_side=frame.size)
@@ -70,7 +70,7 @@ def pixels_of(image: Any, frame: Frame) -> np.ndarray:
 
 
 def several(images: Picture | Sequence[Picture]) -> bool:
-    """Whether these are several images: a list, a tuple or a tensor `[B, 3, H, W]`."""
+    """Whether the argument is a list, a tuple or a tensor `[B, 3, H, W]` rather than one image."""
     return isinstance(images, list | tuple) or (isinstance(images, Tensor) and images.ndim == 4)
 
 

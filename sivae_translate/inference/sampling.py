@@ -1,7 +1,7 @@
-"""Seeded draws from the prior: codes for samples, styles for translations, both with the truncation trick.
+"""Seeded samples of the prior, of codes and of styles, with the truncation trick.
 
-Truncation scales the noise around the prior's mean: 1 samples the prior, values below 1 trade variety for quality, and
-0 gives the mean (Brock et al. 2019, arXiv:1809.11096, where the noise is clipped instead).
+Truncation is a factor of the noise around the prior's mean. The factor 1 samples the prior, lower values trade variety
+for quality, and 0 gives the mean. Brock et al. 2019 (arXiv:1809.11096) clip the noise instead.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def draw_styles(prior: Gaussian, count: int, *, seed: int, truncation: float) ->
     if count < 1:
         raise UsageError(f"styles was {count}: expected 1 or more")
     generator, size = seeded(seed), prior.mean.shape[-1]
-    # One by one: torch.randn of more numbers may begin with others.
+    # Each style is drawn separately, as torch.randn of more numbers may start with other numbers.
     noise = torch.stack([torch.randn(size, generator=generator) for _ in range(count)])
     return prior.sample(truncation * noise.to(prior.mean.device))
 
@@ -48,7 +48,7 @@ def require_truncation(truncation: float) -> None:
 
 
 def seeded(seed: int) -> torch.Generator:
-    """A generator on the CPU, so that every device draws the same. Raises UsageError for more than 64 bits."""
+    """A CPU generator, for the same numbers on every device. Raises UsageError for a seed of more than 64 bits."""
     if not -(2**63) <= seed < 2**63:
         raise UsageError(f"seed was {seed}: expected a whole number of 64 bits, such as 0")
     return torch.Generator().manual_seed(seed)

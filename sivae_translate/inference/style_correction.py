@@ -1,4 +1,4 @@
-"""Iterative style correction: the encoder reads a translation, and the style is moved by the difference it finds."""
+"""Iterative style correction: the style of a translation is encoded and its error is subtracted from the style."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ ROUNDS = 2  # the default; a third round changes little
 
 @torch.no_grad()
 def corrected_style(model: Any, content: Tensor, style: Tensor, rounds: int) -> Tensor:
-    """Styles `[B, S]` to decode with, so that the encoder reads the requested styles in the translations.
+    """Styles `[B, S]` whose translations are encoded to the requested styles.
 
-    A content with a layout keeps a trace of its own domain, and the decoder learns to rely on that trace. Under the
-    style of a reference from another domain the translation then shows only a part of the requested style. Each round
-    adds the missing part: s <- s + (s* - E_s(D(c, s))), a fixed-point iteration from s = s*, the requested style.
+    A content with a layout keeps a trace of its own domain, and the decoder learns to rely on that trace. With the
+    style of a reference from another domain, the translation then shows only part of the requested style s*. The
+    correction is a fixed-point iteration from s = s*: each round sets s <- s + (s* - E_s(D(c, s))).
 
     Args:
         model: used through `encode` and `decode`.
         content: c, `[B, K, g, g]`.
         style: s*, the requested styles, `[B, S]`.
-        rounds: one decoder pass and one encoder pass each; 0 returns `style`.
+        rounds: number of iterations, each with one decoder and one encoder pass; 0 returns `style`.
     """
     corrected = style
     for _ in range(rounds):
@@ -38,7 +38,7 @@ def corrected_style(model: Any, content: Tensor, style: Tensor, rounds: int) -> 
 def rounds_for(content_shape: Sequence[int], style_correction: int) -> int:
     """Rounds for contents of shape `[..., K, g, g]`: `style_correction`, or 0 where the content is a vector (g = 1).
 
-    A vector content keeps no trace of its domain, so that a correction would add only the encoder's own error.
+    A vector content keeps no trace of its domain, so a correction would only add the encoder's error.
 
     Raises:
         UsageError: a negative number.

@@ -1,4 +1,4 @@
-"""`ood.json` beside a model's weights: the bound on log p(x) below which inputs are rejected as out of distribution."""
+"""`ood.json` beside a model's weights: the bound on log p(x) below which inputs are out of distribution."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sivae_translate.models.pretrained import model_directory
 from sivae_translate.schema import build
 
 FILE = "ood.json"
-SLACK = 1e-5  # of the largest bound: float32 differs by less between batches, and a calibration image must pass again
+SLACK = 1e-5  # relative tolerance: float32 differs by less between batches, and calibration images must pass again
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """The least bound on log p(x) of an accepted input, with the settings of its calibration.
+    """The least bound on log p(x) of accepted inputs, with the settings of its calibration.
 
     Attributes:
-        bound: in nats.
+        bound: least bound, in nats.
         share: fraction of the calibration images that reach the bound, in (0, 1].
         images: number of calibration images.
-        samples, seed, beta: settings of `Translator.score`, which inputs must be scored with too.
+        samples, seed, beta: settings of `Translator.score`, for calibration images and inputs alike.
         weights: SHA-256 of the file of weights that scored the images.
     """
 
@@ -46,19 +46,19 @@ class Threshold:
         if not self.beta > 0:
             raise ValueError("beta: must be > 0")
 
-    def refusal(self, bound: float) -> str | None:
-        """The reason to reject an image of this bound, in nats; None where it is accepted."""
+    def rejection(self, bound: float) -> str | None:
+        """The reason to reject an image with this bound, in nats; None for an accepted image."""
         return None if bound >= self.bound else f"scores {bound:.2f} nats, below the threshold of {self.bound:.2f}"
 
 
 def threshold_of(model: Path, bounds: list[float], share: float, **how: Any) -> Threshold:
-    """The highest bound that at least a fraction `share` of `bounds` reaches, less `SLACK`.
+    """The highest bound that at least a fraction `share` of `bounds` reaches, lowered by the tolerance `SLACK`.
 
     Args:
         bounds: of the calibration images, in nats.
-        how: the `samples`, `seed` and `beta` they were scored with.
+        how: `samples`, `seed` and `beta` of their scores.
     """
-    kept = math.ceil(share * len(bounds) - 1e-9)  # in floats 0.07 * 100 is more than 7
+    kept = math.ceil(share * len(bounds) - 1e-9)  # as floats, 0.07 * 100 exceeds 7
     bound = sorted(bounds)[-kept] - SLACK * max(map(abs, bounds))
     return Threshold(bound, share, len(bounds), weights=weights_of(model), **how)
 
@@ -79,7 +79,7 @@ def load_threshold(model: Path) -> Threshold:
     """The threshold stored beside the weights of a run or model directory.
 
     Raises:
-        UsageError: no threshold, a file that holds something else, or a threshold of other weights.
+        UsageError: no threshold, another file, or a threshold of other weights.
     """
     file = model_directory(model) / FILE
     fix = f"set one with: sivae-translate ood {model} --in FOLDER --set-threshold 0.95"

@@ -1,4 +1,4 @@
-"""The translator: images in, translated images out."""
+"""The translator: a trained model for images, styles, codes and scores."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from sivae_translate.models.pretrained import (
 from sivae_translate.pictures import to_pictures
 from sivae_translate.types import Code, Gaussian, Scores
 
-BATCH = 32  # images or codes that the network takes at a time; more might not fit in memory
+BATCH = 32  # images or codes per pass of the network, which bounds memory
 
 
 class Translator:
     """A trained model with the frame its images are put into.
 
-    Results do not depend on the batch an image is in (to 1e-5). Methods that take images raise `UnreadableImage`, with
-    the reason, for a file that cannot be read, and `UsageError` for something that is no image.
+    Results do not depend on the batch of an image (to 1e-5). Methods with images as arguments raise `UnreadableImage`,
+    with the reason, for an unreadable file, and `UsageError` for an argument that is no image.
 
     Attributes:
-        domains: names of the domains the model knows.
-        frame: size in pixels and fit of every image that goes in or comes out.
-        device: where the model computes, in float32.
+        domains: names of the model's domains.
+        frame: size in pixels, fit and background of all images.
+        device: device of the model, which computes in float32.
     """
 
     def __init__(self, model: Autoencoder, settings: dict[str, Any], frame: Frame) -> None:
@@ -52,11 +52,11 @@ class Translator:
 
     @classmethod
     def from_pretrained(cls, path: str | Path, device: str = "auto") -> Translator:
-        """The translator of a model directory, or of a run. Nothing is unpickled.
+        """The translator of a run or model directory. Nothing is unpickled.
 
         Raises:
-            SivaeError: no model is there, or it is damaged, of another kind or of another format.
-            UsageError: the machine has no such device.
+            SivaeError: no model, or a model that is damaged, of another kind or of another format.
+            UsageError: the device is not available.
         """
         return cls(*load_model(model_directory(path))).to(pick_device(device))
 
@@ -81,23 +81,23 @@ class Translator:
         inversion_steps: int = 0,
         style_correction: int = ROUNDS,
     ) -> Any:
-        """The content of the images in the style of a domain, or in the style of a reference image.
+        """Translate images to the style of a domain or of reference images.
 
         Args:
             images: one or several.
             to: name of a domain, for its mean style, or a style `[S]`, such as one of `random_styles`.
-            style: a reference image, or several, whose mean style is taken.
+            style: one or several reference images, for their mean style.
             inversion_steps: steps of latent optimisation that refine the style of the references; see
-                `inference.inversion`. 10 bring out more of a domain that was not trained on.
-            style_correction: rounds of iterative style correction; see `inference.style_correction`. They apply to
-                the style of references, and only where the model's content has a layout.
+                `inference.inversion`. 10 steps improve translations to unseen domains.
+            style_correction: rounds of iterative style correction for the style of references, in models whose content
+                has a layout; see `inference.style_correction`.
 
         Returns:
             A PIL image of the model's size, or a list of them where several images were given.
 
         Raises:
-            UsageError: neither or both of `to` and `style`, no such domain, a style of another shape, a negative
-                number of steps or rounds, or a model with a single latent.
+            UsageError: neither or both of `to` and `style`, no such domain, a style of another shape, negative steps
+                or rounds, or a model with a single latent.
         """
         target = self.style_of(to=to, style=style, inversion_steps=inversion_steps)
         rounds = 0 if style is None else style_correction
@@ -106,7 +106,7 @@ class Translator:
 
     @torch.no_grad()
     def translate(self, x: Tensor, style: Tensor, *, style_correction: int = 0) -> Tensor:
-        """Images `[B, 3, H, W]` in [0, 1] under a style `[S]` or `[B, S]` -> the same shape and range.
+        """Images `[B, 3, H, W]` in [0, 1] with a style `[S]` or `[B, S]` -> translations, of the same shape and range.
 
         Args:
             style_correction: see `__call__`; meant for the styles of references.
@@ -115,7 +115,7 @@ class Translator:
 
     @torch.no_grad()
     def restyle(self, content: Tensor, style: Tensor, *, style_correction: int = 0) -> Tensor:
-        """Contents `[B, K, g, g]` under a style `[S]` or `[B, S]` -> images `[B, 3, H, W]` in [0, 1].
+        """Contents `[B, K, g, g]` with a style `[S]` or `[B, S]` -> images `[B, 3, H, W]` in [0, 1].
 
         Args:
             style_correction: see `__call__`; meant for the styles of references.
@@ -133,9 +133,9 @@ class Translator:
         style: Picture | Sequence[Picture] | None = None,
         inversion_steps: int = 0,
     ) -> Tensor:
-        """The style `[S]` of a domain, the mean of its prior, or of references, the mean over them; see `__call__`.
+        """The mean style `[S]` of a domain's prior or of reference images; see `__call__`.
 
-        Latent optimisation looks for one style of up to 32 references; of more, the mean over the groups is taken.
+        Latent optimisation finds one style for each batch of 32 references; the result is the mean over batches.
         """
         require_style(self.model)
         if (to is None) == (style is None):
@@ -153,12 +153,12 @@ class Translator:
         return self._style_prior(str(to)).mean[0]
 
     def random_styles(self, to: str, count: int, *, seed: int = 0, truncation: float = 1.0) -> Tensor:
-        """Styles `[count, S]` of a domain, drawn from its prior p(s | d); each may be the `to` of a translation.
+        """Styles `[count, S]` drawn from the prior p(s | d) of a domain, each an argument `to` for a translation.
 
-        The i-th style of a domain and a seed is the same whatever the count and the device.
+        The i-th style depends on domain and seed, not on the count or the device.
 
         Args:
-            truncation: spread around the mean of the prior; see `sample`.
+            truncation: factor of the noise around the prior's mean; see `sample`.
 
         Raises:
             UsageError: no such domain, fewer than 1 style, a negative truncation, or a model with a single latent.
@@ -167,15 +167,15 @@ class Translator:
         return draw_styles(self._style_prior(to), count, seed=seed, truncation=truncation)
 
     def add_domain(self, name: str, images: Picture | Sequence[Picture], *, inversion_steps: int = 0) -> Translator:
-        """A translator with one domain more, whose mean style is that of a few images; this one stays as it is.
+        """A new translator with a further domain, whose mean style is that of a few images.
 
         Args:
-            name: of the new domain, fit to name a folder.
+            name: name of the new domain, which must be a possible name of a folder.
             images: one or several of the new domain.
             inversion_steps: see `__call__`.
 
         Raises:
-            UsageError: a name that is known already or cannot name a folder, or a model with a single latent.
+            UsageError: the name of a known domain, one that cannot name a folder, or a model with a single latent.
         """
         require_style(self.model)
         require_new_name(name, self.domains)
@@ -199,11 +199,11 @@ class Translator:
         return self.model.decode(code).float().clamp(0, 1)
 
     def reconstruct(self, images: Picture | Sequence[Picture], *, inversion_steps: int = 0) -> Any:
-        """The images decoded from the encoder's codes, or from better ones found by latent optimisation.
+        """Reconstructions of images, from the encoder's codes or from codes of latent optimisation.
 
         Args:
             images: one or several.
-            inversion_steps: steps of Adam on the code of each image; see `inference.inversion`. No image gets worse.
+            inversion_steps: steps of latent optimisation per image; see `inference.inversion`. No image gets worse.
 
         Returns:
             A PIL image of the model's size, or a list of them where several images were given.
@@ -224,11 +224,11 @@ class Translator:
     def sample(
         self, count: int, *, domain: str | None = None, seed: int = 0, truncation: float = 1.0
     ) -> list[Image.Image]:
-        """Images from the prior, of one domain or of all domains in turn; the same seed gives the same images.
+        """Samples of the prior of one domain, or of all domains alternately. Equal seeds give equal images.
 
         Args:
-            truncation: spread of the codes around the means of the prior. 1 samples the prior, values below 1 trade
-                variety for quality (the truncation trick, Brock et al. 2019, by scaling).
+            truncation: factor of the noise around the prior's mean (truncation trick, Brock et al. 2019). 1 samples the
+                prior, lower values trade variety for quality.
 
         Raises:
             UsageError: no such domain, or a negative truncation.
@@ -243,13 +243,13 @@ class Translator:
         """Images on the path from one image's code to another's; the first is the reconstruction of `a`.
 
         Args:
-            what: the part that changes: "content" or "style", the other staying that of `a`, or "both".
-            steps: number of images, both ends among them.
-            content: an image whose content all images have while the style goes from that of `a` to that of `b`.
+            what: the part that changes, "content", "style" or "both"; the other part stays that of `a`.
+            steps: number of images, including both ends.
+            content: an image whose content is used for all images, for `what` = "style".
 
         Raises:
-            UsageError: fewer than 2 steps, no such `what`, "style" from a model with a single latent, or `content`
-                where more than the style changes.
+            UsageError: fewer than 2 steps, no such `what`, "style" for a model with a single latent, or a `content`
+                for another `what` than "style".
         """
         start, end = self.encode([a]), self.encode([b])
         if content is not None:
@@ -261,14 +261,15 @@ class Translator:
     def edit(
         self, image: Picture, direction: Code, strengths: Sequence[float], *, what: str = "both"
     ) -> list[Image.Image]:
-        """An image moved along an attribute direction, once for each strength; 0 is its reconstruction.
+        """Edits of an image along an attribute direction, one per strength; strength 0 is the reconstruction.
 
         Args:
-            direction: of one row; see `inference.direction`. Strength 1 adds it once.
-            what: the part of the direction that is added: "content", "style" or "both".
+            direction: code of one row; see `inference.direction`.
+            strengths: factors of the direction.
+            what: the part of the direction that is added, "content", "style" or "both".
 
         Raises:
-            UsageError: no strength, no such `what`, or a direction of another model's dimensions.
+            UsageError: no strength, no such `what`, or a direction of other dimensions.
         """
         direction = direction.map(lambda t: t.to(self.device))
         return self._decoded_pictures(along(self.encode([image]), direction, strengths, what))
@@ -284,12 +285,12 @@ class Translator:
     ) -> Scores:
         """Bounds on log p(x) of one image or several, for out-of-distribution detection; see `types.Scores`.
 
-        In any batch and any order `kl` repeats to 1e-5 of itself, and so does `rec`; the bounds hold rec / beta.
+        `kl` and `rec` do not depend on the batch or the order of the images, to a relative 1e-5.
 
         Args:
-            samples: K, codes drawn for each image. More give a tighter bound and take longer.
-            seed: of the noise, which each image draws by its own pixels.
-            beta: twice the variance of p(x | z) = N(x; decoded z, beta / 2 I).
+            samples: K, codes drawn for each image. More samples give a tighter bound and take longer.
+            seed: seed of the noise, which also depends on the image's pixels.
+            beta: twice the variance of p(x | z) = N(x; D(z), beta / 2 I).
             batch: images scored at a time.
 
         Raises:
