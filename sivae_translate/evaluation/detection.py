@@ -1,6 +1,6 @@
 """Out-of-distribution detection: how well a model's scores separate two sets of images.
 
-The set "in" is distributed as the training images and shares none with them; the set "out" is distributed otherwise.
+The set "in" has the distribution of the training images and none of these images. The set "out" has another one.
 AUROC is the probability that an image of "in" scores above one of "out". AUPR is the average precision, "in" positive.
 """
 
@@ -98,8 +98,8 @@ def evaluate_ood(inside: Scored, outside: Scored, out: Path, how: Mapping[str, A
     """AUROC and AUPR of each score, with 95 % intervals.
 
     Returns, and writes to `out/report.json`:
-        n of each set; the arguments `how`; chance; for each score its sign (score x sign is higher for "in"), AUROC and
-        AUPR; left_out (reasons by file). `out/scores.csv` has a row per image, `out/histogram.png` shows both sets.
+        n of each set, the arguments `how`, chance, left_out (reasons by file), and sign, AUROC and AUPR of each score.
+        Score x sign is higher for "in". `out/scores.csv` has a row per image, `out/histogram.png` shows both sets.
     """
     n = {"in": len(inside.paths), "out": len(outside.paths)}
     figures = {
@@ -177,9 +177,9 @@ def histograms(inside: Scored, outside: Scored, figures: Mapping[str, Any], file
         low, high = max(both.min(), first - reach), min(both.max(), last + reach)
         bins = np.linspace(low, high, BINS + 1)
         for which, values in sets.items():
-            shares = np.full(len(values), 1 / len(values))
-            axes.hist(values.clip(low, high), bins, weights=shares, alpha=0.6, label=f"{which} ({len(values):,})")
-        axes.set(xlabel=label, ylabel="share of the set", title=f"{name}: AUROC {figures[name]['auroc']:.3f}")
+            fractions = np.full(len(values), 1 / len(values))
+            axes.hist(values.clip(low, high), bins, weights=fractions, alpha=0.6, label=f"{which} ({len(values):,})")
+        axes.set(xlabel=label, ylabel="fraction of the set", title=f"{name}: AUROC {figures[name]['auroc']:.3f}")
         axes.legend()
     figure.supxlabel("images beyond the range are counted in the outermost bins", fontsize="small")
     figure.savefig(file, dpi=100)

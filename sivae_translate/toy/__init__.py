@@ -1,1 +1,1 @@
-"""The objectives in the plane: four known distributions, minutes on a CPU, and a theory to check them against."""
+"""The objectives on points in the plane: four known distributions, in minutes on a CPU."""

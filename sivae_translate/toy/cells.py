@@ -1,4 +1,4 @@
-"""Many runs in the plane, in parallel. Finished ones are kept, so that the same call resumes."""
+"""Many runs in the plane, in parallel. Reports of finished runs are kept, so that the same call resumes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sivae_translate.training.optimizers import NonFiniteLossError
 
 @dataclass(frozen=True)
 class Cell:
-    """One run, and the file of its report within the folder of them all."""
+    """One run, and the file of its report, relative to the folder of all runs."""
 
     settings: Settings
     file: Path
@@ -37,7 +37,7 @@ def cell(objective: str, dataset: str, seed: int, steps: int | None, *overrides:
 
 
 def run_cells(cells: Sequence[Cell], out: Path, jobs: int, display: Display) -> list[Report]:
-    """The reports of all cells, in their order; those that are not in `out` yet are run and written there.
+    """The reports of all cells, in order. Missing reports are computed and written to `out`.
 
     Raises:
         UsageError: a file in `out` is broken, or of other settings.
@@ -60,38 +60,38 @@ def read(file: Path, settings: Settings) -> Report:
     except ValueError:
         raise UsageError(f"{file} is broken: delete it, and it is run again") from None
     if any(report.get(key) != value for key, value in settings.to_dict().items()):
-        raise UsageError(f"{file} is of other settings: expected the same to go on; choose another folder with --out")
+        raise UsageError(f"{file} is of other settings: expected the same to resume; choose another folder with --out")
     return report
 
 
 def computed(cells: Sequence[Cell], jobs: int) -> Iterator[tuple[Cell, Report]]:
-    """Every cell with its report, as they finish."""
+    """Every cell with its report, in the order of completion."""
     if jobs == 1:
         yield from ((c, report(c.settings)) for c in cells)
         return
     context = multiprocessing.get_context("spawn")  # a fork of a process that has used torch may hang
-    with ProcessPoolExecutor(jobs, context, initializer=begin_work) as pool:
+    with ProcessPoolExecutor(jobs, context, initializer=init_worker) as pool:
         futures = {pool.submit(report, c.settings): c for c in cells}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool:
             raise SivaeError(
-                "a run was killed, for memory perhaps: the same command goes on; try fewer --jobs"
+                "a run was killed, for memory perhaps: the same command resumes; try fewer --jobs"
             ) from None
-        finally:  # whoever stops here waits for no run that is still under way
+        finally:  # do not wait for unfinished runs
             for worker in multiprocessing.active_children():
                 worker.terminate()
 
 
-def begin_work() -> None:
-    """In each process: one thread, and Ctrl-C left to the process that started it."""
+def init_worker() -> None:
+    """Set up a worker process: a single thread, and Ctrl-C ignored, as the parent process handles it."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def report(settings: Settings) -> Report:
-    """The report of `run`; where training diverged, the settings and the `error`."""
+    """The report of `run`, or for diverged training the settings and the `error`."""
     try:
         return run(settings)[1]
     except (NonFiniteLossError, NotFiniteError) as error:

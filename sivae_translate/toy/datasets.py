@@ -1,7 +1,7 @@
-"""Distributions of points in the plane, as pure samplers: the 2-D worlds of Daniel & Tamar 2021 (arXiv:2012.13253).
+"""Distributions of points in the plane, as samplers: the 2-D data sets of Daniel & Tamar 2021 (arXiv:2012.13253).
 
-Sizes and noise are those of the paper's code, for which its weights were found; the shapes are older (8 Gaussians:
-Metz et al. 2017; the others: Grathwohl et al. 2019).
+Sizes and noise are those of the paper's code. The 8 Gaussians are from Metz et al. 2017, the other shapes from
+Grathwohl et al. 2019.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-RADIUS, SPREAD = 2 / math.sqrt(2), 0.02 / math.sqrt(2)  # of the 8 Gaussians, which the paper divides by sqrt 2
+RADIUS, SPREAD = 2 / math.sqrt(2), 0.02 / math.sqrt(2)  # of the 8 Gaussians, divided by sqrt 2 as in the paper
 
 
 def uniform(n: int, generator: torch.Generator) -> Tensor:
@@ -46,7 +46,7 @@ def eight_gaussians_log_density(x: Tensor) -> Tensor:
 
 
 def spirals(n: int, generator: torch.Generator) -> Tensor:
-    """Two arms of 1.5 turns, the one the other turned by half a turn, out to a radius of 3 pi / 3; noise 0.1."""
+    """Two arms of 540 degrees each, rotated by 180 degrees against each other, up to radius pi; noise 0.1."""
     angle = 3 * math.pi * uniform(n, generator).sqrt()
     arm = polar(angle, math.pi - angle) + 0.5 * torch.rand(n, 2, generator=generator)
     sign = 1 - 2 * torch.randint(2, (n, 1), generator=generator)
@@ -54,7 +54,7 @@ def spirals(n: int, generator: torch.Generator) -> Tensor:
 
 
 def checkerboard(n: int, generator: torch.Generator) -> Tensor:
-    """Uniform on every other of the 4 x 4 squares of side 2 in [-4, 4]^2."""
+    """Uniform on alternate squares of side 2 in [-4, 4]^2."""
     x = 4 * uniform(n, generator) - 2
     y = uniform(n, generator) - 2 * torch.randint(2, (n,), generator=generator) + x.floor() % 2
     return 2 * torch.stack([x, y], dim=1)
@@ -72,8 +72,8 @@ class Dataset:
 
     Attributes:
         sample: n and a generator -> n independent points, float32 `[n, 2]`.
-        reach: its points lie in [-reach, reach]^2, where it is drawn and measured.
-        log_density: points `[n, 2]` -> log p(x) `[n]` in nats; None where it has no closed form.
+        reach: half the side of the square [-reach, reach]^2 that contains the points.
+        log_density: points `[n, 2]` -> log p(x) `[n]` in nats. None: no closed form.
     """
 
     sample: Callable[[int, torch.Generator], Tensor]

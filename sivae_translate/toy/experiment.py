@@ -1,4 +1,4 @@
-"""One run in the plane, trained and measured: `sivae-translate toy`, and every cell of its table."""
+"""One run in the plane: training, metrics and files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sivae_translate.toy.world import PlaneAutoencoder, train
 from sivae_translate.training.optimizers import NonFiniteLossError
 from sivae_translate.training.state import State
 
-METRICS_SEED = 1 << 32  # all models are measured at the same points
+METRICS_SEED = 1 << 32  # metrics of all models use the same points
 THEORY_POINTS = 20  # evaluations of `theory`, spread over a run
 REFRESH = 0.5  # seconds between two updates of the display
 
@@ -28,7 +28,7 @@ Report = dict[str, Any]
 
 
 class Monitor:
-    """Follows a run: its theory, where the dataset's density is known, and its progress on the display."""
+    """Monitors a run: `theory`, for a known density of the data, and the progress on the display."""
 
     def __init__(self, settings: Settings, display: Display) -> None:
         self.settings, self.display = settings, display
@@ -46,12 +46,12 @@ class Monitor:
 
 
 def run(settings: Settings, display: Display | None = None) -> tuple[PlaneAutoencoder, Report]:
-    """Train a model and judge it.
+    """Train a model and compute its metrics.
 
     Returns:
-        The model, and its report: the settings; `seconds` of training; the figures of `judge`; `collapsed`, whether it
-        covers less than `COLLAPSED` of the data; and the `course` of `theory` over the run, empty where the density of
-        the data is not known.
+        The model and its report. The report holds the settings, `seconds` of training, the metrics of `judge`,
+        `collapsed`, whether coverage is below `COLLAPSED`, and `course`, the values of `theory` over the run. `course`
+        is empty for an unknown density of the data.
 
     Raises:
         NonFiniteLossError, NotFiniteError: training diverged.
@@ -67,10 +67,10 @@ def run(settings: Settings, display: Display | None = None) -> tuple[PlaneAutoen
 
 
 def run_toy(settings: Settings, out: Path, display: Display | None = None) -> Report:
-    """`run`, kept in a folder: `report.json`, points of the model in `samples.csv`, and the picture `density.png`.
+    """`run`, with the files `report.json`, `samples.csv` (points of the model) and `density.png` in a folder.
 
     Raises:
-        UsageError: matplotlib is not installed; nothing has been trained or written.
+        UsageError: matplotlib is not installed. Nothing has been written.
         SivaeError: training diverged.
     """
     require("matplotlib", "plots")
@@ -89,7 +89,7 @@ def run_toy(settings: Settings, out: Path, display: Display | None = None) -> Re
 
 
 def result_line(report: Report) -> str:
-    """The metrics of a run, in a line."""
+    """The metrics of a run in one line."""
     objective, training = report["objective"]["name"], report["training"]
     return (
         f"{objective} on {report['dataset']}, {training['steps']:,} steps in {report['seconds']:.0f} s: "

@@ -16,8 +16,11 @@ SIDE = 4  # inches of a panel
 
 
 def draw(file: Path, model: Any, dataset: Dataset, points: Tensor, course: list[dict[str, float]]) -> None:
-    """Side by side: the data, the model's points `[n, 2]`, the density its encoder sees and, if there is one, the
-    course of `theory`. Raises UsageError where matplotlib is not installed."""
+    """Draw the data, the model's points `[n, 2]`, the density by the ELBO and, if not empty, `course`, side by side.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
     panels = 4 if course else 3
     figure = require("matplotlib.figure", "plots").Figure(figsize=(panels * SIDE, SIDE), layout="constrained")
     axes = figure.subplots(1, panels)

@@ -14,10 +14,10 @@ from sivae_translate.schema import build
 from sivae_translate.toy.datasets import DATASETS, Dataset
 from sivae_translate.types import Objective
 
-# One set of weights serves all four distributions. Against the paper's, which differ per distribution, it brought the
-# JSD of Soft-IntroVAE after 3,000 steps to 0.07 instead of 0.11 on 8-gaussians, 0.23 (0.28) on spirals, 0.32 (0.33) on
-# checkerboard and 0.30 (0.32) on rings, one seed each. The other objectives have the best of a few tried. A KL weight
-# is per nat: half of the paper's, which are multiplied by s = 1/2 here.
+# All four distributions have the same weights. JSD of Soft-IntroVAE after 3,000 steps, one seed, in brackets with the
+# paper's weights per distribution: 8-gaussians 0.07 (0.11), spirals 0.23 (0.28), checkerboard 0.32 (0.33), rings 0.30
+# (0.32). Weights of the other objectives are the best of a few tried. KL weights are per nat, which is half of the
+# paper's, as the paper multiplies by s = 1/2.
 ADVERSARIAL = {"beta_rec": 0.2, "beta_kl": 0.025, "fake_fraction": 0.5, "vae_fraction": 1 / 15}
 WEIGHTS: dict[str, dict[str, float]] = {
     "vae": {"beta_rec": 0.2, "beta_kl": 0.005},
@@ -31,17 +31,17 @@ WEIGHTS: dict[str, dict[str, float]] = {
 class Training:
     """[training] of a run in the plane.
 
-    The paper's 30,000 steps of 512 points, lr 2e-4 and Adam's default moments, take over 20 minutes on one core. What
-    counts is the number of steps, not of points, and moments that forget quickly: on 8-gaussians, with the paper's
-    weights and lr 1e-3, 4,000 steps of 64 with moments (.5, .9) reach a JSD of 0.06, 4,000 of 128 with (.9, .99) 0.15.
+    The paper's 30,000 steps of 512 points, with lr 2e-4 and Adam's default betas, take over 20 minutes on one core.
+    Lower betas allow fewer and smaller steps. On 8-gaussians, with the paper's weights and lr 1e-3, 4,000 steps of 64
+    points reach a JSD of 0.06 with betas (.5, .9). 4,000 steps of 128 points with betas (.9, .99) reach 0.15.
 
     Attributes:
-        steps: how many, >= 1.
-        batch: points in a step, even and >= 2.
-        lr: Adam's learning rate, > 0, which falls to 0 along half a cosine.
-        betas: Adam's, each in [0, 1).
-        ema: decay of the averaged weights, which are the model, per step, in [0, 1).
-        seed: of everything random.
+        steps: number of steps, >= 1.
+        batch: points per step, even and >= 2.
+        lr: initial learning rate of Adam, > 0, with a cosine decay to 0.
+        betas: decay of Adam's two moments, each in [0, 1).
+        ema: decay per step of the moving average of the weights, which is the model, in [0, 1).
+        seed: of all random numbers.
     """
 
     steps: int = 6000
@@ -67,11 +67,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides a run, checked.
+    """The validated settings of a run.
 
     Attributes:
-        names: of the objective and of the dataset.
-        objective, dataset: the things of these names.
+        names: names of objective and dataset.
+        objective, dataset: objective and dataset of these names.
         weights: keyword arguments of the objective.
     """
 
@@ -82,7 +82,7 @@ class Settings:
     training: Training
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it, to tell whether two runs are the same."""
+        """The settings as JSON values, equal for equal runs."""
         objective, dataset = self.names
         training = {**asdict(self.training), "betas": list(self.training.betas)}
         return {"dataset": dataset, "objective": {"name": objective, **self.weights}, "training": training}
@@ -94,7 +94,7 @@ def resolve(
     overrides: Sequence[str] = (),
     **training: int,
 ) -> Settings:
-    """The settings of a run: the defaults, under `training` (steps, seed), under overrides "section.key=value".
+    """The settings of a run: defaults, changed by `training` (steps, seed), then by overrides "section.key=value".
 
     Raises:
         UsageError: unknown objective, dataset, section or key, value of another type or out of its range.
@@ -118,7 +118,7 @@ def known(what: str, name: object, table: Mapping[str, Any]) -> str:
 
 
 def parse(overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """ "section.key=value" -> the sections "objective" and "training"; a value is TOML's or else a bare string."""
+    """ "section.key=value" -> the sections "objective" and "training"; a value is TOML or else a bare string."""
     tables: dict[str, dict[str, Any]] = {"objective": {}, "training": {}}
     for text in overrides:
         name, equals, value = text.partition("=")

@@ -1,4 +1,4 @@
-"""Tables of many runs in the plane: the objectives side by side, and the sweep of the adversarial term."""
+"""Tables of many runs in the plane: a comparison of objectives, and a sweep of the adversarial term's weight."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sivae_translate.toy.metrics import COLLAPSED
 from sivae_translate.toy.settings import WEIGHTS
 
 COMPARED = ("vae", "introvae", "soft-introvae")
-SWEPT = {"introvae": "margin", "soft-introvae": "beta_neg"}  # the knob that sets the adversarial term's strength
+SWEPT = {"introvae": "margin", "soft-introvae": "beta_neg"}  # hyperparameter of the adversarial term
 FACTORS = (1 / 16, 1 / 4, 1.0, 4.0, 16.0)  # of its default
 FIGURES = ("elbo", "kl", "jsd", "coverage")
 FAILED = f"A run fails where its loss is not finite, or where it covers less than {COLLAPSED:.0%} of the data."
@@ -29,13 +29,13 @@ Row = dict[str, Any]
 def write_table(
     out: Path, *, seeds: int = 5, steps: int | None = None, jobs: int = 1, display: Display | None = None
 ) -> str:
-    """VAE, IntroVAE and Soft-IntroVAE on the four distributions: `out/table.md` and `out/table.json`.
+    """Compare VAE, IntroVAE and Soft-IntroVAE on the four distributions: `out/table.md` and `out/table.json`.
 
     Args:
-        seeds: how many runs of each; means and standard deviations are over them.
-        steps: of a run; None: as many as `Training` has.
-        jobs: runs at a time, each in a process and a thread of its own. Finished ones are kept in `out/cells`: the same
-            call again goes on from there.
+        seeds: number of runs of each; means and standard deviations are over these.
+        steps: steps of a run; None for the default of `Training`.
+        jobs: runs at a time, in processes of one thread each. Finished runs are kept in `out/cells`, so that the same
+            call resumes.
 
     Returns:
         The text of `table.md`.
@@ -51,9 +51,9 @@ def write_table(
 def write_sweep(
     out: Path, *, seeds: int = 1, steps: int | None = None, jobs: int = 1, display: Display | None = None
 ) -> str:
-    """How often training fails as the adversarial term is made weaker and stronger: `out/sweep.md`, `out/sweep.json`.
+    """Count failures for weaker and stronger adversarial terms: `out/sweep.md` and `out/sweep.json`.
 
-    A row counts all four distributions. Arguments, result and errors are those of `write_table`.
+    A row is over all four distributions. Arguments, result and errors are those of `write_table`.
     """
     heads: list[Row] = [
         {"objective": objective, "knob": knob, "value": WEIGHTS[objective][knob] * factor}
@@ -74,14 +74,16 @@ def write(stem: Path, table: Sequence[Row], text: Callable[[Sequence[Row]], str]
 
 
 def rows(heads: Sequence[Row], reports: Sequence[Report]) -> list[Row]:
-    """Each head with the summary of its reports, equally many each."""
+    """Each head with the summary of its reports; all heads have equally many."""
     n = len(reports) // len(heads)
     return [{**head, **summary(reports[i * n : (i + 1) * n])} for i, head in enumerate(heads)]
 
 
 def summary(reports: Sequence[Report]) -> Row:
-    """How many runs there are, how many of them ended in NaN and how many collapsed; and of each figure `[mean,
-    standard deviation]` over those that did not end in NaN, None where all did."""
+    """Numbers of runs, of runs that ended in NaN and of collapsed runs; and `[mean, standard deviation]` per metric.
+
+    The means are over runs that did not end in NaN, and None for no such run.
+    """
     finite = [report for report in reports if "error" not in report]
     collapsed = sum(report["collapsed"] for report in finite)
     figures = {
@@ -98,7 +100,7 @@ def spread(values: Sequence[float]) -> list[float] | None:
 def table_text(table: Sequence[Row]) -> str:
     lines = [
         f"Mean ± standard deviation over {table[0]['runs']} seeds; grid-normalised ELBO, KL(data || model) and JSD in",
-        "nats. Rows *data*: fresh points of the data.",
+        "nats. Rows *data*: another sample of the data.",
         FAILED,
         "",
         "| dataset | objective | failed | ELBO ↑ | KL ↓ | JSD ↓ | covered ↑ | seconds |",

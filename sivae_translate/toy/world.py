@@ -1,4 +1,4 @@
-"""A run in the plane: its model, its stream of points, and the package's own loop."""
+"""A run in the plane: model, stream of points, and the training loop of the package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Monitor = Callable[["PlaneAutoencoder", State, float], None]
 
 
 class PlaneAutoencoder(Autoencoder):
-    """A point is an image of two values: MLPs of 3 x 256 ReLU both ways, 2 latents of learned variance."""
+    """MLPs for points, which are images of two values: 3 x 256 ReLU units each, 2 latents of learned variance."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class PlaneAutoencoder(Autoencoder):
         self.decoder = perceptron(LATENT, nn.Linear(WIDTH, 2))
 
     def features(self, x: Tensor) -> dict[int, Tensor]:
-        """Points `[B, 2]` -> the last hidden layer, `[B, 256]`, under the resolution of a point, 1."""
+        """Points `[B, 2]` -> the last hidden layer, `[B, 256]`, as features of resolution 1."""
         return {1: self.encoder[:-1](x)}
 
     def posterior(self, features: dict[int, Tensor]) -> Posterior:
@@ -52,20 +52,20 @@ class PlaneAutoencoder(Autoencoder):
 
 
 def perceptron(inputs: int, last: nn.Module) -> nn.Sequential:
-    """`inputs` values through the hidden layers into the last one."""
+    """An MLP from `inputs` values through `LAYERS` hidden layers to the layer `last`."""
     widths = pairwise([inputs] + [WIDTH] * LAYERS)
     return nn.Sequential(*(part for a, b in widths for part in (nn.Linear(a, b), nn.ReLU())), last)
 
 
 def batches(dataset: Dataset, size: int, seed: int) -> Iterator[Batch]:
-    """An endless stream of points never seen before, all of one domain."""
+    """An endless stream of new samples of a distribution, in one domain."""
     generator = torch.Generator().manual_seed(seed)
     while True:
         yield Batch(dataset.sample(size, generator), torch.zeros(size, dtype=torch.int64))
 
 
 def train(settings: Settings, monitor: Monitor) -> PlaneAutoencoder:
-    """Train on fresh points; returns the moving average of the model.
+    """Train on new samples, and return the moving average of the model.
 
     Args:
         monitor: called before every step and once at the end with (moving average, state, progress in [0, 1]).
@@ -78,7 +78,7 @@ def train(settings: Settings, monitor: Monitor) -> PlaneAutoencoder:
     model, accelerator = PlaneAutoencoder(), new_accelerator("cpu", "fp32")
     ema = moving_average(model, training.ema)
 
-    def look(state: State, progress: float, terms: Terms) -> bool:
+    def call_monitor(state: State, progress: float, terms: Terms) -> bool:
         monitor(ema.module, state, progress)  # type: ignore[arg-type]
         return False
 
@@ -94,7 +94,7 @@ def train(settings: Settings, monitor: Monitor) -> PlaneAutoencoder:
             schedule=Schedule(training.lr, warmup_images=0),
             state=State(),
             augment=lambda batch, *_: batch,
-            monitor=look,
+            monitor=call_monitor,
             seed=training.seed,
         )
     return ema.module  # type: ignore[return-value]
@@ -102,7 +102,7 @@ def train(settings: Settings, monitor: Monitor) -> PlaneAutoencoder:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Matrices this small gain nothing from more threads, and a seed gives the same figures on any machine's."""
+    """A single thread in the block: small matrices need no more, and a seed then gives the same values everywhere."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

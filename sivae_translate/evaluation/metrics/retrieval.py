@@ -16,15 +16,15 @@ NUMBERS = 2**24  # of either side in memory at a time, 128 MiB as float64
 def candidates_by_domain(targets: Sequence[Path]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """For each folder of truths: its pairs, its distinct truths, and the truth of each pair.
 
-    Pairs and truths are rows of `targets`, a truth the first row that has it. The third array indexes the second.
+    Pairs and truths are rows of `targets`; a truth is the first row with its file. The third array indexes the second.
     """
     folders: dict[Path, dict[Path, list[int]]] = {}
     for row, path in enumerate(targets):
         folders.setdefault(path.parent, {}).setdefault(path, []).append(row)
     found = []
     for truths in folders.values():
-        answers = [(row, answer) for answer, rows in enumerate(truths.values()) for row in rows]
-        rows, indices = (np.array(column) for column in zip(*answers, strict=True))
+        correct = [(row, index) for index, rows in enumerate(truths.values()) for row in rows]
+        rows, indices = (np.array(column) for column in zip(*correct, strict=True))
         found.append((rows, np.array([rows[0] for rows in truths.values()]), indices))
     return found
 
@@ -32,17 +32,17 @@ def candidates_by_domain(targets: Sequence[Path]) -> list[tuple[np.ndarray, np.n
 def top1(images: np.ndarray, truths: np.ndarray, targets: Sequence[Path]) -> float:
     """Fraction of images, uint8 `[n, H, W, 3]`, to which no candidate is nearer than their own truth.
 
-    The distance is the mean squared error over pixels. A tie counts as found, as equal images are equally right.
+    The distance is the mean squared error over pixels. A tie counts as found.
     """
     step, hits = max(1, NUMBERS // images[0].size), 0
-    for rows, candidates, answers in candidates_by_domain(targets):
+    for rows, candidates, correct in candidates_by_domain(targets):
         for start in range(0, len(rows), step):
             x = flat(images[rows[start : start + step]])
             parts = [
                 squared_distances(x, flat(truths[candidates[i : i + step]])) for i in range(0, len(candidates), step)
             ]
             distances = np.concatenate(parts, 1)
-            own = distances[np.arange(len(x)), answers[start : start + step]]
+            own = distances[np.arange(len(x)), correct[start : start + step]]
             hits += int((own <= distances.min(1)).sum())
     return hits / len(targets)
 
