@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from sivae_translate.cli import explore, judge, lookup, start, toy, work
+from sivae_translate.cli import evaluation, explore, lookup, start, toy, work
 from sivae_translate.cli.terminal import say
 
 app = typer.Typer(
     name="sivae-translate",
-    help="Unpaired image translation: folders of images in, one per domain; a translator out.",
+    help="Unpaired image translation, trained on one folder of images per domain.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 
 
-for room in (start, toy, work, explore, judge, lookup):  # the order of `--help`
+for room in (start, toy, work, explore, evaluation, lookup):  # in the order of `--help`
     app.add_typer(room.commands)
 
 

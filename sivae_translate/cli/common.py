@@ -1,4 +1,4 @@
-"""Steps that commands share: find the model, refuse to overwrite, report unreadable files."""
+"""Steps that commands share: find the model, check output paths, report unreadable files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SOME_FAILED = 3
 
 
 def load_translator(model: Path | None, device: str, display: Terminal) -> Any:
-    """The translator of a model, or where None is given of the newest run."""
+    """The translator of a model; None: of the newest run."""
     from sivae_translate.inference.translator import Translator
 
     return Translator.from_pretrained(named_model(model, display), device=device)
 
 
 def named_model(model: Path | None, display: Terminal) -> Path:
-    """The model that is given, or the newest run, which is then shown."""
+    """The given model; None: the newest run, whose path is shown."""
     if model is None:
         model = newest_run()
         display.note(f"model: {model}")
@@ -27,7 +27,7 @@ def named_model(model: Path | None, display: Terminal) -> Path:
 
 
 def newest_run() -> Path:
-    """The finished run under runs/ whose model was written last. Raises UsageError where there is none."""
+    """The finished run under runs/ whose model was written last. Raises UsageError for no finished run."""
     from sivae_translate.training.checkpointing import finished
 
     found = [path for pattern in ("*", "*/*") for path in Path("runs").glob(f"{pattern}/model/config.json")]

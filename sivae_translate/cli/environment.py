@@ -1,4 +1,4 @@
-"""What a bug report needs to say about the machine."""
+"""Versions and devices, for bug reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGES = (
 
 
 def describe() -> dict[str, str]:
-    """Versions of the packages in use, the devices, and the precision that `auto` picks on them."""
+    """Versions of the packages, the devices, and the precision that "auto" stands for."""
     import torch
 
     from sivae_translate.device import pick_device, pick_precision

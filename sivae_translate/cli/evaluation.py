@@ -13,7 +13,7 @@ from sivae_translate.cli.common import (
     new_folder,
     note_left_out,
 )
-from sivae_translate.cli.options import JUDGE, Device, InversionSteps, StyleCorrection
+from sivae_translate.cli.options import EVALUATE, Device, InversionSteps, StyleCorrection
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
 from sivae_translate.progress import counting
@@ -22,7 +22,7 @@ commands = typer.Typer()
 
 
 @commands.command(
-    rich_help_panel=JUDGE,
+    rich_help_panel=EVALUATE,
     epilog="Examples: `sivae-translate evaluate runs/cars --pairs cars/pairs_unseen.csv --root cars`, "
     "`sivae-translate evaluate runs/cars --domains cars/test --content-label 'az(\\d+)'`. AlexNet's weights are "
     "published at https://download.pytorch.org/models/alexnet-owt-7be5be79.pth; for Inception's see `fidelity`.",
@@ -32,16 +32,16 @@ def evaluate(
     pairs: Annotated[
         Path | None, typer.Option("--pairs", help="Pairs of known truth: a CSV with columns content,style,target.")
     ] = None,
-    root: Annotated[Path | None, typer.Option("--root", help="Folder the CSV's paths start from.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Folder that the CSV's paths are relative to.")] = None,
     domains: Annotated[
-        Path | None, typer.Option("--domains", help="Real images, such as held-out ones: a sub-folder per domain.")
+        Path | None, typer.Option("--domains", help="Real images, such as held-out views: a sub-folder per domain.")
     ] = None,
     content_label: Annotated[
         str | None,
         typer.Option(
             "--content-label",
             metavar="REGEX",
-            help="Its first group, in the names of --domains' files, is the content label [the whole name].",
+            help="Pattern whose first group, in the names of --domains' files, is the content label [the whole name].",
         ),
     ] = None,
     lpips: Annotated[
@@ -51,7 +51,7 @@ def evaluate(
         Path | None,
         typer.Option("--inception", metavar="FILE", help="Inception's published weights, for FID and KID."),
     ] = None,
-    count: Annotated[int, typer.Option("--count", help="At most so many images of --domains, evenly spread.")] = 2000,
+    count: Annotated[int, typer.Option("--count", help="Largest number of images of --domains, evenly spread.")] = 2000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of splits, subsets and random styles.")] = 0,
     inversion_steps: InversionSteps = 0,
     style_correction: StyleCorrection = 2,
@@ -63,7 +63,7 @@ def evaluate(
 
     With `--pairs`: PSNR, SSIM, perceptual distance, top-1 retrieval, gradient ratio, KID and a classifier two-sample
     test against the truths. With `--domains`: domain accuracy, KID to the target domain, leakage probes and diversity.
-    Baselines stand beside every figure, all of it in `index.html`, with pictures.
+    `index.html` has every figure beside its baselines, and pictures.
 
     `--domains` and some metrics need the extra `evaluation`. Exit code 3: some images of --domains cannot be read.
     """
@@ -100,7 +100,7 @@ def evaluate(
 
 
 @commands.command(
-    rich_help_panel=JUDGE,
+    rich_help_panel=EVALUATE,
     epilog="Examples: `sivae-translate ood runs/cars --in cars/test --out-of toys`, "
     "`sivae-translate ood runs/cars --in cars/test --set-threshold 0.95`",
 )
@@ -117,10 +117,10 @@ def ood(
         float | None,
         typer.Option(
             "--set-threshold",
-            metavar="SHARE",
+            metavar="FRACTION",
             min=0.01,
             max=1,
-            help="Store with the model the bound that this share of --in reaches, for `run --reject-ood`.",
+            help="Store with the model the bound that this fraction of --in reaches, for `run --reject-ood`.",
         ),
     ] = None,
     device: Device = "auto",
@@ -153,15 +153,15 @@ def ood(
 
 
 @commands.command(
-    rich_help_panel=JUDGE,
+    rich_help_panel=EVALUATE,
     epilog="Example: `sivae-translate fidelity runs/cars --real cars/test`. Inception's weights are published at "
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
 )
 def fidelity(
     model: Annotated[Path, typer.Argument(help="A run or model folder.")],
-    real: Annotated[Path, typer.Option("--real", help="Images to compare with, such as the held-out ones.")],
+    real: Annotated[Path, typer.Option("--real", help="Real images to compare with, such as held-out views.")],
     count: Annotated[
-        int, typer.Option("--count", help="At most so many images of each kind, the real ones evenly spread.")
+        int, typer.Option("--count", help="Largest number of images of each kind, the real ones evenly spread.")
     ] = 1000,
     inception: Annotated[
         Path | None,

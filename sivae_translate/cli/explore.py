@@ -33,9 +33,10 @@ def interpolate(
     model: Model = None,
     what: What = "both",
     content: Annotated[
-        Path | None, typer.Option("--content", help="With --what style: image whose content all pictures have [A].")
+        Path | None,
+        typer.Option("--content", help="With --what style: image for the content of all pictures [A]."),
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", help="Number of pictures, both ends among them.")] = 8,
+    steps: Annotated[int, typer.Option("--steps", help="Number of pictures, with both ends.")] = 8,
     out: Strip = Path("interpolation.png"),
     device: Device = "auto",
 ) -> None:
@@ -58,11 +59,11 @@ def mix(
     contents: Annotated[Path, typer.Argument(metavar="CONTENT_DIR", help="Images whose content is taken.")],
     styles: Annotated[Path, typer.Argument(metavar="STYLE_DIR", help="Images whose style is taken.")],
     model: Model = None,
-    count: Annotated[int, typer.Option("--count", help="At most so many images of each folder, evenly spread.")] = 8,
+    count: Annotated[int, typer.Option("--count", help="Largest number of images of each folder, evenly spread.")] = 8,
     out: Annotated[Path, typer.Option("--out", help="The picture to write.")] = Path("mix.png"),
     device: Device = "auto",
 ) -> None:
-    """Mix styles: a grid of every content in every style, with the originals in the first row and column.
+    """Draw the style-mixing grid: every content in every style, with the originals in the first row and column.
 
     Exit code 3: some images could not be read.
     """
@@ -91,7 +92,7 @@ def direction(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
     device: Device = "auto",
 ) -> None:
-    """Find the direction of an attribute, for `edit`: the difference of the mean codes of two folders.
+    """Find an attribute direction for `edit`: the difference of the mean codes of two folders.
 
     Exit code 3: some images could not be read.
     """
@@ -100,7 +101,7 @@ def direction(
         from sivae_translate.inference.files import direction_between
 
         path, left_out = new_file(out, (SUFFIX,), with_, without), list[Any]()
-        if path.exists():  # it may be the weights of a model
+        if path.exists():  # a file of this suffix may hold a model's weights
             raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
         model = named_model(model, display)
         translator, progress = load_translator(model, device, display), counting(display, "images")
@@ -123,13 +124,13 @@ def edit(
     strength: Annotated[
         str, typer.Option("--strength", metavar="LOW..HIGH", help="Range, or a number for one picture.")
     ] = "-2..2",
-    steps: Annotated[int, typer.Option("--steps", help="Number of pictures of a range, both ends among them.")] = 5,
+    steps: Annotated[int, typer.Option("--steps", help="Number of pictures of a range, with both ends.")] = 5,
     model: Model = None,
     what: What = "both",
     out: Strip = Path("edit.png"),
     device: Device = "auto",
 ) -> None:
-    """Move an image along the direction of an attribute; strength 1 adds the difference of the means once."""
+    """Edit an image along an attribute direction; strength 1 adds the direction once."""
     with terminal() as display:
         from sivae_translate.inference.direction import load_direction
         from sivae_translate.inference.edit import strengths
@@ -157,7 +158,7 @@ def reconstruct(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
     device: Device = "auto",
 ) -> None:
-    """Reconstruct images by latent optimisation (inversion) from the encoder's codes; PSNR before and after.
+    """Reconstruct images by latent optimisation (inversion) from the encoder's codes, with PSNR before and after.
 
     Exit code 3: some images could not be read.
     """

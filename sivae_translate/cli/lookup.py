@@ -1,4 +1,4 @@
-"""Commands that look something up."""
+"""Commands that print recipes, settings and the environment."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def recipes(context: typer.Context) -> None:
 
 
 @recipes_app.command("show")
-def show_recipe(name: Annotated[str, typer.Argument(help="Its name.")]) -> None:
-    """Print a recipe, as a start for one of your own; one that chooses is followed by those it chooses from."""
+def show_recipe(name: Annotated[str, typer.Argument(help="Name of the recipe.")]) -> None:
+    """Print a recipe, to copy and change; a recipe with [choose] is followed by the two it selects from."""
     with terminal():
         from sivae_translate.recipe import recipe_choices, recipe_text
 
@@ -38,7 +38,7 @@ def show_recipe(name: Annotated[str, typer.Argument(help="Its name.")]) -> None:
 
 @recipes_app.command("schema")
 def print_schema() -> None:
-    """Print the JSON schema of a recipe, with which an editor completes and checks one."""
+    """Print the JSON schema of a recipe, with which an editor completes and checks recipes."""
     with terminal():
         import json
 
@@ -58,7 +58,7 @@ def print_settings() -> None:
 
 @commands.command(rich_help_panel=HELP)
 def env() -> None:
-    """Versions and devices: what a bug report needs."""
+    """Print versions and devices, for bug reports."""
     with terminal():
         from sivae_translate.cli.environment import describe
 

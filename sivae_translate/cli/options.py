@@ -1,4 +1,4 @@
-"""Declarations that commands share: panels of `--help`, options, and suffixes of the files they write."""
+"""Declarations that commands share: panels of `--help`, options, and suffixes of output files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-START, WORK, EXPLORE, JUDGE, HELP = "Start here", "Train and translate", "Explore the latent space", "Judge", "Look up"
+START, WORK, EXPLORE = "Start here", "Train and translate", "Explore the latent space"
+EVALUATE, HELP = "Evaluate", "Look up"
 PICTURES = (".png", ".jpg", ".webp")
 STRIPS = (".png", ".jpg", ".gif", ".webp")
 
@@ -19,7 +20,7 @@ InversionSteps = Annotated[
         "--inversion-steps",
         metavar="N",
         min=0,
-        help="Steps of latent optimisation (inversion) that refine the style of references.",
+        help="Steps of latent optimisation (inversion) for the style of references.",
     ),
 ]
 StyleCorrection = Annotated[
@@ -28,12 +29,12 @@ StyleCorrection = Annotated[
         "--style-correction",
         metavar="N",
         min=0,
-        help="Rounds of iterative style correction, for the style of references where the content has a layout.",
+        help="Rounds of iterative style correction for the style of references, if the content has a layout.",
     ),
 ]
 Model = Annotated[Path | None, typer.Option("--model", help="Run or model folder [newest under runs/].")]
 What = Annotated[str, typer.Option("--what", help="The part of the code that changes: content, style or both.")]
-Strip = Annotated[Path, typer.Option("--out", help="Strip (.png, .jpg), or loop there and back (.gif, .webp).")]
+Strip = Annotated[Path, typer.Option("--out", help="Strip (.png, .jpg), or animation there and back (.gif, .webp).")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting, as `section.key=value`; may be repeated.", metavar="K=V")
 ]

@@ -1,4 +1,4 @@
-"""Commands to start with: the demo, the built-in and the published data sets, and the check before training."""
+"""Commands to start with: the demo, data sets, and the check of a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("runs/demo"),
     device: Device = "auto",
 ) -> None:
-    """Draw cars, train on them, translate unseen cars and score the result: a few minutes on a laptop."""
+    """Draw cars, train on them, translate unseen cars and evaluate the result, in a few minutes on a laptop."""
     with terminal() as display:
         from sivae_translate.cli.demo import run_demo
         from sivae_translate.evaluation.tables import as_text, summaries
@@ -34,7 +34,7 @@ def demo(
 def check(
     root: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with a sub-folder of images per domain.")],
 ) -> None:
-    """Check a folder before training: domains, counts, sizes, bad files, warnings."""
+    """Check a folder before training: domains, counts, sizes, unreadable files, warnings."""
     with terminal() as display:
         from sivae_translate.data.check import check_domains, report_lines
         from sivae_translate.data.domains import find_domains
@@ -49,12 +49,12 @@ def check(
 @commands.command(rich_help_panel=START, epilog="Example: `sivae-translate cars cars/ --cars 160 --size 64`")
 def cars(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
-    cars: Annotated[int, typer.Option("--cars", help="Cars to train on.")] = 40,
-    unseen: Annotated[int, typer.Option("--unseen", help="Unseen cars, never trained on.")] = 8,
-    size: Annotated[int, typer.Option("--size", help="Pixels on a side.")] = 64,
+    cars: Annotated[int, typer.Option("--cars", help="Number of training cars.")] = 40,
+    unseen: Annotated[int, typer.Option("--unseen", help="Number of unseen cars.")] = 8,
+    size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.")] = 64,
     seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same cars.")] = 0,
 ) -> None:
-    """Draw the built-in cars from 24 x 4 views, with held-out views, unseen cars and pairs with ground truth."""
+    """Draw the built-in cars in 24 x 4 views, with held-out views, unseen cars and pairs of known truth."""
     with terminal() as display:
         from sivae_translate.datasets.cars import write_set
 
@@ -66,10 +66,8 @@ def cars(
 def dataset(
     name: Annotated[str, typer.Argument(metavar="NAME", help="cifar10, fashion-mnist, mnist or svhn.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
-    root: Annotated[Path, typer.Option("--root", help="Where torchvision keeps the set or downloads it to.")] = Path(
-        "data"
-    ),
-    download: Annotated[bool, typer.Option("--download", help="Download the files that are missing there.")] = False,
+    root: Annotated[Path, typer.Option("--root", help="Folder of torchvision's data sets.")] = Path("data"),
+    download: Annotated[bool, typer.Option("--download", help="Download missing files to --root.")] = False,
 ) -> None:
     """Write a published data set as plain folders: OUT/train and OUT/test, a sub-folder of PNGs per class."""
     with terminal() as display:

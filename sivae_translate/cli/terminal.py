@@ -1,4 +1,4 @@
-"""The terminal of a command: progress as a live bar or plain lines, results on stdout, errors on stderr in one line."""
+"""The terminal of a command: progress and one-line errors on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, handle_signal
 
 
 class Terminal:
-    """Shows progress: a live bar on a terminal, elsewhere a plain line for each tenth of the work."""
+    """A `progress.Display`: a live bar on a terminal, else a line for each tenth of the work."""
 
     def __init__(self) -> None:
         from rich.console import Console
 
         self.console = Console(stderr=True, highlight=False, emoji=False)
         self.live: Any = None
-        self.shown = -1.0  # the fraction of the last plain line
+        self.shown = -1.0  # fraction of the last printed line
 
     def note(self, text: str) -> None:
         self.close()
@@ -59,7 +59,7 @@ class Terminal:
 
 @contextmanager
 def terminal() -> Iterator[Terminal]:
-    """A terminal for one command; an expected error gives one line on stderr and an exit code, never a traceback."""
+    """A terminal for one command. An expected error gives one line on stderr and an exit code, without traceback."""
     display = Terminal()
 
     def fail(message: str, exit_code: int) -> typer.Exit:
@@ -85,7 +85,7 @@ def terminal() -> Iterator[Terminal]:
 
 
 def _interrupt(number: int, frame: Any) -> None:
-    """Raise SIGTERM and SIGHUP as KeyboardInterrupt(number), so that unfinished work cleans up after itself."""
+    """Raise KeyboardInterrupt(number) for SIGTERM and SIGHUP, so that temporary files are deleted."""
     raise KeyboardInterrupt(number)
 
 

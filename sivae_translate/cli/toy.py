@@ -17,7 +17,7 @@ commands = typer.Typer()
 toy_app = typer.Typer(invoke_without_command=True)
 commands.add_typer(toy_app, name="toy", rich_help_panel=START)
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps of a run [6000].")]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Runs at a time, a process each.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Runs at a time, each in a process.")]
 
 
 @toy_app.callback(epilog="Example: `sivae-translate toy --dataset rings --set objective.beta_neg=1 --out runs/rings`")
@@ -34,7 +34,7 @@ def toy(
     set_: Set = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the picture, points and report.")] = Path("runs/toy"),
 ) -> None:
-    """Play an objective on points in the plane, where the truth is known, and draw what it learnt: a CPU minute."""
+    """Train an objective on points in the plane, whose distribution is known, and draw the result, in a CPU minute."""
     with terminal() as display:
         if context.invoked_subcommand is not None:
             no_options_before(context)
@@ -54,7 +54,7 @@ def toy_table(
     jobs: Jobs = 1,
     out: Annotated[Path, typer.Option("--out", help="Folder for the table and its runs.")] = Path("runs/toy-table"),
 ) -> None:
-    """VAE, IntroVAE and Soft-IntroVAE on all four datasets; the same command again goes on where it was stopped."""
+    """Compare VAE, IntroVAE and Soft-IntroVAE on all four datasets. The same command resumes."""
     with terminal() as display:
         from sivae_translate.toy.table import write_table
 
@@ -69,7 +69,7 @@ def toy_sweep(
     jobs: Jobs = 1,
     out: Annotated[Path, typer.Option("--out", help="Folder for the table and its runs.")] = Path("runs/toy-sweep"),
 ) -> None:
-    """How often the games fail as what repels is made weaker and stronger; goes on where it was stopped."""
+    """Count failures for weaker and stronger adversarial terms. The same command resumes."""
     with terminal() as display:
         from sivae_translate.toy.table import write_sweep
 
@@ -78,7 +78,7 @@ def toy_sweep(
 
 
 def no_options_before(context: typer.Context) -> None:
-    """Options of a group are not its commands': say so, rather than drop them."""
+    """Raise UsageError for options before a sub-command, which would have no effect."""
     for name in context.params:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":

@@ -20,20 +20,21 @@ commands = typer.Typer()
 @commands.command(
     rich_help_panel=WORK,
     epilog="Example: `sivae-translate train --domains cars/train --recipe style --out runs/cars "
-    "--set training.minutes=30`. The same command again resumes a run that was stopped.",
+    "--set training.minutes=30`. The same command resumes a stopped run.",
 )
 def train(
     domains: Domains,
-    recipe: Annotated[str, typer.Option("--recipe", help="A name from `recipes`, or a TOML file.")] = "style",
+    recipe: Annotated[str, typer.Option("--recipe", help="Name of a recipe, or a TOML file.")] = "style",
     out: Annotated[Path | None, typer.Option("--out", help="The run's folder [runs/NAME-OF-DOMAINS].")] = None,
     set_: Set = None,
     grow: Annotated[
-        Path | None, typer.Option("--grow", metavar="RUN", help="Begin with the weights of a run at half the size.")
+        Path | None,
+        typer.Option("--grow", metavar="RUN", help="Initialise with weights of a run at half the size."),
     ] = None,
     device: Device = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and exit.")] = False,
 ) -> None:
-    """Train a translator on a folder of domains, or go on with a run that was stopped."""
+    """Train a translator on a folder of domains, or resume a stopped run."""
     with terminal() as display:
         from sivae_translate.data.domains import find_domains
         from sivae_translate.device import pick_device
@@ -48,7 +49,7 @@ def train(
             say("".join(f"# {note}\n" for note in notes) + dump_recipe(resolved))
             return
         model = train_run(domains, recipe, run, set=set_ or (), grow=grow, device=device, display=display)
-        if os.environ.get("RANK", "0") == "0":  # of the processes that a launcher starts, one speaks
+        if os.environ.get("RANK", "0") == "0":  # under a launcher, one process prints
             translates = load_recipe(run / "recipe.toml").model["name"] == "style"
             use = "translate with: sivae-translate run INPUT" if translates else "draw with: sivae-translate sample"
             say(f"trained: {model}; {use} --model {run}")
@@ -59,7 +60,7 @@ def train(
     rich_help_panel=WORK,
     epilog="Examples: `sivae-translate run photos/ --to zebra`, "
     "`sivae-translate run photo.jpg --style reference.jpg --out translated`, "
-    "`sivae-translate run frames/ --to zebra --styles 3`. All images, so all frames of a film, get the same styles.",
+    "`sivae-translate run frames/ --to zebra --styles 3`. All images get the same styles.",
 )
 def run(
     source: Annotated[
@@ -81,7 +82,10 @@ def run(
     seed: Annotated[int, typer.Option("--seed", help="With --styles: seed of the random styles.")] = 0,
     truncation: Annotated[
         float,
-        typer.Option("--truncation", help="With --styles: spread around the mean; below 1 less variety, more quality."),
+        typer.Option(
+            "--truncation",
+            help="With --styles: factor of the noise around the mean; below 1 less variety, more quality.",
+        ),
     ] = 1.0,
     out: Annotated[Path, typer.Option("--out", help="Folder for the translations.")] = Path("translated"),
     format: Annotated[str, typer.Option("--format", help="png, jpg or webp.")] = "png",
@@ -96,7 +100,7 @@ def run(
 ) -> None:
     """Translate an image or a folder tree; names are kept, and `manifest.jsonl` has a row for every input.
 
-    Exit code 3: some inputs failed. Rejected inputs are no failure.
+    Exit code 3: some inputs failed. Rejected inputs do not count as failures.
     """
     with terminal() as display:
         from sivae_translate.inference.folder import translate_folder
@@ -165,12 +169,12 @@ def add_domain(
 @commands.command(rich_help_panel=WORK, epilog="Example: `sivae-translate sample --domain car007 --count 64`")
 def sample(
     model: Model = None,
-    domain: Annotated[str | None, typer.Option("--domain", help="Domain to sample [all in turn].")] = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="Domain to sample [all alternately].")] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Number of images.")] = 32,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the noise.")] = 0,
     truncation: Annotated[
         float,
-        typer.Option("--truncation", help="Spread of the codes around the mean; below 1 less variety, more quality."),
+        typer.Option("--truncation", help="Factor of the noise around the mean; below 1 less variety, more quality."),
     ] = 1.0,
     out: Annotated[Path, typer.Option("--out", help="The picture to write.")] = Path("samples.png"),
     device: Device = "auto",
