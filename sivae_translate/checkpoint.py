@@ -38,8 +38,8 @@ Meta = dict[str, Any]
 def atomic_directory(final: Path) -> Iterator[Path]:
     """A new directory, which replaces `final` when the block ends, and is deleted when the block raises.
 
-    After a crash at any time, `final` is the complete old or the complete new directory, or it is missing and the old
-    directory is called `.old-<name>`. The files of the old directory are deleted. New files get the mode of the umask.
+    After a crash at any time, `final` is the complete old or new directory, or `final` is missing and the old directory
+    is called `.old-<name>`. The files of the old directory are deleted. New files get the mode of the umask.
     """
     final = Path(final).resolve()  # the rename must not cross file systems where `final` is a link
     final.parent.mkdir(parents=True, exist_ok=True)

@@ -105,7 +105,7 @@ def to_rgb(image: Image.Image, background: Colour = BACKGROUND) -> Image.Image:
     """Any Pillow image as a new RGB image: upright, in sRGB, composited onto `background`, without metadata.
 
     Grey deeper than 8 bits is scaled to 0..255, never clipped. The full scale is 65535 for 16-bit grey, 255 or 65535
-    for 32-bit integers, and 1 or 255 for floats; the smaller one is used if no value exceeds it. Negative values, or
+    for 32-bit integers, and 1 or 255 for floats. The smaller one is used if no value exceeds it. Negative values, or
     values above the full scale, are scaled by the image's minimum and maximum.
 
     Raises:

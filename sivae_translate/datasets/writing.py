@@ -18,8 +18,8 @@ def is_taken(folder: Path) -> bool:
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder to fill, renamed to `folder`, new or empty, at the end of the block.
 
-    An exception deletes the temporary folder. Unlike `checkpoint.atomic_directory`, the files are not flushed to the
-    disk: for tens of thousands of files that would take minutes, and the set can be written again.
+    An exception deletes the temporary folder. Unlike in `checkpoint.atomic_directory`, the files are not flushed to
+    the disk, as flushing tens of thousands of files takes minutes and the set can be written again.
     """
     temporary = folder.with_name(f".tmp-{folder.name}-{os.getpid()}")
     temporary.mkdir(parents=True)

@@ -1,8 +1,8 @@
 """Paths through the latent space: interpolation between two codes, and a code moved along an attribute direction.
 
 Content is interpolated spherically (White 2016, arXiv:1609.04468). Under N(0, I) nearly all codes have a norm near
-sqrt(dimensions), and the middle of a straight line has a lower norm than all codes seen in training. Style is
-interpolated linearly, as its priors are centred on the means of the domains.
+sqrt(dimensions). The middle of a straight line has a lower norm than all codes in training. Style is interpolated
+linearly, as its priors are centred on the means of the domains.
 """
 
 from __future__ import annotations

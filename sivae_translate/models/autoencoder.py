@@ -147,7 +147,7 @@ class StyleAutoencoder(Autoencoder):
     The fixed unit variance of the content limits its KL to a few nats, too few for the domain beside the pose. The
     content prior is a mixture with learned means, after VampPrior (Tomczak & Welling 2018, arXiv:1705.07120). All
     domains share its M means, so a trace of the domain in the content raises the KL. The style prior has a learned mean
-    per domain, as LORD has a learned style (Gabbay & Hoshen 2020), and a variance for the styles within a domain.
+    per domain, after the domain codes of LORD (Gabbay & Hoshen 2020), and one variance for the styles within domains.
     For no known domain, d = -1, the style prior is N(0, I).
 
     Args:
@@ -155,8 +155,8 @@ class StyleAutoencoder(Autoencoder):
         size: side of the images in pixels, a power of two in 16..512.
         content: K, channels of the content.
         components: M, number of components of the content prior.
-        content_stride: pixels of the image per place of the content, along one side. The content is `[K, g, g]` with
-            g = size / content_stride, which keeps a layout (pictures). 0: a vector, g = 1 (objects in any pose).
+        content_stride: pixels of the image per place of the content, along one side. The content then keeps a layout,
+            `[K, g, g]` with g = size / content_stride (pictures). 0: a vector, g = 1 (objects in any pose).
         style: S, dimensions of the style.
         patch: side in pixels of the patches folded into channels before the first convolution.
         width: channels at the finest level, doubling per level up to `max_width`.

@@ -70,8 +70,7 @@ def importance_weighted_bound(log_weights: Tensor) -> Tensor:
 def noise(x: Tensor, like: Code, samples: int, seed: int) -> Iterator[Code]:
     """Standard normal codes of the shape of `like`, one for each of the samples.
 
-    The noise of an image is a function of the seed and of the image's pixels at 8 bits, whatever the batch, the image's
-    place in the batch, and the device.
+    The noise of an image is a function of the seed and of the image's pixels at 8 bits, whatever the batch and device.
     """
 
     def generator(pixels: Tensor) -> torch.Generator:

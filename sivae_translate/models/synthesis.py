@@ -28,8 +28,8 @@ class SynthesisAutoencoder(Autoencoder):
         size: side of the images in pixels, a power of two in 16..512.
         latent: dimensions of z, and of w.
         mapping: layers of the mapping network. Karras et al. 2019 have 8; fewer learn faster.
-        mixing: fraction of the samples that training decodes from two latents, with a random level as the border
-            (style mixing, Karras et al. 2019, section 3.1).
+        mixing: fraction of the samples with style mixing, where another latent modulates all levels above a random one
+            (Karras et al. 2019, section 3.1).
         patch: side in pixels of the patches folded into channels before the first convolution.
         width: channels at the finest level, doubling per level up to `max_width`.
     """

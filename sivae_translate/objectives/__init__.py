@@ -1,7 +1,7 @@
 """The objectives by their names in recipes.
 
 Objectives differ in the encoder's adversarial term for generated images. `vae` has none, `introvae` a hinge on the KL,
-`soft-introvae` the exponential of the ELBO, and `bootstrap` that exponential with a slow copy of the decoder. The
+and `soft-introvae` the exponential of the ELBO. `bootstrap` has that exponential with a slow copy of the decoder. The
 keyword arguments of a constructor are the keys of [objective].
 """
 

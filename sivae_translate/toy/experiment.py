@@ -49,9 +49,9 @@ def run(settings: Settings, display: Display | None = None) -> tuple[PlaneAutoen
     """Train a model and compute its metrics.
 
     Returns:
-        The model and its report. The report holds the settings, `seconds` of training, the metrics of `judge`,
-        `collapsed`, whether coverage is below `COLLAPSED`, and `course`, the values of `theory` over the run. `course`
-        is empty for an unknown density of the data.
+        The model and its report: the settings, `seconds` of training, the metrics of `judge`, `collapsed` and `course`.
+        `collapsed` is whether coverage is below `COLLAPSED`. `course` lists the values of `theory` over the run, if the
+        density of the data is known.
 
     Raises:
         NonFiniteLossError, NotFiniteError: training diverged.
