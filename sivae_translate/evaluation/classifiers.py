@@ -22,7 +22,7 @@ class DomainClassifier:
     """Logistic regression from an image's features to its domain, trained on real images.
 
     Attributes:
-        names: the domains it knows.
+        names: domains of the training images.
         model: the fitted scikit-learn pipeline.
         n_train, n_test: real images it was trained on, and those held out.
         accuracy: on the held-out real images, in [0, 1].
@@ -79,7 +79,7 @@ def standardised(classifier: Any) -> Any:
 
 
 def majority(labels: np.ndarray) -> float:
-    """Frequency of the most frequent label: the accuracy of a classifier that knows nothing else."""
+    """Frequency of the most frequent label: the accuracy of a constant prediction."""
     return float(np.bincount(labels).max() / len(labels))
 
 

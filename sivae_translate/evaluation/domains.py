@@ -94,7 +94,7 @@ def encode_domains(
 
 
 def choose_domain_pairs(real: EncodedDomains, known: tuple[str, ...]) -> tuple[list[Names], int]:
-    """At most `DOMAIN_PAIRS` ordered pairs of domains that the model knows, evenly spread, and how many there are.
+    """At most `DOMAIN_PAIRS` ordered pairs of domains of the model, evenly spread, and the number of all pairs.
 
     Domains with images enough for KID are preferred where they are at least two and at least half of all.
     """

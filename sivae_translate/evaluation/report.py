@@ -139,7 +139,7 @@ def given_domains(domains: str | Path | None, content_label: str | None, count: 
 def with_domains(
     s: EvaluationSet, translation: Translation, images: Domains, bad: list[Bad], notes: list[str], display: Display
 ) -> EvaluationSet:
-    """The evaluation set with real images, and with translations of them between the domains that the model knows."""
+    """The evaluation set with real images, and with translations of them between domains of the model."""
     translator = translation.translator
     real = encode_domains(
         translator, images, s.extractor, bad, batch=translation.batch, progress=counting(display, "images encoded")

@@ -145,8 +145,8 @@ class EvaluationSet:
         seed: of splits, subsets and noise.
         pairs: translations whose truth is known, or None.
         domains: real images of several domains, or None.
-        domain_pairs: translations between domains the model knows.
-        variations: translations under several styles of domains the model knows.
+        domain_pairs: translations between domains of the model.
+        variations: translations in several styles of domains of the model.
         content_label: pattern of the content labels in the names of the domains' files.
     """
 

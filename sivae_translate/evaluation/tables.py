@@ -1,4 +1,4 @@
-"""A report's figures as tables, for the terminal and for the page alike."""
+"""A report's figures as tables, for the terminal and for the page."""
 
 from __future__ import annotations
 

@@ -104,6 +104,7 @@ class ConvAutoencoder(Autoencoder):
         latent: dimensions of z.
         patch: side in pixels of the patches folded into channels before the first convolution. The paper has 1.
         width: channels at the finest level, doubling per level up to `max_width`.
+        max_width: largest number of channels.
     """
 
     def __init__(
@@ -160,6 +161,7 @@ class StyleAutoencoder(Autoencoder):
         style: S, dimensions of the style.
         patch: side in pixels of the patches folded into channels before the first convolution.
         width: channels at the finest level, doubling per level up to `max_width`.
+        max_width: largest number of channels.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ def grow(model: Autoencoder, smaller: Autoencoder) -> float:
         ValueError: models with style and with different domains.
     """
     if model.style_size and model.domains != smaller.domains:
-        raise ValueError("it knows other domains")
+        raise ValueError("it has other domains")
     weights, taken = smaller.state_dict(), 0
     features, before = features_of(model), features_of(smaller)
     deeper = len(features.blocks) - len(before.blocks)

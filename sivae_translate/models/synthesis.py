@@ -32,6 +32,7 @@ class SynthesisAutoencoder(Autoencoder):
             (Karras et al. 2019, section 3.1).
         patch: side in pixels of the patches folded into channels before the first convolution.
         width: channels at the finest level, doubling per level up to `max_width`.
+        max_width: largest number of channels.
     """
 
     def __init__(

@@ -239,7 +239,7 @@ class Run:
         data, settings, state = self.recipe.data, self.recipe.training, self.state
         budget = Budget(settings.images, settings.minutes)
         if budget.progress(state) >= 1:
-            self.display.note(f"already trained: {state.images:,} images seen; raise its budget to go on")
+            self.display.note(f"already trained: {state.images:,} images seen; raise its budget to train further")
         device = self.accelerator.device
         try:
             with self.stop.listening():
@@ -262,7 +262,7 @@ class Run:
             raise SivaeError(advice(error, state, self.recipe)) from None
         if self.stop.signal is not None:
             raise InterruptedRunError(
-                f"stopped at {state.images:,} images and saved; run the same command again to go on", self.stop.signal
+                f"stopped at {state.images:,} images and saved; run the same command again to resume", self.stop.signal
             )
         return self.folder / "model"
 
@@ -316,7 +316,7 @@ def check_same_recipe(run: Path, recipe: Recipe) -> None:
     if changed:
         raise UsageError(
             f"{run} holds a run of another recipe ({'; '.join(changed[:5])}): "
-            f"expected the same to go on; choose another folder with --out"
+            f"expected the same to resume; choose another folder with --out"
         )
 
 

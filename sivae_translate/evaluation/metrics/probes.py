@@ -1,7 +1,7 @@
 """Probes for leakage: the accuracy of classifiers that read the domain or a content label from a code.
 
-Domain read from content, or a content label read from style, is a leak. Sampled codes carry the posterior's noise, as
-the decoder sees them in training. Accuracies are on held-out images.
+Domain read from content, or a content label read from style, is a leak. Sampled codes contain the posterior's noise, as
+in training of the decoder. Accuracies are on held-out images.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ TOP1_RETRIEVAL = Metric(
     baselines=("copy_content", "chance"),
     note=(
         "How often the truth is nearest to its translation, by mean squared error, among all truths of its domain. "
-        "Within a domain only content differs, so the value says whether content was kept."
+        "Within a domain only content differs, so the value measures whether content is kept."
     ),
     compute=compute,
 )
