@@ -18,8 +18,9 @@ OVERSHOOT = 2.0  # a translation's style is other + u (other - own), with u unif
 class BackTranslation:
     """The first rows of a batch, reconstructed from their translations into the style of the previous pair.
 
-    The translation is encoded. Its content, decoded in the row's own style, is compared to the row. Without back-translation the decoder gets contents only with styles of their own
-    domain, and relies on the trace of the domain in the content.
+    The translation is encoded. Its content, decoded in the row's own style, is compared to the row. Without
+    back-translation the decoder gets contents only with styles of their own domain, and relies on the trace of the
+    domain in the content.
 
     Back-translation: Sennrich et al. 2016 (arXiv:1511.06709), without pairs Lample et al. 2018 (arXiv:1711.00043). The
     loss is the cycle consistency of Zhu et al. 2017 (arXiv:1703.10593), without gradient through the translation.
