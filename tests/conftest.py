@@ -9,12 +9,15 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded, and for every pro
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from bad_input import Workspace
 from typer.testing import CliRunner
 
 from sivae_translate.cli import app
@@ -110,3 +113,17 @@ def options(tiny: tuple[str, ...]) -> Callable[..., list[str]]:
         return ["--recipe", "tiny", "--device", "cpu", *settings]
 
     return make
+
+
+@pytest.fixture
+def workspace(
+    tmp_path: Path, cars: Path, trained: Path, untrained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Workspace:
+    """A working directory for bad input, without a network."""
+
+    def urlopen(request: urllib.request.Request) -> None:
+        raise urllib.error.URLError(OSError(-2, "Name or service not known"))
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    monkeypatch.chdir(tmp_path)
+    return Workspace(tmp_path, cars, trained, untrained)

@@ -1,15 +1,21 @@
-"""How a command refuses what it was given."""
+"""The error of a command: one line on stderr, without a traceback."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def refused(result: Any, code: int, *said: object) -> None:
-    """The command ended with this code and one last line on stderr, an error that says all this."""
-    assert result.exit_code == code, result.output
+def error_line(result: Any) -> str:
+    """The error of a command, the last line of stderr and the only one that begins with `error:`."""
+    assert "Traceback" not in result.output
     errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
     assert len(errors) == 1 and result.stderr.splitlines()[-1] == errors[0], result.stderr
-    assert "Traceback" not in result.output
-    for part in said:
-        assert str(part) in errors[0], errors[0]
+    return errors[0].removeprefix("error: ")
+
+
+def expect_error(result: Any, code: int, *parts: object) -> None:
+    """Assert that a command ended with `code` and one error, whose line contains every part."""
+    assert result.exit_code == code, result.output
+    line = error_line(result)
+    for part in parts:
+        assert str(part) in line, line

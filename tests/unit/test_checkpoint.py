@@ -150,16 +150,16 @@ def test_a_link_is_followed_not_replaced(tmp_path: Path) -> None:
     assert value_of(tmp_path / "link") == value_of(tmp_path / "disk" / "model") == 2
 
 
-def test_somebodys_folder_is_not_replaced(tmp_path: Path) -> None:
+def test_a_folder_of_other_files_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "me.jpg").touch()
     message = error(saved, tmp_path / "photos")
-    assert message == f"{tmp_path / 'photos'}: holds something else than a checkpoint, which saving would delete"
+    assert message.startswith(str(tmp_path / "photos"))
     assert listing(tmp_path / "photos") == {"me.jpg"}
     (tmp_path / "empty").mkdir()
     assert value_of(saved(tmp_path / "empty")) == 1
     (tmp_path / "file").touch()
-    assert error(saved, tmp_path / "file") == f"{tmp_path / 'file'}: not saved: Not a directory"
+    assert error(saved, tmp_path / "file").startswith(str(tmp_path / "file"))
 
 
 def test_files_get_the_mode_of_the_umask(tmp_path: Path, umask: int) -> None:
@@ -267,7 +267,9 @@ def test_a_checkpoint_replaced_while_it_is_read_is_read_anew(tmp_path: Path, mon
     assert value_of(tmp_path / "model") == 2
 
 
-def test_a_full_disk_says_so_and_keeps_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_full_disk_has_the_folder_and_keeps_the_old_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     saved(tmp_path / "model")
 
     def full(handle: int) -> None:
@@ -275,21 +277,20 @@ def test_a_full_disk_says_so_and_keeps_the_old(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "fsync", full)
     big = {"model": {"w": torch.ones(1_000_000)}}
-    pattern = r"no space left on device: need about 5 MB, \d+ MB free at (.*); free some space or choose another --out"
     for directory in (tmp_path / "model", tmp_path / "new"):
-        found = re.fullmatch(pattern, error(save, directory, big, {}))
-        assert found and found[1] == str(tmp_path)
+        message = error(save, directory, big, {})
+        assert str(tmp_path) in message and "5 MB" in message and "--out" in message
     monkeypatch.undo()
     assert listing(tmp_path) == {"model"}
     assert value_of(tmp_path / "model") == 1
 
 
-def test_a_failing_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_failing_disk_has_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(handle: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "fsync", broken)
-    assert error(saved, tmp_path / "model") == f"{tmp_path / 'model'}: not saved: Input/output error"
+    assert error(saved, tmp_path / "model").startswith(str(tmp_path / "model"))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -297,10 +298,11 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path: Path
     saved(tmp_path / "model")
     broken = weights() | {"w": torch.tensor([1.0, bad])}
     message = error(save, tmp_path / "model", {"model": broken}, {"config": {}})
-    assert message == f"{tmp_path / 'model'}: not saved: w holds NaN or infinity"
+    assert message.startswith(str(tmp_path / "model")) and "NaN" in message
     assert value_of(tmp_path / "model") == 1
     rewritten(tmp_path / "model", "model.safetensors", safetensors.torch.save(broken))
-    assert load_error(tmp_path / "model") == f"{tmp_path / 'model/model.safetensors'}: w holds NaN or infinity"
+    message = load_error(tmp_path / "model")
+    assert message.startswith(str(tmp_path / "model/model.safetensors")) and "NaN" in message
 
 
 def torch_zip() -> bytes:
@@ -311,123 +313,121 @@ def torch_zip() -> bytes:
 
 
 WHOLE = safetensors.torch.save(weights())
-NO_TENSORS = "truncated or corrupt: "
-PICKLE = "a pickle: we never unpickle, since a pickle can run any code: ask for the weights as safetensors"
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    ("data", "part"),
     [
-        (b"", "empty file"),
-        (WHOLE[:4], NO_TENSORS),
-        (WHOLE[:40], NO_TENSORS),
-        (WHOLE[:-1], NO_TENSORS),
-        (WHOLE + b"\0", NO_TENSORS),
-        (b"\xff" * 100, NO_TENSORS),
-        ((1 << 40).to_bytes(8, "little") + b"{}", NO_TENSORS),
-        (WHOLE.replace(b"[2,3]", b"[3,3]"), NO_TENSORS),
-        (WHOLE.replace(b'"F32"', b'"F99"'), NO_TENSORS),
-        (safetensors.torch.save({"w": torch.zeros(2).to(torch.float8_e4m3fn)}), NO_TENSORS),
-        (b"\x80\x02\x00\x00\x00\x00\x00\x00{", NO_TENSORS),  # a truncated header of 640 bytes, no pickle
-        (LFS, "a git-lfs pointer, not the file itself: run git lfs pull"),
-        (HTML, "a web page, not the file itself: download it again"),
-        (torch_zip(), PICKLE),
-        *((pickle.dumps({"w": [1.0]}, protocol=protocol), PICKLE) for protocol in (2, 3, 4, 5)),
+        (b"", ""),
+        (WHOLE[:4], ""),
+        (WHOLE[:40], ""),
+        (WHOLE[:-1], ""),
+        (WHOLE + b"\0", ""),
+        (b"\xff" * 100, ""),
+        ((1 << 40).to_bytes(8, "little") + b"{}", ""),
+        (WHOLE.replace(b"[2,3]", b"[3,3]"), ""),
+        (WHOLE.replace(b'"F32"', b'"F99"'), ""),
+        (safetensors.torch.save({"w": torch.zeros(2).to(torch.float8_e4m3fn)}), ""),
+        (b"\x80\x02\x00\x00\x00\x00\x00\x00{", ""),  # a truncated header of 640 bytes, no pickle
+        (LFS, "git lfs pull"),
+        (HTML, "web page"),
+        (torch_zip(), "pickle"),
+        *((pickle.dumps({"w": [1.0]}, protocol=protocol), "pickle") for protocol in (2, 3, 4, 5)),
     ],
 )
 @pytest.mark.parametrize("listed", [False, True])
-def test_what_is_no_safetensors_is_called_by_its_name(tmp_path: Path, data: bytes, reason: str, listed: bool) -> None:
+def test_the_error_of_a_file_that_is_no_safetensors_has_its_path_and_kind(
+    tmp_path: Path, data: bytes, part: str, listed: bool
+) -> None:
     path = saved(tmp_path / "model") / "model.safetensors"
     path.write_bytes(data)
     if not listed:
         (tmp_path / "model" / "manifest.json").unlink()
-    elif reason == NO_TENSORS:
-        reason = "not the file that manifest.json lists: truncated, damaged or changed since saved"
     message = load_error(tmp_path / "model")
-    assert message.startswith(f"{path}: {reason}")
-    assert reason == NO_TENSORS or message == f"{path}: {reason}"
+    assert message.startswith(str(path)) and part in message
+    assert ("pickle" in message) == (part == "pickle")
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    "data",
     [
-        (b"", "empty file"),
-        (b"{", "not JSON: Expecting property name"),
-        (b"\xff", "not JSON: 'utf-8' codec can't decode"),
-        (b"[" * 100_000, "not JSON: maximum recursion depth exceeded"),
-        (b"9" * 5000, "not JSON: Exceeds the limit"),
-        (b"[1]", "expected a JSON object, not list"),
-        (b"null", "expected a JSON object, not NoneType"),
-        (b'{"a": "' + b"x" * MAX_JSON + b'"}', "too large: more than 10 MB"),
-        (LFS, "a git-lfs pointer, not the file itself: run git lfs pull"),
-        (HTML, "a web page, not the file itself: download it again"),
+        b"",
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+        b"9" * 5000,
+        b"[1]",
+        b"null",
+        b'{"a": "' + b"x" * MAX_JSON + b'"}',
+        LFS,
+        HTML,
     ],
+    ids=lambda data: repr(data[:9]),
 )
 @pytest.mark.parametrize("name", ["config.json", "manifest.json"])
-def test_what_is_no_json_is_called_by_its_name(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
+def test_the_error_of_a_file_that_is_no_json_has_its_path(tmp_path: Path, name: str, data: bytes) -> None:
     path = saved(tmp_path / "model") / name
     if name == "config.json":
         (tmp_path / "model" / "manifest.json").unlink()
     path.write_bytes(data)
-    assert load_error(tmp_path / "model").startswith(f"{path}: {reason}")
+    assert load_error(tmp_path / "model").startswith(str(path))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 @pytest.mark.parametrize("place", [12, -3])
-def test_one_changed_byte_is_noticed(tmp_path: Path, name: str, place: int) -> None:
+def test_one_changed_byte_is_an_error(tmp_path: Path, name: str, place: int) -> None:
     path = saved(tmp_path / "model") / name
     data = bytearray(path.read_bytes())
     data[place] ^= 1
     path.write_bytes(data)
-    assert load_error(tmp_path / "model") == (
-        f"{path}: not the file that manifest.json lists: truncated, damaged or changed since saved"
-    )
+    message = load_error(tmp_path / "model")
+    assert message.startswith(str(path)) and "manifest.json" in message
 
 
 @pytest.mark.parametrize(
-    ("manifest", "reason"),
+    ("manifest", "part"),
     [
-        ({"format": 2, "files": {}}, "format 2 is newer than 1, the one known here: update sivae-translate"),
-        ({"format": 99}, "format 99 is newer than 1, the one known here: update sivae-translate"),
-        ({"format": 0, "files": {}}, "not the manifest of a checkpoint"),
-        ({"format": "1", "files": {}}, "not the manifest of a checkpoint"),
-        ({"format": 1, "files": []}, "not the manifest of a checkpoint"),
-        ({"format": 1}, "not the manifest of a checkpoint"),
-        ({}, "not the manifest of a checkpoint"),
+        ({"format": 2, "files": {}}, "format 2"),
+        ({"format": 99}, "format 99"),
+        ({"format": 0, "files": {}}, ""),
+        ({"format": "1", "files": {}}, ""),
+        ({"format": 1, "files": []}, ""),
+        ({"format": 1}, ""),
+        ({}, ""),
     ],
 )
-def test_a_manifest_of_another_format_is_refused(tmp_path: Path, manifest: dict[str, Any], reason: str) -> None:
+def test_a_manifest_of_another_format_is_an_error(tmp_path: Path, manifest: dict[str, Any], part: str) -> None:
     path = saved(tmp_path / "model") / "manifest.json"
     path.write_text(json.dumps(manifest))
-    assert load_error(tmp_path / "model") == f"{path}: {reason}"
+    message = load_error(tmp_path / "model")
+    assert message.startswith(str(path)) and part in message
 
 
 @pytest.mark.parametrize("sums", [None, [], "x", {}, {"size": 5}])
-def test_a_file_that_the_manifest_does_not_list_is_refused(tmp_path: Path, sums: object) -> None:
+def test_a_file_that_the_manifest_does_not_list_is_an_error(tmp_path: Path, sums: object) -> None:
     path = saved(tmp_path / "model") / "manifest.json"
     manifest = json.loads(path.read_text())
     assert set(manifest["files"]) == {"model.safetensors", "config.json"}
     manifest["files"]["model.safetensors"] = sums
     path.write_text(json.dumps(manifest))
-    assert "model.safetensors: not the file that manifest.json lists" in load_error(tmp_path / "model")
+    message = load_error(tmp_path / "model")
+    assert "model.safetensors" in message and "manifest.json" in message
 
 
-def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    assert load_error(tmp_path / "none") == f"{tmp_path / 'none'}: no such directory"
+def test_the_error_of_a_missing_file_has_its_path(tmp_path: Path) -> None:
+    assert str(tmp_path / "none") in load_error(tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    assert load_error(tmp_path / "empty") == f"{tmp_path / 'empty'}: no model.safetensors"
-    saved(tmp_path / "model")
-    message = load_error(tmp_path / "model" / "model.safetensors")
-    assert message.endswith("/model.safetensors: not a directory; give the one that holds the checkpoint's files")
+    assert re.search(r"empty\b.*model\.safetensors", load_error(tmp_path / "empty"))
+    file = saved(tmp_path / "model") / "model.safetensors"
+    assert str(file) in load_error(file)
     (tmp_path / "model" / "config.json").unlink()
     (tmp_path / "model" / "config.json").mkdir()
-    assert load_error(tmp_path / "model") == f"{tmp_path / 'model'}: no config.json"
-    message = error(load, Path("x" * 5000), ["model"], [])
-    assert message.endswith("File name too long")
+    assert re.search(r"model\b.*config\.json", load_error(tmp_path / "model"))
+    assert "xxx" in error(load, Path("x" * 5000), ["model"], [])
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin", ".ckpt", ".pkl", ".safetensors"])
-def test_no_pickle_is_ever_run(tmp_path: Path, suffix: str) -> None:
+def test_no_pickle_is_ever_loaded(tmp_path: Path, suffix: str) -> None:
     canary = tmp_path / "canary"
     data = pickle.dumps(Canary(canary))
     pickle.loads(data)
@@ -436,12 +436,8 @@ def test_no_pickle_is_ever_run(tmp_path: Path, suffix: str) -> None:
     directory.mkdir()
     (directory / f"model{suffix}").write_bytes(data)
     message = load_error(directory)
-    if suffix == ".safetensors":
-        assert message == f"{directory}/model.safetensors: {PICKLE}"
-    else:
-        assert message == f"{directory}: no model.safetensors, but model{suffix}{PICKLE.removeprefix('a pickle')}"
-        direct = load_error(directory / f"model{suffix}")
-        assert direct == f"{directory}/model{suffix}: not a checkpoint{PICKLE.removeprefix('a pickle')}"
+    assert str(directory) in message and f"model{suffix}" in message and "safetensors" in message
+    assert "pickle" in load_error(directory / f"model{suffix}") or suffix == ".safetensors"
     assert not canary.exists()
 
 
@@ -484,7 +480,7 @@ def test_tensors_that_do_not_fit_are_named_and_change_nothing(change: dict[str, 
     tensors = {name: value + 1 for name, value in module.state_dict().items()} | change
     tensors = {name: value for name, value in tensors.items() if value is not None}
     message = error(load_into, module, tensors, "runs/a: model")
-    assert message == f"runs/a: model: does not fit the model: {wrong}"
+    assert message.startswith("runs/a") and message.endswith(wrong)
     for name, value in net().state_dict().items():
         assert torch.equal(module.state_dict()[name], value), name
 
@@ -558,8 +554,8 @@ def test_an_optimizer_that_has_not_started_and_one_with_scalars_round_trip() -> 
         ({"state.x.step": torch.ones(1)}, {"scalars": {}, "param_groups": []}),
     ],
 )
-def test_what_is_no_optimizer_state_is_refused(tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    assert error(unflatten_optimizer, tensors, meta) == "not the state of an optimizer"
+def test_tensors_that_are_no_optimizer_state_are_an_error(tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    assert error(unflatten_optimizer, tensors, meta)
 
 
 def test_sweep_removes_the_stages_of_the_dead_alone(tmp_path: Path) -> None:
@@ -597,7 +593,7 @@ def test_text_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(OSError):
         write_text_atomic(path, "new")
     assert listing(tmp_path) == {"log.json"}
     assert path.read_bytes() == "neu: é\r\n".encode()

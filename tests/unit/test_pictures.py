@@ -57,8 +57,8 @@ def test_a_label_stands_in_a_white_margin_beside_its_row_alone(size: int) -> Non
     assert (np.asarray(picture)[:, 0] == 255).all() and (np.asarray(picture)[:, margin - 1] == 255).all()
 
 
-def test_labels_and_rows_are_as_many() -> None:
-    with pytest.raises(ValueError, match="1 labels for 2 rows"):
+def test_another_number_of_labels_than_rows_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"1.*2"):
         sheet([[plain(COLOURS[0])] * 2], ["one"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 import tomllib
@@ -178,31 +179,32 @@ def test_the_last_override_wins_and_the_others_stay(built_in: Path) -> None:
         ("model.name", ["3"]),
     ],
 )
-def test_a_value_of_another_type_or_out_of_range_is_refused(built_in: Path, key: str, values: list[str]) -> None:
+def test_a_value_of_another_type_or_out_of_range_is_an_error(built_in: Path, key: str, values: list[str]) -> None:
     for value in values:
         assert error(load_recipe, "cars", [f"{key}={value}"]).startswith(f"{key} = ")
 
 
 @pytest.mark.parametrize(
-    ("override", "message"),
+    ("override", "parts"),
     [
-        ('data.augment=[{name="crop", keep=2}]', "data.augment[0].keep = 2: expected a number in 0.1..1"),
-        ("data.fit=squash", "data.fit = 'squash': must be 'crop', 'pad' or 'stretch'"),
-        ("data.background=pink", "data.background = 'pink': must be white, black, grey, gray or \"#rrggbb\""),
-        ("training.betas=[0.5, 1]", "training.betas = [0.5, 1]: item 1 must be less than 1"),
-        ("training.lrr=1", "unknown key training.lrr: did you mean lr?"),
-        ("modle.x=1", "unknown section 'modle': did you mean model?"),
-        ("name.x=1", "unknown section 'name': known: data, model, objective, training"),
-        ("lr=1", "'lr=1': expected section.key=value, such as training.lr=0.001"),
-        ("training.lr", "'training.lr': expected section.key=value, such as training.lr=0.001"),
-        ("", "'': expected section.key=value, such as training.lr=0.001"),
-        ("model.a.b=1", "'model.a.b=1': expected section.key=value, such as training.lr=0.001"),
-        ("model.x=1\ny=2", r"'model.x=1\ny=2': expected section.key=value, such as training.lr=0.001"),
-        ("model.x=\udcff", r"'model.x=\udcff': expected section.key=value, such as training.lr=0.001"),
+        ('data.augment=[{name="crop", keep=2}]', ["data.augment[0].keep = 2", "0.1", "1"]),
+        ("data.fit=squash", ["data.fit = 'squash'", "'crop'", "'pad'", "'stretch'"]),
+        ("data.background=pink", ["data.background = 'pink'", "white", "black", "grey", "#rrggbb"]),
+        ("training.betas=[0.5, 1]", ["training.betas = [0.5, 1]"]),
+        ("training.lrr=1", ["training.lrr", "lr"]),
+        ("modle.x=1", ["'modle'", "model"]),
+        ("name.x=1", ["'name'", "data, model, objective, training"]),
+        ("lr=1", ["'lr=1'", "section.key=value"]),
+        ("training.lr", ["'training.lr'", "section.key=value"]),
+        ("", ["''", "section.key=value"]),
+        ("model.a.b=1", ["'model.a.b=1'", "section.key=value"]),
+        ("model.x=1\ny=2", [r"'model.x=1\ny=2'", "section.key=value"]),
+        ("model.x=\udcff", [r"'model.x=\udcff'", "section.key=value"]),
     ],
 )
-def test_an_error_names_the_key_the_value_and_what_was_expected(built_in: Path, override: str, message: str) -> None:
-    assert error(load_recipe, "cars", [override]) == message
+def test_an_error_has_the_key_the_value_and_the_known_ones(built_in: Path, override: str, parts: list[str]) -> None:
+    message = error(load_recipe, "cars", [override])
+    assert all(part in message for part in parts), message
 
 
 @pytest.mark.parametrize(
@@ -215,75 +217,75 @@ def test_an_error_names_the_key_the_value_and_what_was_expected(built_in: Path, 
         ("objective.knee", "objective.feature_matching"),
     ],
 )  # fmt: skip
-def test_an_old_key_is_answered_with_the_new_one(built_in: Path, old: str, new: str) -> None:
-    told = error(load_recipe, "cars", [f"{old}=1"])
-    assert told.startswith(f"{old} is ") and new in told
+def test_the_error_of_an_old_key_has_the_new_one(built_in: Path, old: str, new: str) -> None:
+    message = error(load_recipe, "cars", [f"{old}=1"])
+    assert old in message and new in message
     section, key = old.split(".")
-    assert error(load_recipe, written(built_in, CARS.replace(f"[{section}]\n", f"[{section}]\n{key} = 1\n"))) == told
+    assert error(load_recipe, written(built_in, CARS.replace(f"[{section}]\n", f"[{section}]\n{key} = 1\n"))) == message
 
 
 @pytest.mark.parametrize(("old", "new"), [("style-128", "objects-128"), ("style-256", "objects-256")])
-def test_an_old_recipe_is_answered_with_the_new_one(old: str, new: str) -> None:
-    assert error(load_recipe, old) == f"recipe {old} is called {new} now" and load_recipe(new)
+def test_the_error_of_an_old_recipe_has_the_new_one(old: str, new: str) -> None:
+    message = error(load_recipe, old)
+    assert old in message and new in message and load_recipe(new)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "place"),
     [
-        (NAMED + "x ==", "broken TOML: Invalid value (at line 5, column 4)"),
-        (NAMED + NAMED, "broken TOML: Cannot declare ('model',) twice (at line 5, column 7)"),
-        (NAMED.encode() + b"# caf\xe9", "broken TOML: not UTF-8 (at line 5)"),
-        ("x = " + "[" * 50_000, "broken TOML: maximum recursion depth exceeded"),
-        ("x = " + "9" * 5000, "broken TOML: Exceeds the limit"),
-        ("#" * ((1 << 20) + 1), "too large for a recipe: more than 1 MiB"),
+        (NAMED + "x ==", "line 5, column 4"),
+        (NAMED + NAMED, "line 5, column 7"),
+        (NAMED.encode() + b"# caf\xe9", "line 5"),
+        ("x = " + "[" * 50_000, ""),
+        ("x = " + "9" * 5000, ""),
+        ("#" * ((1 << 20) + 1), "1 MiB"),
     ],
 )
-def test_a_file_that_is_no_toml_is_refused_with_its_path(tmp_path: Path, text: str | bytes, message: str) -> None:
+def test_the_error_of_a_file_that_is_no_toml_has_its_path_and_line(
+    tmp_path: Path, text: str | bytes, place: str
+) -> None:
     path = written(tmp_path, text)
-    assert error(load_recipe, path).startswith(f"{path}: {message}")
+    message = error(load_recipe, path)
+    assert message.startswith(str(path)) and place in message
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "parts"),
     [
-        ("", "model.name is missing: expected the name of the model"),
-        ('[model]\nname = "conv"', "objective.name is missing: expected the name of the objective"),
-        (NAMED + "[trainin]", "unknown section 'trainin': did you mean training?"),
-        ("data = 3\n" + NAMED, "data = 3: expected a section [data]"),
-        (NAMED + "[[data]]", "data = [{}]: expected a section [data]"),
-        (NAMED + '"a b" = 1', "unknown key 'a b' in [objective]: a key is a name of letters, digits and _"),
-        (NAMED + '[data]\n"a\\nb" = 1', r"unknown key 'a\nb' in [data]: a key is a name of letters, digits and _"),
-        (
-            NAMED + "é = 1".replace("é", '"é"'),
-            "unknown key 'é' in [objective]: a key is a name of letters, digits and _",
-        ),
-        ('["a\\nb"]\n' + NAMED, r"unknown section 'a\nb': known: data, model, objective, training"),
-        ("[choose]\nrecipe = 'cars'", "choose.otherwise is missing"),
-        (
-            "[choose]\nrecipe = 'a'\notherwise = 'b'\nmin_domain = 3",
-            "unknown key choose.min_domain: did you mean min_domains or max_domains?",
-        ),
+        ("", ["model.name"]),
+        ('[model]\nname = "conv"', ["objective.name"]),
+        (NAMED + "[trainin]", ["'trainin'", "training"]),
+        ("data = 3\n" + NAMED, ["data = 3", "[data]"]),
+        (NAMED + "[[data]]", ["data = [{}]", "[data]"]),
+        (NAMED + '"a b" = 1', ["'a b'", "[objective]"]),
+        (NAMED + '[data]\n"a\\nb" = 1', [r"'a\nb'", "[data]"]),
+        (NAMED + '"é" = 1', ["'é'", "[objective]"]),
+        ('["a\\nb"]\n' + NAMED, [r"'a\nb'", "data, model, objective, training"]),
+        ("[choose]\nrecipe = 'cars'", ["choose.otherwise"]),
+        ("[choose]\nrecipe = 'a'\notherwise = 'b'\nmin_domain = 3", ["choose.min_domain", "min_domains"]),
     ],
 )
-def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    assert error(load_recipe, written(tmp_path, text)) == message
+def test_the_error_of_a_file_that_is_no_recipe_has_the_key(tmp_path: Path, text: str, parts: list[str]) -> None:
+    message = error(load_recipe, written(tmp_path, text))
+    assert all(part in message for part in parts), message
 
 
-def test_a_recipe_that_is_not_there_is_refused_with_the_nearest(built_in: Path) -> None:
-    assert error(load_recipe, "carz") == "no recipe 'carz': did you mean cars?; a file's name ends in .toml"
-    assert error(load_recipe, "../built-in/cars").startswith("no recipe '../built-in/cars': ")
-    missing = built_in / "face.toml"
-    assert error(load_recipe, missing) == f"{missing}: no such file; of the built-in recipes, did you mean faces?"
-    os.mkfifo(built_in / "pipe.toml")
-    assert "no such file" in error(load_recipe, built_in / "pipe.toml")
-    assert error(load_recipe, "x" * 5000).startswith("no recipe 'xxx")
-    with pytest.raises(UsageError, match="File name too long"):
+def test_the_error_of_a_missing_recipe_has_its_name_and_the_nearest(built_in: Path) -> None:
+    assert re.search("'carz'.*cars", error(load_recipe, "carz"))
+    assert "'../built-in/cars'" in error(load_recipe, "../built-in/cars")
+    missing, pipe = built_in / "face.toml", built_in / "pipe.toml"
+    message = error(load_recipe, missing)
+    assert str(missing) in message and "faces" in message
+    os.mkfifo(pipe)
+    assert str(pipe) in error(load_recipe, pipe)
+    assert "xxx" in error(load_recipe, "x" * 5000)
+    with pytest.raises(UsageError, match="xxx"):
         load_recipe("x" * 5000 + ".toml")
 
 
 def test_no_damage_to_a_file_gives_anything_but_a_recipe_or_a_usage_error(tmp_path: Path) -> None:
     rng = random.Random(0)
-    refused = 0
+    errors = 0
     for _ in range(300):
         data = bytearray(CARS.encode())
         for _ in range(rng.randint(1, 4)):
@@ -292,8 +294,8 @@ def test_no_damage_to_a_file_gives_anything_but_a_recipe_or_a_usage_error(tmp_pa
         try:
             load_recipe(written(tmp_path, bytes(data)))
         except UsageError:
-            refused += 1
-    assert 100 < refused < 300
+            errors += 1
+    assert 100 < errors < 300
 
 
 HOSTILE = ['"', "\\", "#", "\t\r\n", "\x00\x1f\x7f", "é\u2028😀", "'''", "", "true", "1"]
@@ -388,9 +390,8 @@ def test_a_background_is_a_colour(background: str, rgb: tuple[int, int, int]) ->
 
 
 def test_training_must_end() -> None:
-    assert error(Training().require_end) == (
-        "training would never end: set training.images or training.minutes above 0"
-    )
+    message = error(Training().require_end)
+    assert "training.images" in message and "training.minutes" in message
     Training(images=1).require_end()
     Training(minutes=0.5).require_end()
 

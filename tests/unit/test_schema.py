@@ -40,7 +40,7 @@ class Split(Base):
 
     def __post_init__(self) -> None:
         if self.alpha <= 0:
-            raise ValueError("alpha: must be > 0")
+            raise ValueError("alpha")
         if self.zdim % 2:
             raise ValueError("zdim must be even")
 
@@ -93,34 +93,34 @@ def test_a_callable_is_called_with_validated_and_given_arguments() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "start"),
+    ("values", "part"),
     [
-        ({"zdim": True}, "objective.zdim = True: must be"),
-        ({"zdim": 2.0}, "objective.zdim = 2.0: must be"),
-        ({"zdim": "2"}, "objective.zdim = '2': must be"),
-        ({"alpha": False}, "objective.alpha = False: must be"),
-        ({"alpha": float("nan")}, "objective.alpha = nan: must be"),
-        ({"alpha": float("inf")}, "objective.alpha = inf: must be"),
-        ({"alpha": 1 << 40_000}, "objective.alpha = a huge number: must be"),
-        ({"alpha": None}, "objective.alpha = None: must be"),
-        ({"widths": [1, 2.0]}, "objective.widths = [1, 2.0]: item 1 must be"),
-        ({"widths": 3}, "objective.widths = 3: must be a valid list"),
-        ({"kind": "c"}, "objective.kind = 'c': must be 'a' or 'b'"),
+        ({"zdim": True}, "objective.zdim = True"),
+        ({"zdim": 2.0}, "objective.zdim = 2.0"),
+        ({"zdim": "2"}, "objective.zdim = '2'"),
+        ({"alpha": False}, "objective.alpha = False"),
+        ({"alpha": float("nan")}, "objective.alpha = nan"),
+        ({"alpha": float("inf")}, "objective.alpha = inf"),
+        ({"alpha": 1 << 40_000}, "objective.alpha = a huge number"),
+        ({"alpha": None}, "objective.alpha = None"),
+        ({"widths": [1, 2.0]}, "objective.widths = [1, 2.0]"),
+        ({"widths": 3}, "objective.widths = 3"),
+        ({"kind": "c"}, "objective.kind = 'c'"),
         ({"kind": "x" * 9999}, "objective.kind = 'xxx"),
-        ({"alpha": -1}, "objective.alpha = -1.0: must be > 0"),
-        ({"zdim": 3}, "[objective] zdim must be even"),
-        ({"alhpa": 3}, "unknown key objective.alhpa: did you mean alpha?"),
-        ({"zzz": 3}, "unknown key objective.zzz: known: alpha, depth, kind, widths, zdim"),
+        ({"alpha": -1}, "objective.alpha = -1.0"),
+        ({"zdim": 3}, "zdim"),
+        ({"alhpa": 3}, "objective.alhpa"),
+        ({"zzz": 3}, "objective.zzz"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_in_one_line(values: dict[str, Any], start: str) -> None:
-    assert error(build, "objective", Split, values).startswith(start)
+def test_the_error_of_a_bad_value_is_one_line_with_the_key_and_the_value(values: dict[str, Any], part: str) -> None:
+    assert part in error(build, "objective", Split, values)
 
 
-def test_missing_and_given_arguments_are_refused() -> None:
-    assert error(build, "model", network, {}, domains=2) == "model.width is missing"
-    assert error(build, "model", network, {"width": 1, "domains": 3}, domains=2).startswith("unknown key model.domains")
-    assert error(build, "model", object, {"x": 1}) == "unknown key model.x: it has no settings"
+def test_missing_and_given_arguments_are_errors() -> None:
+    assert "model.width" in error(build, "model", network, {}, domains=2)
+    assert "model.domains" in error(build, "model", network, {"width": 1, "domains": 3}, domains=2)
+    assert "model.x" in error(build, "model", object, {"x": 1})
 
 
 def test_a_long_value_is_cut() -> None:

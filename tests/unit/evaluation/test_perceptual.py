@@ -128,25 +128,25 @@ def test_lpips_is_the_formula_with_the_weights_of_the_file(weights: Path, monkey
     assert measure(noise(1, 32), noise(1, 32)).tolist() == [0]  # the smallest
 
 
-def test_what_is_not_lpips_is_not_called_so() -> None:
+def test_a_distance_of_random_weights_is_not_named_lpips() -> None:
     measure = load_perceptual(None, 16, CPU)
     assert "lpips" not in (measure.name + measure.measure).lower() and "random VGG-16" in measure.name
 
 
-def test_other_weights_are_refused(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="images of 16 px: expected 32 px or more for LPIPS"):
+def test_other_weights_are_an_error(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"16.*32.*LPIPS"):
         load_perceptual(weights, 16, CPU)
-    with pytest.raises(UsageError, match=r"none\.pth does not exist: expected your copy of"):
+    with pytest.raises(UsageError, match=r"none\.pth"):
         load_perceptual(tmp_path / "none.pth", 32, CPU)
     other = tmp_path / "other.pth"
     torch.save({"features.0.weight": torch.zeros(2)}, other)
-    with pytest.raises(UsageError, match=r"other\.pth has sha256") as error:
+    with pytest.raises(UsageError, match=r"other\.pth") as error:
         load_perceptual(other, 32, CPU)
     assert ALEXNET_URL in str(error.value)
     monkeypatch.setattr(perceptual, "ALEXNET_SHA256", hashlib.sha256(other.read_bytes()).hexdigest()[:8])
-    with pytest.raises(UsageError, match=r"other\.pth holds no weights of AlexNet"):
+    with pytest.raises(UsageError, match=r"other\.pth.*AlexNet"):
         load_perceptual(other, 32, CPU)
 
 
-def test_the_name_of_the_published_file_tells_its_hash() -> None:
+def test_the_name_of_the_published_file_contains_its_hash() -> None:
     assert f"-{perceptual.ALEXNET_SHA256}.pth" in ALEXNET_URL == perceptual.ALEXNET_URL

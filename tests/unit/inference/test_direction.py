@@ -70,33 +70,32 @@ def stored(tensors: dict[str, Tensor], **metadata: str) -> bytes:
 
 
 KIND = {"kind": "sivae-translate direction"}
-FILES: dict[str, tuple[bytes, str]] = {
-    "nothing": (b"", "empty file"),
-    "text": (b"a direction, honestly", "truncated or corrupt"),
-    "a length too large": (b"\xff" * 64, "truncated or corrupt"),
-    "other tensors": (stored({"content": torch.zeros(1, 4)}), "holds no direction"),
-    "no content": (stored({"style": torch.zeros(1, 4)}, **KIND), "holds no direction"),
-    "NaN": (stored({"content": torch.full((1, 4), torch.nan)}, **KIND), "NaN"),
-    "no weights": (stored({"content": torch.zeros(1, 4)}, **KIND), r"is of other weights, those of \?: make one"),
-    "other weights": (
-        stored({"content": torch.zeros(1, 4)}, **KIND, weights="0" * 64, model="cats\n\x1b[31m"),
-        r"those of cats\\n\\x1b\[31m: make one of these with: sivae-translate direction",
-    ),
+FILES: dict[str, bytes] = {
+    "nothing": b"",
+    "text": b"a direction, honestly",
+    "a length too large": b"\xff" * 64,
+    "other tensors": stored({"content": torch.zeros(1, 4)}),
+    "no content": stored({"style": torch.zeros(1, 4)}, **KIND),
+    "NaN": stored({"content": torch.full((1, 4), torch.nan)}, **KIND),
+    "no weights": stored({"content": torch.zeros(1, 4)}, **KIND),
+    "other weights": stored({"content": torch.zeros(1, 4)}, **KIND, weights="0" * 64, model="cats\n\x1b[31m"),
 }
 
 
-@pytest.mark.parametrize(("data", "said"), FILES.values(), ids=FILES)
-def test_what_is_no_direction_of_this_model_is_refused(trained: Path, tmp_path: Path, data: bytes, said: str) -> None:
+@pytest.mark.parametrize("data", FILES.values(), ids=FILES)
+def test_a_file_that_is_no_direction_of_this_model_is_one_line_of_error(
+    trained: Path, tmp_path: Path, data: bytes
+) -> None:
     (tmp_path / "x.safetensors").write_bytes(data)
-    with pytest.raises(UsageError, match=said) as refused:
+    with pytest.raises(UsageError, match=r"x\.safetensors.*sivae-translate direction") as caught:
         load_direction(tmp_path / "x.safetensors", trained)
-    assert "x.safetensors" in str(refused.value) and "sivae-translate direction" in str(refused.value)
+    assert str(caught.value).isprintable()
 
 
-def test_a_pickle_is_refused_and_never_run(trained: Path, tmp_path: Path) -> None:
+def test_a_pickle_is_an_error_and_never_loaded(trained: Path, tmp_path: Path) -> None:
     file, canary = tmp_path / "x.safetensors", tmp_path / "canary"
     file.write_bytes(pickle.dumps(Canary(canary)))
-    with pytest.raises(UsageError, match="never unpickle"):
+    with pytest.raises(UsageError, match="pickle"):
         load_direction(file, trained)
     assert not canary.exists()
     pickle.loads(file.read_bytes())

@@ -131,7 +131,7 @@ def test_between_two_styles_a_third_image_keeps_its_content(
     assert way[-1].tobytes() == translator(third, style=pair[1]).tobytes()
     middle = (translator.style_of(style=pair[0]) + translator.style_of(style=pair[1])) / 2
     assert abs(np.asarray(way[1]).astype(int) - np.asarray(translator(third, to=middle))).max() <= 1
-    with pytest.raises(UsageError, match="what was 'both': expected style"):
+    with pytest.raises(UsageError, match=r"both.*style"):
         translator.interpolate(*pair, content=third)
 
 
@@ -147,39 +147,39 @@ def test_a_single_latent_has_content_alone(untrained: Callable[..., Path], pair:
     whole, content_alone = (conv.interpolate(*pair, what=what, steps=3) for what in ("both", "content"))
     assert [picture.tobytes() for picture in whole] == [picture.tobytes() for picture in content_alone]
     assert whole[-1].tobytes() == conv.reconstruct(pair[1]).tobytes()
-    for refused in (
+    for call in (
         lambda: conv.interpolate(*pair, what="style"),
         lambda: conv.edit(pair[0], conv.encode(pair[1]), [1], what="style"),
     ):
-        with pytest.raises(UsageError, match="single latent: expected content or both"):
-            refused()
+        with pytest.raises(UsageError, match=r"content.*both"):
+            call()
 
 
 # --- expected errors ------------------------------------------------------------------------------------------------
 
-REFUSED: list[tuple[Callable[[Code], Any], str]] = [
-    (lambda a: between(a, a, 1, "both"), "steps was 1: expected 2 or more"),
-    (lambda a: between(a, a, -3, "both"), "steps was -3"),
-    (lambda a: between(a, a, 2, "styel"), "'styel': did you mean style?"),
-    (lambda a: along(a, a, [1], "all"), "what was 'all': known: both, content, style"),
-    (lambda a: along(a, a, [], "both"), "no strength"),
-    (lambda a: along(a, code((1, 2, 3), (1,)), [1], "both"), r"direction of content \[1, 3, 1, 1\] and style \[1, 1\]"),
-    (lambda a: along(a, code((1, 2)), [1], "both"), "and no style: expected content"),
-    (lambda a: along(a, Code.cat([a, a]), [1], "both"), r"direction of content \[2,"),
-    (lambda _: strengths("-2..2", 1), "steps was 1"),
+BAD_CALLS: list[tuple[Callable[[Code], Any], str]] = [
+    (lambda a: between(a, a, 1, "both"), "steps.*1"),
+    (lambda a: between(a, a, -3, "both"), "steps.*-3"),
+    (lambda a: between(a, a, 2, "styel"), "styel.*style"),
+    (lambda a: along(a, a, [1], "all"), "all.*both, content, style"),
+    (lambda a: along(a, a, [], "both"), "strength"),
+    (lambda a: along(a, code((1, 2, 3), (1,)), [1], "both"), r"\[1, 3, 1, 1\].*\[1, 1\]"),
+    (lambda a: along(a, code((1, 2)), [1], "both"), "style"),
+    (lambda a: along(a, Code.cat([a, a]), [1], "both"), r"\[2,"),
+    (lambda _: strengths("-2..2", 1), "steps.*1"),
     *(
-        (lambda _, text=text: strengths(text, 5), "expected a number or a range")  # type: ignore[misc]
+        (lambda _, text=text: strengths(text, 5), "--strength")  # type: ignore[misc]
         for text in ("", "much", "1..", "1..2..3", "nan", "0..inf", "1-2")
     ),
 ]
 
 
-@pytest.mark.parametrize(("act", "said"), REFUSED)
-def test_impossible_paths_are_refused(act: Callable[[Code], Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        act(code((1, 2), (3, 4)))
+@pytest.mark.parametrize(("call", "part"), BAD_CALLS)
+def test_impossible_edits_are_errors(call: Callable[[Code], Any], part: str) -> None:
+    with pytest.raises(UsageError, match=part):
+        call(code((1, 2), (3, 4)))
 
 
-def test_one_image_is_one_image(translator: Translator, pair: list[Path]) -> None:
-    with pytest.raises(UsageError, match="list is no image"):
+def test_a_list_in_place_of_one_image_is_an_error(translator: Translator, pair: list[Path]) -> None:
+    with pytest.raises(UsageError, match="list"):
         translator.interpolate(pair, pair[0])  # type: ignore[arg-type]

@@ -116,12 +116,12 @@ def test_the_longest_name_is_fine(translator: Translator, tmp_path: Path) -> Non
     assert translate_folder(translator, source, tmp_path / "out", to=["car001"]).written == 1
 
 
-def test_another_job_in_the_same_folder_is_refused(translator: Translator, tmp_path: Path) -> None:
+def test_another_style_or_format_in_the_same_folder_is_an_error(translator: Translator, tmp_path: Path) -> None:
     source, out = images(tmp_path / "in", "a.png"), tmp_path / "out"
     translate_folder(translator, source, out, to=["car001"])
     before = (out / MANIFEST).read_bytes()
     for options in ({"to": ["car002"]}, {"to": ["car001"], "format": "jpg"}, {"style": source / "a.png"}, {}):
-        with pytest.raises(UsageError, match="another model, style or format"):
+        with pytest.raises(UsageError, match="--out"):
             translate_folder(translator, source, out, **options)
     assert (out / MANIFEST).read_bytes() == before
     assert sorted(path.name for path in out.iterdir() if path.name[0] != ".") == ["a.png", MANIFEST]
@@ -165,11 +165,11 @@ def test_a_last_row_cut_short_is_done_again(translator: Translator, tmp_path: Pa
 
 
 @pytest.mark.parametrize("text", ["mine\n", "5\n", "[]\n", '{"job": 1}\n', "\xff\n", '{"input": 1}\n{"input": 2}\n'])
-def test_a_manifest_of_someone_else_is_left_alone(translator: Translator, tmp_path: Path, text: str) -> None:
+def test_a_foreign_manifest_is_an_error_and_left_unchanged(translator: Translator, tmp_path: Path, text: str) -> None:
     source, out = images(tmp_path / "in", "a.png"), tmp_path / "out"
     out.mkdir()
     (out / MANIFEST).write_bytes(text.encode("latin1"))
-    with pytest.raises(UsageError, match="is no manifest of translations"):
+    with pytest.raises(UsageError, match=r"manifest\.jsonl.*--out"):
         translate_folder(translator, source, out, to=["car001"])
     assert (out / MANIFEST).read_bytes() == text.encode("latin1")
 
@@ -208,18 +208,18 @@ def test_killed_between_any_two_steps_the_next_call_finishes(
 
 def test_two_processes_never_translate_into_one_folder(translator: Translator, trained: Path, tmp_path: Path) -> None:
     source, out = images(tmp_path / "in", "a.png"), tmp_path / "out"
-    said = []
+    messages = []
 
     class Intruder:
         def note(self, text: str) -> None: ...
 
         def step(self, fraction: float, text: str) -> None:
-            with pytest.raises(UsageError, match="another process") as error:
+            with pytest.raises(UsageError, match="--out") as error:
                 translate_folder(translator, source, out, to=["car001"])
-            said.append(str(error.value))
+            messages.append(str(error.value))
 
     translate_folder(translator, source, out, to=["car001"], display=Intruder())
-    assert len(said) == 1 and "--out" in said[0]
+    assert len(messages) == 1 and str(out) in messages[0]
     assert len(rows(out)) == 1
 
 

@@ -120,7 +120,7 @@ def test_psnr_by_hand() -> None:
     assert torch.equal(eight_bit(torch.tensor([-1.0, 0.5, 2.0])), torch.tensor([0, 128 / 255, 1]))
 
 
-def test_a_negative_number_of_steps_is_refused(translator: Translator, x: Tensor) -> None:
+def test_a_negative_number_of_steps_is_an_error(translator: Translator, x: Tensor) -> None:
     with pytest.raises(UsageError, match="inversion_steps"):
         translator.reconstruct(x, inversion_steps=-1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -220,9 +221,9 @@ def test_truncation_draws_samples_towards_the_means_of_the_prior(translator: Tra
 
 
 @pytest.mark.parametrize("truncation", [-0.1, float("nan"), float("inf")])
-def test_a_negative_or_infinite_truncation_is_refused(translator: Translator, truncation: float) -> None:
+def test_a_negative_or_infinite_truncation_is_an_error(translator: Translator, truncation: float) -> None:
     for draw in (translator.sample, lambda count, **how: translator.random_styles("car001", count, **how)):
-        with pytest.raises(UsageError, match="truncation was"):
+        with pytest.raises(UsageError, match="truncation"):
             draw(1, truncation=truncation)
 
 
@@ -259,8 +260,8 @@ def test_an_added_domain_s_style_is_refined_by_inversion_when_asked(translator: 
 
 
 @pytest.mark.parametrize("name", ["car001", "a/b", "", ".", "..", "a\0b"])
-def test_a_name_that_no_new_domain_can_have_is_refused(translator: Translator, paths: list[Path], name: str) -> None:
-    with pytest.raises(UsageError, match="choose another"):
+def test_a_name_that_no_new_domain_can_have_is_an_error(translator: Translator, paths: list[Path], name: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(repr(name))):
         translator.add_domain(name, paths[0])
 
 
@@ -307,49 +308,49 @@ def test_a_run_s_folder_stands_for_its_model(translator: Translator, trained: Pa
 
 
 @pytest.mark.parametrize(
-    ("image", "said"),
+    ("image", "part"),
     [
-        (np.zeros((4, 4, 3), np.float32), "float32: expected uint8"),
+        (np.zeros((4, 4, 3), np.float32), "float32"),
         (np.zeros((4, 4, 2), np.uint8), r"\(4, 4, 2\)"),
         (np.zeros((4, 4, 1), np.uint8), r"\(4, 4, 1\)"),
         (np.zeros((2, 4, 4, 3), np.uint8), r"\(2, 4, 4, 3\)"),
         (np.zeros((0, 4, 3), np.uint8), r"\(0, 4, 3\)"),
         (torch.zeros(1, 4, 4), r"\(1, 4, 4\)"),
-        (torch.zeros(3, 4, 4, dtype=torch.uint8), "uint8: expected floats"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8), "uint8"),
         (torch.zeros(3, 0, 4), r"\(0, 4, 3\)"),
         (torch.full((3, 4, 4), float("nan")), "NaN"),
-        ([], "no image given"),
-        (7, "int is no image"),
-        (None, "NoneType is no image"),
+        ([], "image"),
+        (7, "int"),
+        (None, "NoneType"),
     ],
 )
-def test_what_is_no_image_is_refused_in_words(translator: Translator, image: Any, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_the_error_of_an_array_that_is_no_image_has_its_shape(translator: Translator, image: Any, part: str) -> None:
+    with pytest.raises(UsageError, match=part):
         translator(image, to="car001")
 
 
-def test_a_file_that_cannot_be_read_says_why(translator: Translator, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_error(translator: Translator, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_text("text")
-    with pytest.raises(UnreadableImage, match="not an image"):
+    with pytest.raises(UnreadableImage):
         translator(tmp_path / "bad.png", to="car001")
-    with pytest.raises(UnreadableImage, match="no such file"):
+    with pytest.raises(UnreadableImage):
         translator(tmp_path / "none.png", to="car001")
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "part"),
     [
-        ({}, "expected one of"),
-        ({"to": "car001", "style": np.zeros((4, 4), np.uint8)}, "expected one of"),
-        ({"to": "car01"}, "did you mean car001"),
-        ({"style": []}, "no image given"),
-        ({"to": torch.zeros(5, 64)}, r"a style of shape \[5, 64\]: expected one style, \[64\]"),
-        ({"to": torch.zeros(3)}, r"\[3\]: expected one style"),
-        ({"to": 3}, "no domain '3'"),
+        ({}, "to.*style"),
+        ({"to": "car001", "style": np.zeros((4, 4), np.uint8)}, "to.*style"),
+        ({"to": "car01"}, "car01.*car001"),
+        ({"style": []}, "image"),
+        ({"to": torch.zeros(5, 64)}, r"\[5, 64\].*\[64\]"),
+        ({"to": torch.zeros(3)}, r"\[3\].*\[64\]"),
+        ({"to": 3}, "'3'"),
     ],
 )
-def test_a_translation_needs_one_style(translator: Translator, paths: list[Path], options: Any, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_translation_needs_one_style(translator: Translator, paths: list[Path], options: Any, part: str) -> None:
+    with pytest.raises(UsageError, match=part):
         translator(paths[0], **options)
 
 
@@ -359,17 +360,17 @@ def test_a_single_latent_encodes_and_samples_but_does_not_translate(
     conv = Translator.from_pretrained(untrained("conv", "a", "b"), device="cpu")
     assert conv.encode(paths[0]).style is None
     assert len(conv.sample(3)) == 3
-    for refused in (
+    for call in (
         lambda: conv(paths[0], to="a"),
         lambda: conv(paths[0], style=paths[0]),
         lambda: conv.random_styles("a", 2),
         lambda: conv.add_domain("c", paths[0]),
     ):
-        with pytest.raises(UsageError, match="single latent"):
-            refused()
+        with pytest.raises(UsageError, match="--recipe style"):
+            call()
 
 
-def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SivaeError, match=r"model\.safetensors"):
         Translator.from_pretrained(tmp_path)
 
@@ -383,7 +384,7 @@ def with_layout(untrained: Callable[..., Path]) -> Translator:
     return Translator.from_pretrained(untrained("style", "a", "b", content_stride=4), device="cpu")
 
 
-def test_each_round_adds_the_style_that_the_encoder_does_not_find(with_layout: Translator, paths: list[Path]) -> None:
+def test_each_iteration_adds_the_difference_to_the_encoded_style(with_layout: Translator, paths: list[Path]) -> None:
     style, x = with_layout.style_of(style=paths[1]), with_layout.prepare(paths)
     plain = with_layout.translate(x, style)
     found = with_layout.encode(plain).style
@@ -403,12 +404,12 @@ def test_the_style_of_a_reference_is_corrected_twice_by_default(with_layout: Tra
 
 def test_the_styles_of_domains_are_not_corrected(with_layout: Translator, paths: list[Path]) -> None:
     for to in ("a", with_layout.random_styles("b", 1)[0]):
-        pictures = [with_layout(paths[0], to=to, style_correction=rounds).tobytes() for rounds in (0, 3)]
+        pictures = [with_layout(paths[0], to=to, style_correction=iterations).tobytes() for iterations in (0, 3)]
         assert pictures[0] == pictures[1]
 
 
 def test_a_vector_content_is_not_corrected(translator: Translator, paths: list[Path]) -> None:
-    pictures = [translator(paths[0], style=paths[1], style_correction=rounds).tobytes() for rounds in (0, 3)]
+    pictures = [translator(paths[0], style=paths[1], style_correction=iterations).tobytes() for iterations in (0, 3)]
     assert pictures[0] == pictures[1]
 
 

@@ -41,17 +41,17 @@ def test_a_model_is_saved_with_its_format_and_loads(untrained: Callable[..., Pat
         ({"format": FORMAT + 1}, "pip install --upgrade sivae-translate"),
     ],
 )
-def test_a_model_of_another_format_is_refused_in_one_line_with_advice(
+def test_a_model_of_another_format_is_one_line_of_error_with_a_fix(
     untrained: Callable[..., Path], changes: dict[str, Any], advice: str
 ) -> None:
     directory = with_format(untrained("style", "a", "b"), **changes)
-    with pytest.raises(SivaeError) as refused:
+    with pytest.raises(SivaeError) as caught:
         load_model(directory)
-    message = str(refused.value)
+    message = str(caught.value)
     assert advice in message and "config.json" in message and "\n" not in message
 
 
-def test_the_format_is_refused_before_the_weights_are_looked_at(untrained: Callable[..., Path]) -> None:
+def test_the_format_is_checked_before_the_weights_are_read(untrained: Callable[..., Path]) -> None:
     directory = with_format(untrained("style", "a", "b"), format=FORMAT + 1, model={"name": "of another version"})
     with pytest.raises(SivaeError, match="--upgrade"):
         load_model(directory)

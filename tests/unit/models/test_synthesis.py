@@ -135,6 +135,6 @@ def test_reconstructions_are_never_mixed(monkeypatch: pytest.MonkeyPatch) -> Non
     ("settings", "key"),
     [({"latent": 0}, "latent"), ({"mapping": 17}, "mapping"), ({"mixing": 1.5}, "mixing"), ({"patch": 8}, "patch")],
 )
-def test_impossible_networks_are_refused(settings: dict[str, Any], key: str) -> None:
-    with pytest.raises(ValueError, match=f"^{key}: must be"):
+def test_impossible_networks_are_errors(settings: dict[str, Any], key: str) -> None:
+    with pytest.raises(ValueError, match=f"^{key}"):
         model(**settings)

@@ -139,5 +139,5 @@ def test_coverage_allows_for_a_tenth_of_the_density() -> None:
 
 
 def test_points_that_are_not_finite_are_no_samples() -> None:
-    with pytest.raises(NotFiniteError, match="not finite"):
+    with pytest.raises(NotFiniteError):
         sample(IdentityEncoder(lambda z: z / 0), 10, generator())

@@ -76,21 +76,21 @@ def test_after_a_resume_the_style_prior_still_learns_at_its_multiple(saved: Path
 
 
 @pytest.mark.parametrize("other", [None, FORMAT - 1, FORMAT + 1])
-def test_a_state_of_another_format_is_refused_in_one_line(saved: Path, other: int | None) -> None:
+def test_a_state_of_another_format_is_one_line_of_error(saved: Path, other: int | None) -> None:
     trainer = checkpoint.load(saved, [], ["trainer"])[1]["trainer"] | {"format": other}
     if other is None:
         del trainer["format"]
     checkpoint.save(saved, {}, {"trainer": trainer})
-    with pytest.raises(UsageError) as refusal:
+    with pytest.raises(UsageError) as caught:
         load_state(saved, *parts(1))
-    message = str(refusal.value)
+    message = str(caught.value)
     assert str(FORMAT) in message and "--out" in message and "\n" not in message
 
 
-def test_a_state_of_other_domains_is_refused_in_one_line(saved: Path) -> None:
-    with pytest.raises(UsageError) as refusal:
+def test_a_state_of_other_domains_is_one_line_of_error(saved: Path) -> None:
+    with pytest.raises(UsageError) as caught:
         load_state(saved, *parts(1, domains=("a", "c")))
-    assert "--out" in str(refusal.value) and "\n" not in str(refusal.value)
+    assert "--out" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_run_is_finished_once_its_budget_is_spent(trained: Path, tmp_path: Path) -> None:

@@ -1,0 +1,12 @@
+"""Tables of bad input for the command line: one case for each message, and variants that get the same message."""
+
+from __future__ import annotations
+
+from bad_input import evaluation, latent, sets, training, translation
+from bad_input.workspace import Case, Workspace
+
+TABLES = (training, translation, latent, evaluation, sets)
+CASES: list[Case] = [case for table in TABLES for case in table.CASES]
+VARIANTS: list[Case] = [case for table in TABLES for case in table.VARIANTS]
+
+__all__ = ["CASES", "VARIANTS", "Case", "Workspace"]

@@ -1,0 +1,42 @@
+"""Bad input of library calls: each raises a `SivaeError`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from bad_input.workspace import Workspace
+from sivae_translate.inference.edit import along
+from sivae_translate.inference.translator import Translator
+from sivae_translate.recipe import load_recipe
+from sivae_translate.types import Code
+
+
+class Call(NamedTuple):
+    """A call of the library, given the translator of the trained run."""
+
+    name: str
+    call: Callable[[Workspace, Translator], Any]
+
+
+def code(*content: float) -> Code:
+    """A code of one content and one style number."""
+    return Code(torch.tensor(content, dtype=torch.float32)[None, :, None, None], torch.zeros(1, 1))
+
+
+CALLS = [
+    Call("image: floats", lambda _, t: t(np.zeros((4, 4, 3), np.float32), to="car001")),
+    Call("image: two channels", lambda _, t: t(np.zeros((4, 4, 2), np.uint8), to="car001")),
+    Call("image: NaN", lambda _, t: t(torch.full((3, 4, 4), torch.nan), to="car001")),
+    Call("image: none given", lambda _, t: t([], to="car001")),
+    Call("image: a number", lambda _, t: t(7, to="car001")),
+    Call("image: unreadable", lambda w, t: t(w.make("bad.png", "text"), to="car001")),
+    Call("style: none given", lambda w, t: t(w.view)),
+    Call("style: other shape", lambda w, t: t(w.view, to=torch.zeros(5, 64))),
+    Call("edit: no strength", lambda *_: along(code(1, 2), code(3, 4), [], "both")),
+    Call("edit: direction of another shape", lambda *_: along(code(1, 2), code(1, 2, 3), [1], "both")),
+    Call("recipe: value out of range", lambda *_: load_recipe("tiny", ["training.lr=-1"])),
+]

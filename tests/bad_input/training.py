@@ -1,0 +1,43 @@
+"""Bad input of `check`, `cars`, `demo`, `recipes` and `train`."""
+
+from __future__ import annotations
+
+from bad_input.workspace import Case, Workspace
+
+
+def train(w: Workspace, *words: object) -> list[object]:
+    return ["train", "--domains", w.cars / "train", *words]
+
+
+CASES = [
+    Case("check: no readable image", lambda w: ["check", w.unreadable()], 2, ["unreadable", "1.png"]),
+    Case("train: missing folder", lambda w: ["train", "--domains", "nowhere"], 2, ["nowhere"]),
+    Case("train: empty folder", lambda w: ["train", "--domains", w.folder("empty")], 2, ["empty"]),
+    Case("train: file for a folder", lambda w: ["train", "--domains", w.view], 2, ["el0_az00.png"]),
+    Case("train: unknown recipe", lambda w: train(w, "--recipe", "tinny"), 2, ["tinny", "tiny"]),
+    Case("train: missing recipe file", lambda w: train(w, "--recipe", "my.toml"), 2, ["my.toml"]),
+    Case("train: recipe no TOML", lambda w: train(w, "--recipe", w.make("my.toml", "[data")), 2, ["my.toml"]),
+    Case("train: unknown key", lambda w: train(w, "--set", "training.image=1"), 2, ["training.image", "images"]),
+    Case("train: unknown section", lambda w: train(w, "--set", "train.images=1"), 2, ["train", "training"]),
+    Case("train: no assignment", lambda w: train(w, "--set", "images"), 2, ["images", "="]),
+    Case("train: text for a number", lambda w: train(w, "--set", "training.images=many"), 2, ["training.images"]),
+    Case("train: impossible size", lambda w: train(w, "--set", "data.size=33"), 2, ["data.size", "33"]),
+    Case("train: impossible width", lambda w: train(w, "--set", "model.width=1"), 2, ["model.width", "1"]),
+    Case("train: unknown model", lambda w: train(w, "--set", "model.name=stile"), 2, ["stile", "style"]),
+    Case("train: no budget", lambda w: train(w, "--set", "training.minutes=0"), 2, ["training.images"]),
+    Case("train: file for a run", lambda w: train(w, "--out", w.make("file")), 2, ["file", "--out"]),
+    Case("train: run below a file", lambda w: train(w, "--out", w.make("file") / "run"), 2, ["file/run", "--out"]),
+    Case("train: run among the images", lambda w: train(w, "--out", w.cars / "train/run"), 2, ["train/run", "--out"]),
+    Case("train: no model to grow", lambda w: train(w, "--grow", w.folder("empty")), 1, ["empty"]),
+    Case("cars: full folder", lambda w: ["cars", w.make("full/file").parent], 2, ["full"]),
+    Case("cars: too few cars", lambda w: ["cars", w.here / "new", "--cars", "1"], 2, ["cars", "1"]),
+]
+
+VARIANTS = [
+    Case("check: missing folder", lambda w: ["check", "nowhere"], 2, ["nowhere"]),
+    Case("recipes: unknown recipe", lambda w: ["recipes", "show", "styel"], 2, ["styel", "style"]),
+    Case("demo: file for a folder", lambda w: ["demo", "--out", w.make("file")], 2, ["file", "--out"]),
+    Case("train: unknown objective", lambda w: train(w, "--set", "objective.name=gan"), 2, ["gan", "soft-introvae"]),
+    Case("train: no readable image", lambda w: ["train", "--domains", w.unreadable()], 2, ["unreadable", "1.png"]),
+    Case("train: missing device", lambda w: train(w, "--device", "cuda:99"), 2, ["cuda:99", "cpu"]),
+]

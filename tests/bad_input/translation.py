@@ -1,0 +1,108 @@
+"""Bad input of `run`, `sample` and `add-domain`."""
+
+from __future__ import annotations
+
+from bad_input.workspace import Case, Workspace
+
+
+def run(w: Workspace, *words: object) -> list[object]:
+    return ["run", w.view, "--model", w.trained, *words]
+
+
+def run_with(w: Workspace, model: object, *words: object) -> list[object]:
+    return ["run", w.view, "--model", model, *words]
+
+
+def sample(w: Workspace, *words: object) -> list[object]:
+    return ["sample", "--model", w.trained, *words]
+
+
+def add(w: Workspace, name: str, *words: object, source: object = None, model: object = None) -> list[object]:
+    return ["add-domain", name, source or w.other_views, "--model", model or w.trained, "--out", "new", *words]
+
+
+INPUTS = [
+    Case("run: missing input", lambda w: ["run", "nowhere.jpg", "--model", w.trained], 2, ["nowhere.jpg"]),
+    Case("run: empty input", lambda w: ["run", w.folder("empty"), "--model", w.trained], 2, ["empty"]),
+    Case("run: unknown domain", lambda w: run(w, "--to", "car01"), 2, ["car01", "car001"]),
+    Case("run: domain and style", lambda w: run(w, "--to", "car001", "--style", w.view), 2, ["--to", "--style"]),
+    Case("run: inversion of a domain", lambda w: run(w, "--to", "car001", "--inversion-steps", "5"), 2,
+         ["--inversion-steps", "--style"]),
+    Case("run: unreadable style", lambda w: run(w, "--style", w.make("bad.png", "text")), 2, ["bad.png"]),
+    Case("run: no styles", lambda w: run(w, "--styles", "0"), 2, ["styles", "0"]),
+    Case("run: unused seed", lambda w: run(w, "--to", "car001", "--seed", "3"), 2, ["--seed", "--styles"]),
+    Case("run: negative truncation", lambda w: run(w, "--styles", "2", "--truncation", "-1"), 2, ["truncation", "-1"]),
+    Case("run: large seed", lambda w: run(w, "--styles", "2", "--seed", 10**30), 2, ["seed", str(10**30)]),
+    Case("run: unknown format", lambda w: run(w, "--format", "tiff"), 2, ["tiff", "png", "jpg", "webp"]),
+    Case("run: inputs as output", lambda w: run(w, "--out", w.views), 2, ["car003", "--out"]),
+    Case("run: file as output", lambda w: run(w, "--out", w.make("file")), 2, ["file", "--out"]),
+    Case("run: output below a file", lambda w: run(w, "--out", w.make("file") / "out"), 1, ["file/out"]),
+    Case("run: foreign manifest", lambda w: run(w, "--out", w.make("out/manifest.jsonl", "my\nown\n").parent), 2,
+         ["manifest.jsonl", "--out"]),
+    Case("run: no threshold", lambda w: run(w, "--reject-ood"), 2, ["sivae-translate ood"]),
+]  # fmt: skip
+
+MODELS = [
+    Case("run: no run found", lambda w: ["run", w.view], 2, ["runs/", "--model"]),
+    Case("run: only domain", lambda w: run_with(w, w.untrained("style", "only"), "--to", "only"), 2,
+         ["only", "--style"]),
+    Case("run: single latent", lambda w: run_with(w, w.untrained("conv", "a", "b"), "--to", "a"), 2,
+         ["--recipe style"]),
+    Case("run: missing model", lambda w: run_with(w, "nowhere"), 2, ["nowhere"]),
+    Case("run: folder of runs", lambda w: run_with(w, w.trained.parent), 2, ["/cars"]),
+    Case("run: empty model", lambda w: run_with(w, w.folder("empty")), 1, ["empty", "model.safetensors"]),
+    Case("run: unknown model", lambda w: run_with(w, w.model(model={"name": "stylegan"})), 1,
+         ["config.json", "stylegan"]),
+    Case("run: other architecture",
+         lambda w: run_with(w, w.model(model={"name": "style", "width": 32, "max_width": 64})), 1, ["model"]),
+    Case("run: older format", lambda w: run_with(w, w.model(format=1)), 1, ["config.json", "sivae-translate train"]),
+    Case("run: newer format", lambda w: run_with(w, w.model(format=99)), 1, ["config.json", "pip install --upgrade"]),
+    Case("run: config without a model", lambda w: run_with(w, w.model(model="style")), 1, ["config.json"]),
+    Case("run: domain outside", lambda w: run_with(w, w.model(domains=["car000", "car001", "../../x"])), 1,
+         ["config.json", "../../x"]),
+]  # fmt: skip
+
+OTHERS = [
+    Case("sample: folder as output", lambda w: sample(w, "--out", w.folder("x.png")), 2, ["x.png", "--out"]),
+    Case("sample: unknown suffix", lambda w: sample(w, "--out", "x.doc"), 2, ["x.doc", ".png"]),
+    Case("add-domain: known domain", lambda w: add(w, "car001"), 2, ["car001"]),
+    Case("add-domain: name with a slash", lambda w: add(w, "a/b"), 2, ["'a/b'"]),
+    Case("add-domain: model exists", lambda w: add(w, "okapi", "--out", w.folder("there")), 2, ["there", "--out"]),
+]  # fmt: skip
+
+CASES = [*INPUTS, *MODELS, *OTHERS]
+
+VARIANTS = [
+    Case("run: unused truncation", lambda w: run(w, "--truncation", "0.5"), 2, ["--truncation", "--styles"]),
+    Case("run: styles and style", lambda w: run(w, "--style", w.other, "--styles", "2"), 2, ["--styles", "--style"]),
+    Case("run: missing style", lambda w: run(w, "--style", "nowhere.png"), 2, ["nowhere.png"]),
+    Case("run: domain twice", lambda w: run_with(w, w.model(domains=["car000", "car001", "car000"])), 1,
+         ["config.json"]),
+    Case("run: truncated model", lambda w: run_with(w, w.truncated_model()), 1, ["model.safetensors"]),
+    Case("sample: unknown domain", lambda w: sample(w, "--domain", "car01"), 2, ["car01", "car001"]),
+    Case("sample: negative truncation", lambda w: sample(w, "--truncation", "-1"), 2, ["truncation", "-1"]),
+    Case("add-domain: no image", lambda w: add(w, "new", source=w.folder("empty")), 2, ["empty"]),
+    Case("add-domain: unreadable images", lambda w: add(w, "okapi", source=w.images(0, 1)), 2, ["bad0.png"]),
+    Case("add-domain: single latent", lambda w: add(w, "okapi", model=w.untrained("conv", "a", "b")), 2,
+         ["--recipe style"]),
+    Case("run: style folder without images", lambda w: run(w, "--style", w.folder("empty")), 2, ["empty"]),
+    Case("run: missing device", lambda w: run(w, "--device", "gpu"), 2, ["gpu", "cpu"]),
+    Case("run: negative number of styles", lambda w: run(w, "--styles", "-2"), 2, ["styles", "-2"]),
+    Case("run: styles of an unknown domain", lambda w: run(w, "--to", "car01", "--styles", "2"), 2, ["car001"]),
+    Case("run: only domain by default", lambda w: run_with(w, w.untrained("style", "only")), 2, ["only", "--style"]),
+    Case("run: single latent, one domain", lambda w: run_with(w, w.untrained("conv", "a")), 2, ["--recipe style"]),
+    Case("run: styles of a single latent", lambda w: run_with(w, w.untrained("conv", "a", "b"), "--styles", "2"), 2,
+         ["--recipe style"]),
+    *(
+        Case(f"run: domain {name!r}",
+             lambda w, name=name: run_with(w, w.model(domains=["car000", "car001", name])), 1, ["config.json"])
+        for name in ("/tmp/x", "..", ".", "", "a/b", "a\0b")
+    ),
+    *(
+        Case(f"add-domain: name {name!r}", lambda w, name=name: add(w, name), 2, [repr(name)])
+        for name in ("/a", "a/", "", ".", "..")
+    ),
+    Case("add-domain: missing folder", lambda w: add(w, "okapi", source="nowhere"), 2, ["nowhere"]),
+    Case("add-domain: old model as output", lambda w: add(w, "okapi", "--out", w.trained / "model"), 2, ["--out"]),
+    Case("add-domain: missing model", lambda w: add(w, "okapi", model="nowhere"), 2, ["nowhere"]),
+]  # fmt: skip
