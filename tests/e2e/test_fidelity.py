@@ -1,4 +1,4 @@
-"""`fidelity`, end to end: its report, its pictures and its errors."""
+"""`fidelity`, end to end: the report, the pictures and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from expected_errors import expect_error
+from command_output import expect_error
 from PIL import Image
 from torch import Tensor, nn
 
@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def real(cars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """48 images of two cars never trained on, to change at will."""
+    """A folder of 48 images of two unseen cars, which a test may change."""
     monkeypatch.chdir(tmp_path)
     for path in sorted((cars / "unseen").rglob("*.png"))[::4]:
         copy = tmp_path / "real" / path.parent.name / path.name
@@ -85,7 +85,7 @@ def test_a_single_latent_is_evaluated_too(cli: Any, untrained: Callable[..., Pat
     assert report(Path("fidelity"))["samples"]["n"] == 48
 
 
-def test_the_seed_decides_and_the_batch_does_not(cli: Any, trained: Path, real: Path) -> None:
+def test_metrics_depend_on_the_seed_and_not_on_the_batch(cli: Any, trained: Path, real: Path) -> None:
     def kids(*options: object) -> list[float]:
         assert cli("fidelity", trained, "--real", real, *options).exit_code == 0
         figures = report(Path("fidelity"))
@@ -170,7 +170,7 @@ def test_a_missing_package_is_named_before_anything_is_read(
         expect_error(cli("fidelity", trained, "--real", real, *options), 2, package, fix)
 
 
-def test_the_help_says_where_the_weights_are(cli: Any) -> None:
+def test_the_help_has_the_address_of_the_weights(cli: Any) -> None:
     page = "".join(cli("fidelity", "--help").stdout.split())
     assert "".join(c for c in page if c not in "│").find("weights-inception-2015-12-05-6726825d.pth") > 0
     assert "randomVGG-16" in page

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from expected_errors import expect_error
+from command_output import expect_error, numbers
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -30,7 +30,7 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Place:
-    """A model of its own, images like its training images in `like`, and noise in `unlike`."""
+    """A copy of the trained model, images of an unseen car in `like`, and noise in `unlike`."""
 
     here: Path
     model: Path
@@ -55,7 +55,7 @@ def place(cars: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def mixed(place: Place) -> Path:
-    """A folder of both, sorted into sub-folders."""
+    """A folder of two sub-folders, `like` and `unlike`."""
     for folder in (place.like, place.unlike):
         shutil.copytree(folder, place.here / "mixed" / folder.name)
     return place.here / "mixed"
@@ -139,7 +139,7 @@ def test_a_threshold_accepts_its_fraction_and_rejects_unlike_images(cli: Any, pl
     arguments = ("run", mixed, "--model", place.model, "--out", out, "--reject-ood", "--batch", "7")
     result = cli(*arguments)
     assert result.exit_code == 0
-    assert "54 translations" in result.stdout and "90 rejected" in result.stdout  # 18 and 6 + 24, to 3 domains
+    assert numbers(result.stdout) == [54, 90]  # 18 accepted, 6 + 24 rejected, to 3 domains each
     table = rows(out)
     assert Counter((row["status"], Path(row["input"]).parent.name) for row in table) == {
         ("ok", "like"): 54,
@@ -149,12 +149,12 @@ def test_a_threshold_accepts_its_fraction_and_rejects_unlike_images(cli: Any, pl
     translator = Translator.from_pretrained(place.model, device="cpu")
     row = next(row for row in table if row["status"] == "rejected")
     bound = translator.score(row["input"]).bound.item()
-    assert row["reason"] == f"scores {bound:.2f} nats, below the threshold of {threshold.bound:.2f}"
+    assert f"{bound:.2f}" in row["reason"] and f"{threshold.bound:.2f}" in row["reason"]
     assert row["output"] == "" and len(list(out.rglob("*.png"))) == 54
 
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
     again = cli(*arguments)
-    assert again.exit_code == 0 and "0 translations" in again.stdout and "144 done before" in again.stdout
+    assert again.exit_code == 0 and numbers(again.stdout) == [0, 144]
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == before and rows(out) == table
 
     for changed in (arguments[:6], (*arguments, "--style", place.like / "el0_az00.png")):
@@ -166,17 +166,17 @@ def test_every_image_may_be_rejected_and_none_failed(cli: Any, place: Place) -> 
     assert cli("ood", place.model, "--in", place.like, "--set-threshold", "1").exit_code == 0
     kept, gone = place.here / "kept", place.here / "gone"
     result = cli("run", place.like, "--model", place.model, "--to", "car001", "--out", kept, "--reject-ood")
-    assert "24 translations" in result.stdout and "rejected" not in result.stdout  # those it was set on
+    assert numbers(result.stdout) == [24]  # the images that set the threshold
     (place.unlike / "bad.png").write_text("no image")
     arguments = ("run", place.unlike, "--model", place.model, "--to", "car001", "--out", gone, "--reject-ood")
     assert cli(*arguments).exit_code == 3  # of the unreadable one
     (place.unlike / "bad.png").unlink()
     result = cli(*arguments)
-    assert result.exit_code == 0 and "0 translations" in result.stdout
+    assert result.exit_code == 0 and numbers(result.stdout)[0] == 0
     assert {row["status"] for row in rows(gone)} == {"rejected"}
 
 
-def test_without_a_threshold_the_error_gives_the_command_that_sets_one(cli: Any, place: Place) -> None:
+def test_without_a_threshold_the_error_has_the_command_that_sets_one(cli: Any, place: Place) -> None:
     arguments = ("run", place.like, "--model", place.model, "--to", "car001", "--out", place.here / "out")
     result = cli(*arguments, "--reject-ood")
     expect_error(result, 2, place.model, "sivae-translate ood")
@@ -221,7 +221,7 @@ def test_a_threshold_goes_with_the_weights_it_was_set_on(cli: Any, place: Place)
     ],
     ids=str,
 )
-def test_a_damaged_threshold_is_one_line(
+def test_a_damaged_threshold_is_one_line_of_error(
     cli: Any, place: Place, text: str | dict[str, Any], code: int, part: str
 ) -> None:
     if isinstance(text, dict):

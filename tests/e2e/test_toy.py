@@ -1,4 +1,4 @@
-"""The toy commands: one run in the plane, the tables of many runs, and expected errors."""
+"""The toy commands: one run in the plane, and the tables of many runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_output import expect_error, numbers
 from PIL import Image
 
 from sivae_translate.toy import cells, metrics, table
@@ -17,7 +18,7 @@ from sivae_translate.toy.settings import Training, resolve
 
 @pytest.fixture
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coarse figures from few points, for tests that read no values."""
+    """Metrics from few points, for tests that read no values."""
     monkeypatch.setattr(metrics, "SAMPLES", 100)
     monkeypatch.setattr(metrics, "REFERENCE", 100)
     monkeypatch.setattr(metrics, "GRID", 10)
@@ -27,14 +28,14 @@ def test_a_run_leaves_a_picture_points_and_a_report(cli: Any, tmp_path: Path) ->
     out = tmp_path / "new" / "toy"
     result = cli("toy", "--steps", "4", "--seed", "3", "--set", "objective.beta_neg=1", "--out", out)
     assert result.exit_code == 0, result.stderr
-    assert "soft-introvae on 8-gaussians, 4 steps" in result.stdout and str(out / "density.png") in result.stdout
+    assert str(out / "density.png") in result.stdout
     assert len(result.stdout.splitlines()) == 1
     assert Image.open(out / "density.png").size == (1600, 400)
     assert len((out / "samples.csv").read_text().splitlines()) == 1 + 5000
     report = json.loads((out / "report.json").read_text())
     assert report["objective"]["beta_neg"] == 1 and report["training"]["seed"] == 3
     assert 0 <= report["jsd"] <= math.log(2) and report["kl"] > report["kl_baseline"] > 0
-    assert report["collapsed"] and "(collapsed)" in result.stdout
+    assert report["collapsed"]
     assert [row["step"] for row in report["course"]] == [0, 1, 2, 3, 4]
 
 
@@ -45,33 +46,8 @@ def test_the_help_gives_the_default_number_of_steps(cli: Any) -> None:
 @pytest.mark.parametrize("objective", ["vae", "introvae", "bootstrap"])
 def test_every_objective_runs_on_data_of_unknown_density(cli: Any, tmp_path: Path, objective: str) -> None:
     result = cli("toy", "--objective", objective, "--dataset", "rings", "--steps", "2", "--out", tmp_path)
-    assert f"{objective} on rings" in result.stdout
+    assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "report.json").read_text())["course"] == []
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--objective", "soft-introvea"), "no objective 'soft-introvea': did you mean soft-introvae"),
-        (("--dataset", "ring"), "no dataset 'ring': did you mean rings?"),
-        (("--set", "objective.name=gan"), "no objective 'gan': known: bootstrap, introvae, soft-introvae, vae"),
-        (("--set", "objective.beta_nge=1"), "unknown key objective.beta_nge: did you mean beta_neg"),
-        (("--set", "objective.beta_neg=-1"), "objective.beta_neg = -1.0: must be > 0"),
-        (("--set", "training.batch=3"), "training.batch = 3: must be even and >= 2"),
-        (("--set", "training.lr=fast"), "training.lr = 'fast': must be a valid number"),
-        (("--set", "training.epochs=3"), "unknown key training.epochs"),
-        (("--set", "data.batch=4"), "unknown section 'data': known: objective, training"),
-        (("--set", "beta_neg=1"), "expected section.key=value"),
-        (("--seed", "-1"), "training.seed = -1: must be >= 0"),
-        (("--out", __file__), "is a file: expected a folder"),
-        (("--steps", "2", "table"), "--steps comes before table: expected"),
-    ],
-)
-def test_wrong_settings_are_refused_in_one_line(cli: Any, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
-    result = cli("toy", "--out", tmp_path / "out", *words) if words[-1] != "table" else cli("toy", *words)
-    assert result.exit_code == 2
-    assert message in result.stderr and len(result.stderr.splitlines()) == 1
-    assert not (tmp_path / "out").exists()
 
 
 def test_without_matplotlib_the_error_has_the_command_that_installs_it(
@@ -87,7 +63,7 @@ def test_without_matplotlib_the_error_has_the_command_that_installs_it(
 def test_a_run_that_ends_in_nan_advises_a_lower_learning_rate(cli: Any, tmp_path: Path) -> None:
     result = cli("toy", "--set", "training.lr=1e30", "--steps", "9", "--out", tmp_path)
     assert result.exit_code == 1
-    assert "lower training.lr (now 1e+30)" in result.stderr.splitlines()[-1]
+    assert "training.lr" in result.stderr.splitlines()[-1] and "1e+30" in result.stderr.splitlines()[-1]
 
 
 def test_the_table_has_every_cell_and_continues_where_it_stopped(cli: Any, coarse: None, tmp_path: Path) -> None:
@@ -98,17 +74,17 @@ def test_the_table_has_every_cell_and_continues_where_it_stopped(cli: Any, coars
     assert (tmp_path / "table.md").read_text() in first.stdout
     rows = json.loads((tmp_path / "table.json").read_text())
     assert len(rows) == 12 and all(row["runs"] == row["collapsed"] == 1 for row in rows)
-    assert first.stdout.count("| *data* |") == 4 and first.stdout.count("1 of 1") == 12
+    assert first.stdout.count("*data*") == 4 and first.stdout.count("1 of 1") == 12
 
     (tmp_path / "cells" / "vae_rings_0.json").unlink()
     again = cli(*words, "--steps", "1")
-    assert "12 runs, 11 of them done before" in again.stderr
+    assert numbers(again.stderr)[:2] == [12, 11]
     assert (tmp_path / "cells" / "vae_rings_0.json").exists()
 
     other = cli(*words, "--steps", "2")
-    assert other.exit_code == 2 and "is of other settings" in other.stderr
+    expect_error(other, 2, tmp_path)
     (tmp_path / "cells" / "vae_rings_0.json").write_text("{")
-    assert "vae_rings_0.json is broken: delete it" in cli(*words, "--steps", "1").stderr
+    assert "vae_rings_0.json" in cli(*words, "--steps", "1").stderr
 
 
 def test_the_sweep_varies_the_strength_of_the_adversarial_term(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bad_input import CASES, Case, Workspace
 from bad_input.library import CALLS, Call
-from expected_errors import error_line
+from command_output import error_line
 from snapshots import Snapshot
 
 from sivae_translate.errors import SivaeError
