@@ -1,7 +1,8 @@
-"""The error of a command: one line on stderr, without a traceback."""
+"""Reading the output of a command: its error, and the numbers in a line."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -19,3 +20,8 @@ def expect_error(result: Any, code: int, *parts: object) -> None:
     line = error_line(result)
     for part in parts:
         assert str(part) in line, line
+
+
+def numbers(text: str) -> list[int]:
+    """The integers that stand alone in a text, `1,600` as 1600; digits within names and paths are left out."""
+    return [int(number.replace(",", "")) for number in re.findall(r"(?<![^\s(])\d[\d,]*(?=[\s):;,.]|$)", text)]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny() -> tuple[str, ...]:
-    """Overrides that make the recipe "tiny" smaller: seconds of training, the second half adversarial."""
+    """Overrides of the recipe "tiny" for a smaller model and 400 images, the second half of them adversarial."""
     return (
         f"data.size={SIZE}", "data.batch=8", "model.width=16", "model.max_width=32", "objective.vae_fraction=0.5",
         "training.minutes=0", "training.images=400", "training.warmup_images=80", "training.precision=fp32",
@@ -57,7 +57,7 @@ def tiny() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def trained(cars: Path, tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run on the cars, for all tests to read and none to change."""
+    """A finished run on the cars, which no test may change."""
     run = tmp_path_factory.mktemp("runs") / "cars"
     train(cars / "train", "tiny", run, set=tiny, device="cpu")
     return run
@@ -85,7 +85,7 @@ def untrained(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def cli() -> Cli:
-    """Gives a command in this process: `cli("run", folder, "--to", "red")`, its output and exit code as the result."""
+    """Runs a command in this process, as `cli("run", folder, "--to", "red")`, and returns its output and exit code."""
 
     def call(*arguments: object) -> Any:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -94,14 +94,19 @@ def cli() -> Cli:
 
 
 @pytest.fixture
-def command() -> Command:
-    """Starts a command in a process of its own, stdout and stderr piped."""
+def command() -> Iterator[Command]:
+    """Starts a command in a process of its own, stdout and stderr piped; the process ends with the test."""
+    started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object) -> subprocess.Popen[str]:
         words = [sys.executable, "-m", "sivae_translate", *map(str, arguments)]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return started[-1]
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

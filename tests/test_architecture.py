@@ -1,4 +1,4 @@
-"""The house: arrows between rooms point down and never round, deferred imports counted."""
+"""The import graph of the package: subpackages import only lower ones, without cycles, deferred imports included."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import sivae_translate
 
 PACKAGE = Path(sivae_translate.__file__).parent
-# A room is a folder, or a module beside them. Rooms of one floor may import each other, as long as no arrow comes back.
+# A room is a subpackage, or a module beside them. Rooms of one floor may import each other, but not in a cycle.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "signals", "device", "progress", "pictures", "extras"}),
     frozenset({"schema", "recipe", "checkpoint", "data"}),
@@ -23,13 +23,13 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-FRONT = {"__init__", "__main__"}  # the doors: they name what is inside, and nothing inside names them
+FRONT = {"__init__", "__main__"}  # entry points: they import rooms, and no room imports them
 HEAVY = {"torch", "torchvision", "kornia", "albumentations", "accelerate", "scipy", "skimage", "numpy", "PIL"}
 Arrow = tuple[str, str]
 
 
 def imports(source: str, top_level_only: bool = False) -> set[str]:
-    """Full names of the modules, and perhaps of names in them, that a file imports anywhere in it."""
+    """Full names of the modules, and of names in them, that a file imports at any depth."""
     tree = ast.parse(source)
     found: set[str] = set()
     for node in tree.body if top_level_only else ast.walk(tree):
@@ -158,7 +158,7 @@ def test_the_command_line_imports_nothing_heavy() -> None:
     assert len(light) > 8
     for module in light:
         heavy = {name.split(".")[0] for name in imports(package_sources()[module], top_level_only=True)} & HEAVY
-        assert not heavy or module == "cli.demo", f"{module} imports {heavy} before it knows what is asked for"
+        assert not heavy or module == "cli.demo", f"{module} imports {heavy} at start-up"
 
 
 def test_nothing_is_ever_unpickled() -> None:

@@ -1,4 +1,4 @@
-"""The front door: eleven names, each documented, none heavier to reach than it must be."""
+"""The public names: each is documented, and importing them loads no heavy library."""
 
 from __future__ import annotations
 

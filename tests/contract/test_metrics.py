@@ -1,4 +1,4 @@
-"""Every metric in METRICS is described, runs on a small synthetic set, repeats itself and knows its ideal value."""
+"""Every metric in METRICS: its description, its values on a small synthetic set, and its ideal value."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Moments(nn.Module):
 
 
 class Distance(RandomPerceptual):
-    """Passes for LPIPS."""
+    """A perceptual distance under the name of LPIPS."""
 
     measure = "lpips"
 
@@ -56,7 +56,7 @@ def synthetic(*, perfect: bool = False, published: bool = False, seed: int = 0) 
     """Pairs and domains, with networks of random weights or with others under the published names.
 
     Args:
-        perfect: translations are the truths, or real images of the target domain; else they are the content images.
+        perfect: translations are the targets, or real images of the target domain; else they are the content images.
     """
     random = np.random.default_rng(0)
     dark, light = images(random, PAIRS, 20), images(random, PAIRS, 140)
@@ -115,7 +115,7 @@ def test_a_metric_gives_finite_figures_beside_its_baselines(metric: Metric) -> N
 
 
 @every_metric
-def test_a_metric_repeats_itself_whatever_torch_s_random_state(metric: Metric) -> None:
+def test_a_metric_does_not_depend_on_torch_s_random_state(metric: Metric) -> None:
     first = metric.compute(offering(metric)).as_json()
     torch.rand(7)
     assert metric.compute(offering(metric)).as_json() == first
@@ -134,7 +134,7 @@ def test_a_perfect_translator_scores_the_ideal_value_and_a_copy_does_not(metric:
 
 
 @every_metric
-def test_a_metric_without_its_images_says_so(metric: Metric) -> None:
+def test_a_metric_without_its_images_is_a_note(metric: Metric) -> None:
     given = offering(metric)
     with pytest.raises(SivaeError):
         metric.compute(EvaluationSet(given.extractor, given.perceptual))

@@ -1,4 +1,4 @@
-"""Every recipe that ships: it says what it is for, resolves, dry-runs, states every weight, and builds its network."""
+"""Every shipped recipe: its first line, its automatic settings, its weights and its network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WEIGHTS = {"beta_rec", "beta_kl", "beta_neg", "alpha", "vae_fraction", "fake_fra
 STYLE_WEIGHTS = WEIGHTS | {"beta_style", "feature_matching", "back_translation"}
 
 
-def test_the_recipes_that_ship_are_these() -> None:
+def test_the_shipped_recipes_have_these_names() -> None:
     assert set(recipe_names()) == {
         *("tiny", "style", "objects", "pictures", "objects-128", "objects-256", "conv"),
         *("cifar10", "mnist", "conv-128", "conv-256", "synthesis-128", "synthesis-256"),
@@ -56,7 +56,7 @@ def test_a_recipe_resolves_and_builds(name: str, device: str, domains: Domains) 
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_a_recipe_says_what_it_is_for_in_its_first_line(name: str) -> None:
+def test_the_first_line_of_a_recipe_is_a_summary(name: str) -> None:
     assert 40 < len(recipe_summary(name)) < 120
     assert max(map(len, recipe_text(name).splitlines())) <= 120
 
@@ -76,7 +76,7 @@ def test_kl_weights_are_per_nat_at_every_size(name: str) -> None:
     assert objective["beta_kl"] < 1e-3 and objective["beta_kl"] < objective["beta_neg"] <= 0.5
 
 
-def test_objects_weigh_alike_at_every_size() -> None:
+def test_the_weights_of_objects_agree_at_every_size() -> None:
     assert load_recipe("objects").objective == load_recipe("objects-128").objective
     assert load_recipe("objects").objective == load_recipe("objects-256").objective
 
@@ -94,7 +94,7 @@ def test_a_dry_run_prints_a_complete_recipe(name: str, domains: Domains) -> None
 @pytest.mark.parametrize(
     ("count", "expected"), [(2, "pictures"), (8, "pictures"), (9, "objects"), (1, "objects"), (0, "objects")]
 )
-def test_style_goes_by_the_domains_and_says_so(tmp_path: Path, count: int, expected: str) -> None:
+def test_style_chooses_a_recipe_by_the_domains_and_notes_it(tmp_path: Path, count: int, expected: str) -> None:
     found = folder(tmp_path / "images", count)
     recipe, _, notes = configure("style", ["objective.beta_neg=0.25"], found, "cpu", tmp_path / "run")
     assert recipe.name == expected and expected in notes[0]
@@ -107,7 +107,7 @@ def test_style_alone_is_no_recipe_to_load() -> None:
         load_recipe("style")
 
 
-def test_a_recipe_object_heeds_overrides(domains: Domains, tmp_path: Path) -> None:
+def test_overrides_change_a_recipe_object(domains: Domains, tmp_path: Path) -> None:
     tiny = load_recipe("tiny")
     recipe, objective, _ = configure(tiny, ["objective.beta_neg=0.25"], domains, "cpu", tmp_path / "run")
     assert recipe.objective["beta_neg"] == 0.25 and objective is not None
@@ -116,8 +116,8 @@ def test_a_recipe_object_heeds_overrides(domains: Domains, tmp_path: Path) -> No
 
 
 @pytest.fixture
-def begun(tmp_path: Path, domains: Domains) -> Path:
-    """A run's directory as `tiny` on a CPU begins it."""
+def started_run(tmp_path: Path, domains: Domains) -> Path:
+    """A run's directory after the start of `tiny` on a CPU."""
     run = tmp_path / "run"
     (run / "state").mkdir(parents=True)
     recipe, _ = resolve(load_recipe("tiny", ["training.precision=fp32"]), domains, "cpu")
@@ -125,14 +125,14 @@ def begun(tmp_path: Path, domains: Domains) -> Path:
     return run
 
 
-def test_a_run_goes_on_with_its_own_automatic_settings(begun: Path, domains: Domains) -> None:
-    recipe, _, _ = configure("tiny", ["training.minutes=9", "training.samples=1"], domains, "cpu", begun)
+def test_a_resumed_run_keeps_its_automatic_settings(started_run: Path, domains: Domains) -> None:
+    recipe, _, _ = configure("tiny", ["training.minutes=9", "training.samples=1"], domains, "cpu", started_run)
     assert recipe.training.precision == "fp32"
-    check_same_recipe(begun, recipe)
+    check_same_recipe(started_run, recipe)
 
 
 @pytest.mark.parametrize("override", ["training.precision=bf16", "objective.beta_kl=1e-3", "model.content=9"])
-def test_a_run_does_not_go_on_with_another_recipe(begun: Path, domains: Domains, override: str) -> None:
-    recipe, _, _ = configure("tiny", [override], domains, "cpu", begun)
+def test_a_run_is_not_resumed_with_another_recipe(started_run: Path, domains: Domains, override: str) -> None:
+    recipe, _, _ = configure("tiny", [override], domains, "cpu", started_run)
     with pytest.raises(UsageError, match=override.partition("=")[0]):
-        check_same_recipe(begun, recipe)
+        check_same_recipe(started_run, recipe)

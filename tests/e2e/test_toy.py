@@ -74,7 +74,7 @@ def test_the_table_has_every_cell_and_continues_where_it_stopped(cli: Any, coars
     assert (tmp_path / "table.md").read_text() in first.stdout
     rows = json.loads((tmp_path / "table.json").read_text())
     assert len(rows) == 12 and all(row["runs"] == row["collapsed"] == 1 for row in rows)
-    assert first.stdout.count("*data*") == 4 and first.stdout.count("1 of 1") == 12
+    assert first.stdout.count("| *data* |") == 4 and first.stdout.count("1 of 1") == 12
 
     (tmp_path / "cells" / "vae_rings_0.json").unlink()
     again = cli(*words, "--steps", "1")

@@ -1,4 +1,4 @@
-"""Checkpoints: whole whenever the process dies, refused when they are not what they seem, exact when they are."""
+"""Checkpoints: whole whenever the process dies, bit-identical when loaded, an error when damaged."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def saved(directory: Path, value: float = 1.0) -> Path:
 
 
 def value_of(directory: Path) -> float:
-    """What `saved` wrote; an error where tensors and JSON are of two saves."""
+    """The value that `saved` wrote; an error where tensors and JSON are of two saves."""
     tensors, meta = load(directory, ["model"], ["config"])
     assert tensors["model"]["w"].eq(meta["config"]["value"]).all()
     return float(meta["config"]["value"])
@@ -74,7 +74,7 @@ def listing(folder: Path) -> set[str]:
 
 
 def rewritten(directory: Path, name: str, data: bytes) -> None:
-    """Another content under this name, and no manifest to tell."""
+    """Replace the content of a file and delete the manifest."""
     (directory / name).write_bytes(data)
     (directory / "manifest.json").unlink(missing_ok=True)
 
@@ -87,7 +87,7 @@ def umask() -> Iterator[int]:
 
 
 class Canary:
-    """Unpickled, it leaves a file behind."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -134,7 +134,7 @@ def test_a_checkpoint_copied_by_hand_needs_no_manifest(tmp_path: Path) -> None:
     assert value_of(tmp_path / "model") == 1
 
 
-def test_a_replaced_checkpoint_holds_nothing_of_the_old(tmp_path: Path) -> None:
+def test_a_replaced_checkpoint_holds_no_file_of_the_old(tmp_path: Path) -> None:
     save(tmp_path / "model", {"model": weights(), "extra": weights()}, {"config": {}})
     saved(tmp_path / "model", 2.0)
     assert listing(tmp_path / "model") == {"model.safetensors", "config.json", "manifest.json"}
@@ -237,7 +237,7 @@ def test_a_process_that_dies_leaves_a_whole_checkpoint(
 def test_a_directory_that_comes_back_while_it_is_replaced_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where another process sweeps between the two renames."""
+    """Another process restores the old directory between the two renames."""
     saved(tmp_path / "model")
     rename = os.rename
 
@@ -431,7 +431,7 @@ def test_no_pickle_is_ever_loaded(tmp_path: Path, suffix: str) -> None:
     canary = tmp_path / "canary"
     data = pickle.dumps(Canary(canary))
     pickle.loads(data)
-    canary.unlink()  # it would have run
+    canary.unlink()  # the file does run code when it is unpickled
     directory = tmp_path / "model"
     directory.mkdir()
     (directory / f"model{suffix}").write_bytes(data)
@@ -446,7 +446,7 @@ def net() -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
 
 
-def test_tensors_go_into_the_module_that_they_come_from() -> None:
+def test_tensors_are_loaded_into_their_module() -> None:
     source, target = net(), net()
     with torch.no_grad():
         for parameter in source.parameters():
@@ -509,7 +509,7 @@ def steps(module: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> Non
     [{}, {"fused": True}, {"foreach": True}, {"amsgrad": True, "weight_decay": 0.1}],
     ids=["plain", "fused", "foreach", "amsgrad"],
 )
-def test_an_optimizer_goes_on_as_if_never_interrupted(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_a_resumed_optimizer_gives_the_same_weights(tmp_path: Path, options: dict[str, Any]) -> None:
     def adam(module: nn.Sequential) -> torch.optim.Adam:
         first, last = ({"params": module[i].parameters()} for i in (0, 2))
         groups: list[dict[str, Any]] = [first, {**last, "lr": 1 / 3, "initial_lr": 0.1}]
@@ -558,13 +558,13 @@ def test_tensors_that_are_no_optimizer_state_are_an_error(tensors: dict[str, Ten
     assert error(unflatten_optimizer, tensors, meta)
 
 
-def test_sweep_removes_the_stages_of_the_dead_alone(tmp_path: Path) -> None:
+def test_sweep_removes_temporary_files_of_ended_processes_alone(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     dead = int(ended.stdout)
     stages = {
         f".tmp-model-{dead}-0123abcd": False,
         f".tmp-a-b-1-{dead}-0123abcd": False,
-        f".tmp-model-{os.getpid()}-0123abcd": False,  # left by a process that had our id in a container of its own
+        f".tmp-model-{os.getpid()}-0123abcd": False,  # left by a process of the same id in another container
         f".tmp-model-{os.getppid()}-0123abcd": True,
         f".tmp-model-{dead}": True,
         ".tmp-notes": True,
@@ -579,12 +579,12 @@ def test_sweep_removes_the_stages_of_the_dead_alone(tmp_path: Path) -> None:
     assert listing(tmp_path) == {name for name, stays in stages.items() if stays} | {".old-notes"}
 
 
-def test_text_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.json"
     write_text_atomic(path, "old")
     with path.open() as reader:
         write_text_atomic(path, "neu: é\r\n")
-        assert reader.read() == "old"  # another file took its place: none was ever cut short
+        assert reader.read() == "old"  # an open reader keeps the old file
     assert path.read_bytes() == "neu: é\r\n".encode()
     with pytest.raises(UnicodeEncodeError):
         write_text_atomic(path, "x" * 100_000 + "\udcff")

@@ -1,4 +1,4 @@
-"""Devices by name, and the precision that "auto" stands for: the faster one of the machine."""
+"""Devices by name, and the automatic precision: the faster one of the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sivae_translate.training.processes import new_accelerator
 
 @pytest.fixture(autouse=True)
 def without_cache() -> Iterator[None]:
-    """Each test measures anew."""
+    """The cached measurement is deleted before each test."""
     device._cpu_likes_bf16.cache_clear()
     yield
     device._cpu_likes_bf16.cache_clear()

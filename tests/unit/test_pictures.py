@@ -1,4 +1,4 @@
-"""Pictures: tensors to 8 bits, images side by side, labels beside their rows, files that are whole or not there."""
+"""Pictures: tensors to 8 bits, images side by side, labels beside their rows, atomic writes."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def error(call: Any, *args: Any, **named: Any) -> str:
     with pytest.raises(UsageError) as caught:
         call(*args, **named)
     message = str(caught.value)
-    assert message.isprintable() and len(message) < 400  # one line, whatever was given
+    assert message.isprintable() and len(message) < 400  # one line for any input
     return message
 
 
@@ -357,7 +357,7 @@ CHOICE = '[choose]\nrecipe = "cars"\notherwise = "faces"\nmin_domains = 2\nmax_d
 @pytest.mark.parametrize(
     ("domains", "expected"), [(0, "faces"), (1, "faces"), (2, "cars"), (3, "cars"), (4, "faces"), (1000, "faces")]
 )
-def test_a_choice_goes_by_the_number_of_domains(built_in: Path, domains: int, expected: str) -> None:
+def test_a_recipe_is_chosen_by_the_number_of_domains(built_in: Path, domains: int, expected: str) -> None:
     rule = written(built_in, CHOICE, "rule.toml")
     name, reason = choose_recipe(rule, domains)
     assert name == expected and "2 to 3" in reason
@@ -373,8 +373,8 @@ def test_a_recipe_of_settings_chooses_nothing(built_in: Path) -> None:
 
 def test_a_choice_without_domains_asks_for_one_of_the_two_or_the_domains(built_in: Path) -> None:
     written(built_in, CHOICE, "rule.toml")
-    told = error(load_recipe, "rule")
-    assert all(part in told for part in ("cars", "faces", "domains="))
+    message = error(load_recipe, "rule")
+    assert all(part in message for part in ("cars", "faces", "domains="))
 
 
 @pytest.mark.parametrize("beside", ["[data]\nsize = 32\n", NAMED])
@@ -389,14 +389,14 @@ def test_a_background_is_a_colour(background: str, rgb: tuple[int, int, int]) ->
     assert Data(background=background).background_rgb == rgb
 
 
-def test_training_must_end() -> None:
+def test_a_recipe_without_a_budget_is_an_error() -> None:
     message = error(Training().require_end)
     assert "training.images" in message and "training.minutes" in message
     Training(images=1).require_end()
     Training(minutes=0.5).require_end()
 
 
-def test_recipes_are_there_without_torch() -> None:
+def test_recipes_load_without_torch() -> None:
     code = "import sys, sivae_translate.recipe; print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
     root = str(Path(module.__file__).parents[1])
     ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)

@@ -46,7 +46,7 @@ def test_batches_are_float_images_in_0_to_1_with_their_labels(folder: Path) -> N
     assert torch.equal(batch.images[:, 0].amax((1, 2)), 1 - blue.float())
 
 
-def test_domains_are_balanced_whatever_their_sizes(folder: Path) -> None:
+def test_domains_of_all_sizes_are_drawn_equally_often(folder: Path) -> None:
     images = Images(find_domains(folder), FRAME, PLAIN)
     sampler = PairSampler(images.domains.labels, batch=8, seed=0)
     counts = Counter(images.domains.labels[i] for t in range(50) for i, _ in sampler.keys(t))

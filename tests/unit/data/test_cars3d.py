@@ -122,7 +122,7 @@ def test_threads_that_read_one_file_load_it_once(tmp_path: Path, monkeypatch: py
     def counted(path: Path) -> int:
         loads.append(path)
         with suppress(threading.BrokenBarrierError):
-            two_loads.wait(0.3)  # a second load would come meanwhile
+            two_loads.wait(0.3)  # gives a second load time to begin; the test passes however slow the machine is
         return view_count(path)
 
     monkeypatch.setattr(cars3d, "view_count", counted)

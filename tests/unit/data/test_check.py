@@ -14,12 +14,12 @@ from PIL import Image
 from scipy.io import savemat
 
 from sivae_translate.data.check import check_domains, report_lines
-from sivae_translate.data.domains import Bad, find_domains
+from sivae_translate.data.domains import find_domains
 from sivae_translate.errors import UsageError
 
 
 def draw(path: Path, seed: int = 0, size: tuple[int, int] = (20, 20)) -> Path:
-    """A small image whose pixels the seed decides."""
+    """A small image, whose pixels depend on the seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     width, height = size
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -68,15 +68,15 @@ def test_a_row_counts_sizes_kinds_and_bad_files(tmp_path: Path) -> None:
     assert seen == [(done, 8) for done in range(1, 9)]
 
 
-def test_a_sound_set_gives_no_warning(tmp_path: Path) -> None:
+def test_a_set_without_flaws_gives_no_warning(tmp_path: Path) -> None:
     for seed in range(6):
         draw(tmp_path / "ab"[seed % 2] / f"{seed}.png", seed)
     result = check_domains(find_domains(tmp_path))
     assert result.warnings == () and result.bad == ()
 
 
-def sound(root: Path) -> Path:
-    """Two domains of three images that give no warning."""
+def valid(root: Path) -> Path:
+    """Two domains of three images each, without any flaw."""
     for seed in range(6):
         draw(root / "ab"[seed % 2] / f"{seed}.png", seed)
     return root
@@ -125,30 +125,30 @@ def linked_folder(root: Path) -> None:
 
 
 WARNINGS: dict[Callable[[Path], None], list[str]] = {
-    single: ["domain c has a single image"],
-    unbalanced: ["very unbalanced: 33 images in a, 3 in b"],
-    small: ["images less than 16 pixels wide or high: 1"],
-    duplicates: [r"images found in two domains: 1, such as .*a/0\.png and .*b/again\.bmp"],
-    many_bad: [r"many unreadable files: 1 of 7, such as .*a/bad\.png: not an image \(text\)"],
-    a_domain_of_bad_files: ["many unreadable files: 1 of 7, .*", "domain c has no readable image"],
-    bare_images: [r"images beside the sub-folders are ignored: 1, such as bare\.png"],
-    other_files: [r"files that are no images are ignored: 2 \.heic, 1 \.csv, 1 without suffix"],
-    no_images: ["sub-folders without images are ignored: c"],
-    linked_folder: ["linked folders are not followed: 1, such as c"],
+    single: ["domain c .*"],
+    unbalanced: [".*33.* a.*3.* b"],
+    small: [".*16.*1"],
+    duplicates: [r".*1.*a/0\.png.*b/again\.bmp"],
+    many_bad: [r".*1 of 7.*a/bad\.png.*"],
+    a_domain_of_bad_files: [".*1 of 7.*", "domain c .*"],
+    bare_images: [r".*1.*bare\.png"],
+    other_files: [r".*2 \.heic, 1 \.csv, 1 .*"],
+    no_images: [".*: c"],
+    linked_folder: [".*1.* c"],
 }
 
 
-@pytest.mark.parametrize("spoil", WARNINGS, ids=lambda spoil: spoil.__name__)
-def test_each_flaw_gives_its_warnings(spoil: Callable[[Path], None], tmp_path: Path) -> None:
-    spoil(sound(tmp_path / "set"))
+@pytest.mark.parametrize("add_flaw", WARNINGS, ids=lambda add_flaw: add_flaw.__name__)
+def test_each_flaw_gives_its_warnings(add_flaw: Callable[[Path], None], tmp_path: Path) -> None:
+    add_flaw(valid(tmp_path / "set"))
     lines = check_domains(find_domains(tmp_path / "set")).warnings
-    assert len(lines) == len(WARNINGS[spoil]), lines
-    for line, expected in zip(lines, WARNINGS[spoil], strict=True):
+    assert len(lines) == len(WARNINGS[add_flaw]), lines
+    for line, expected in zip(lines, WARNINGS[add_flaw], strict=True):
         assert re.fullmatch(expected, line)
 
 
 def test_duplicates_within_a_domain_give_no_warning(tmp_path: Path) -> None:
-    root = sound(tmp_path / "set")
+    root = valid(tmp_path / "set")
     shutil.copy(root / "a" / "0.png", root / "a" / "again.png")
     assert check_domains(find_domains(root)).warnings == ()
 
@@ -171,7 +171,7 @@ def test_a_damaged_cars3d_file_is_one_bad_file(tmp_path: Path) -> None:
         ("b", 96, 0, (18, 17)),
         ("c", 0, 1, (0, 0)),
     ]
-    assert result.bad == (Bad(spoiled, "truncated or corrupt MATLAB file"),)
+    assert [bad.path for bad in result.bad] == [spoiled]
     assert domains.without(result.bad).names == ("a", "b")
 
 

@@ -1,11 +1,10 @@
-"""One untrusted file gives the right pixels, or the reason why it has none."""
+"""An image file gives the right pixels, or a reason why it is unreadable."""
 
 from __future__ import annotations
 
 import io
 import os
 import struct
-import threading
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -115,7 +114,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-def test_a_malformed_file_is_unreadable_with_a_short_reason(case: str, tmp_path: Path) -> None:
+def test_a_malformed_file_is_unreadable_with_a_reason_of_one_line(case: str, tmp_path: Path) -> None:
     data, reason = MALFORMED[case]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -163,25 +162,15 @@ def test_the_pixel_cap_does_not_depend_on_the_settings_of_the_host(
 
 def test_a_huge_file_is_unreadable(tmp_path: Path) -> None:
     path = write(tmp_path, PNG)
-    os.truncate(path, 5 << 30)  # sparse: takes no room
+    os.truncate(path, 5 << 30)  # sparse: takes no space on disk
     with pytest.raises(UnreadableImage, match=r"5120 MiB.*1024 MiB"):
         read_image(path)
 
 
 def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.png")
-    reasons: list[str] = []
-
-    def read() -> None:
-        try:
-            read_image(tmp_path / "x.png")
-        except UnreadableImage as error:
-            reasons.append(str(error))
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    thread.join(timeout=10)
-    assert len(reasons) == 1
+    with pytest.raises(UnreadableImage):  # a read that waits for a writer would never return
+        read_image(tmp_path / "x.png")
 
 
 def test_folders_missing_files_and_loops_of_links_are_unreadable(tmp_path: Path) -> None:
@@ -340,7 +329,7 @@ def test_each_colour_mode_becomes_the_right_rgb(case: str, tmp_path: Path) -> No
     assert np.abs(read[0].astype(int) - expected).max() <= 1
 
 
-def test_transparency_is_white_unless_told_otherwise(tmp_path: Path) -> None:
+def test_transparency_is_white_by_default(tmp_path: Path) -> None:
     path = write(tmp_path, encoded(of_pixels("RGBA", [(1, 2, 3, 0)]), "WEBP", lossless=True, exact=True))
     assert read_image(path).tolist() == [[list(BACKGROUND)]] == [[[255, 255, 255]]]
 
@@ -463,7 +452,7 @@ def test_no_metadata_is_left_in_a_converted_image() -> None:
     held = Image.open(io.BytesIO(encoded(Image.fromarray(smooth(SIDE, 2 * SIDE)), "JPEG", exif=exif)))
     upright = to_rgb(held)
     assert (upright.mode, upright.size, upright.info) == ("RGB", (SIDE, 2 * SIDE), {})
-    assert to_rgb(upright).size == upright.size  # not turned once more
+    assert to_rgb(upright).size == upright.size  # not rotated twice
 
 
 def test_a_broken_image_in_memory_is_unreadable() -> None:

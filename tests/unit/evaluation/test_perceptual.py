@@ -29,7 +29,7 @@ def noise(count: int, size: int = 16, seed: int = 0) -> Tensor:
 
 
 def plain(a: list[np.ndarray], b: list[np.ndarray]) -> float:
-    """Of the maps `[C, H, W]` of two images: unit vectors over channels, squared difference, mean over pixels."""
+    """Mean over pixels of the squared difference of unit channel vectors of two maps `[C, H, W]`."""
     total = 0.0
     for x, y in zip(a, b, strict=True):
         _, height, width = x.shape
@@ -41,7 +41,7 @@ def plain(a: list[np.ndarray], b: list[np.ndarray]) -> float:
     return total
 
 
-def test_without_weights_it_is_the_distance_of_unit_channel_vectors() -> None:
+def test_without_weights_the_distance_is_that_of_unit_channel_vectors() -> None:
     a, b, net = noise(3), noise(3, seed=1), RandomVGG16()
     maps = [[[level[i].numpy() for level in net.maps(x)] for i in range(3)] for x in (a, b)]
     expected = [plain(x, y) for x, y in zip(*maps, strict=True)]
@@ -86,7 +86,7 @@ def test_a_blurred_car_is_nearer_than_another_car(cars: Path) -> None:
 
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that passes for the published one, with other weights."""
+    """A file accepted as the published one, with other weights."""
     file = tmp_path / "alexnet.pth"
     with torch.random.fork_rng():
         torch.manual_seed(0)

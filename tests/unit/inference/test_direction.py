@@ -1,4 +1,4 @@
-"""Attribute directions: the arithmetic by hand, files that come back as saved, and expected errors."""
+"""Attribute directions: the arithmetic by hand, saved and loaded files, and expected errors."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_pickle_is_an_error_and_never_loaded(trained: Path, tmp_path: Path) ->
         load_direction(file, trained)
     assert not canary.exists()
     pickle.loads(file.read_bytes())
-    assert canary.exists()  # it would have
+    assert canary.exists()  # the file does run code when it is unpickled
 
 
 def test_a_direction_with_nan_is_not_written(trained: Path, tmp_path: Path) -> None:

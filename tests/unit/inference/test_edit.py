@@ -1,4 +1,4 @@
-"""Paths through the latent space: by hand, and at their ends."""
+"""Interpolation and edits of codes: by hand, and at both ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from sivae_translate.errors import UsageError
@@ -34,21 +35,21 @@ def pair(cars: Path) -> list[Path]:
 # --- by hand --------------------------------------------------------------------------------------------------------
 
 
-def test_an_arc_by_hand() -> None:
-    """From length 2 to length 4 over a right angle."""
+def test_spherical_interpolation_by_hand() -> None:
+    """Spherical interpolation from length 2 to length 4 over a right angle."""
     third, half = spherical(content(2, 0), content(0, 4), torch.tensor([1 / 3, 1 / 2])).flatten(1)
     assert third.tolist() == pytest.approx([8 / 3 * math.cos(math.pi / 6), 8 / 3 * math.sin(math.pi / 6)])
     assert half.tolist() == pytest.approx([3 / math.sqrt(2)] * 2)
 
 
-def test_an_arc_leaves_neither_the_sphere_nor_the_plane_of_its_ends() -> None:
+def test_spherical_interpolation_stays_on_the_sphere_and_in_the_plane_of_its_ends() -> None:
     torch.manual_seed(0)
     a, b = torch.randn(2, 1, 8, 4, 4)
     a, b = (5 * t / t.norm() for t in (a, b))
     arc = spherical(a, b, torch.linspace(0, 1, 7)).flatten(1)
     assert torch.allclose(arc.norm(dim=1), torch.tensor(5.0), atol=1e-5)
-    turns = torch.cosine_similarity(arc[1:], arc[:-1])
-    assert torch.allclose(turns, turns[0], atol=1e-5)
+    cosines = torch.cosine_similarity(arc[1:], arc[:-1])
+    assert torch.allclose(cosines, cosines[0], atol=1e-5)
     assert torch.linalg.matrix_rank(arc, rtol=1e-5) == 2
 
 
@@ -112,14 +113,18 @@ def test_the_ends_are_the_reconstructions(translator: Translator, pair: list[Pat
     assert len({picture.tobytes() for picture in way}) > 20
 
 
-def test_the_last_style_is_a_translation(translator: Translator, pair: list[Path]) -> None:
-    way = translator.interpolate(*pair, what="style", steps=2)
-    assert way[0].tobytes() == translator.reconstruct(pair[0]).tobytes()
-    swapped = translator.interpolate(*pair, what="content", steps=2)
-    for last, translation in ((way[1], (pair[0], pair[1])), (swapped[1], (pair[1], pair[0]))):
-        content, style = translation
-        levels = np.asarray(last).astype(int) - np.asarray(translator(content, style=style))
-        assert abs(levels).max() <= 1  # another batch rounds otherwise
+def alike(a: Image.Image, b: Image.Image) -> bool:
+    """Whether two pictures differ by at most one level of 255, as pictures of different batches may."""
+    return bool(abs(np.asarray(a).astype(int) - np.asarray(b)).max() <= 1)
+
+
+def test_the_ends_of_an_interpolation_are_reconstructions_and_translations(
+    translator: Translator, pair: list[Path]
+) -> None:
+    first, last = translator.interpolate(*pair, what="style", steps=2)
+    assert alike(first, translator.reconstruct(pair[0])) and alike(last, translator(pair[0], style=pair[1]))
+    last = translator.interpolate(*pair, what="content", steps=2)[1]
+    assert alike(last, translator(pair[1], style=pair[0]))
 
 
 def test_between_two_styles_a_third_image_keeps_its_content(
@@ -127,10 +132,9 @@ def test_between_two_styles_a_third_image_keeps_its_content(
 ) -> None:
     third = cars / "unseen/car004/el1_az07.png"
     way = translator.interpolate(*pair, what="style", steps=3, content=third)
-    assert way[0].tobytes() == translator(third, style=pair[0]).tobytes()
-    assert way[-1].tobytes() == translator(third, style=pair[1]).tobytes()
+    assert alike(way[0], translator(third, style=pair[0])) and alike(way[-1], translator(third, style=pair[1]))
     middle = (translator.style_of(style=pair[0]) + translator.style_of(style=pair[1])) / 2
-    assert abs(np.asarray(way[1]).astype(int) - np.asarray(translator(third, to=middle))).max() <= 1
+    assert alike(way[1], translator(third, to=middle))
     with pytest.raises(UsageError, match=r"both.*style"):
         translator.interpolate(*pair, content=third)
 
@@ -138,7 +142,7 @@ def test_between_two_styles_a_third_image_keeps_its_content(
 def test_an_edit_of_strength_0_is_the_reconstruction(translator: Translator, pair: list[Path]) -> None:
     direction = translator.encode(pair[1])
     edited = translator.edit(pair[0], direction, [-1, 0, 1])
-    assert edited[1].tobytes() == translator.reconstruct(pair[0]).tobytes()
+    assert alike(edited[1], translator.reconstruct(pair[0]))
     assert len({picture.tobytes() for picture in edited}) == 3
 
 
@@ -146,7 +150,7 @@ def test_a_single_latent_has_content_alone(untrained: Callable[..., Path], pair:
     conv = Translator.from_pretrained(untrained("conv", "a"), device="cpu")
     whole, content_alone = (conv.interpolate(*pair, what=what, steps=3) for what in ("both", "content"))
     assert [picture.tobytes() for picture in whole] == [picture.tobytes() for picture in content_alone]
-    assert whole[-1].tobytes() == conv.reconstruct(pair[1]).tobytes()
+    assert alike(whole[-1], conv.reconstruct(pair[1]))
     for call in (
         lambda: conv.interpolate(*pair, what="style"),
         lambda: conv.edit(pair[0], conv.encode(pair[1]), [1], what="style"),

@@ -1,4 +1,4 @@
-"""Latent optimisation: every image nearer, none farther, in any batch, and the weights as they were."""
+"""Latent optimisation: the error of every image falls, in any batch, and the weights stay unchanged."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_optimisation_lowers_the_error_of_every_image(translator: Translator, x:
     assert (errors[2] < 0.8 * errors[0]).all()
 
 
-def test_no_steps_are_the_encoder_s_code_to_the_bit(translator: Translator, x: Tensor) -> None:
+def test_zero_steps_give_the_encoder_s_code(translator: Translator, x: Tensor) -> None:
     code, expected = invert(translator.model, x, 0), translator.encode(x)
     assert all(torch.equal(a, b) for a, b in zip(tensors(code), tensors(expected), strict=True))
     assert not any(t.requires_grad for t in tensors(code))
 
 
-def test_the_weights_stay_as_they_are(translator: Translator, x: Tensor) -> None:
+def test_the_weights_stay_unchanged(translator: Translator, x: Tensor) -> None:
     before = {name: value.clone() for name, value in translator.model.state_dict().items()}
     translator.reconstruct(x, inversion_steps=3)
     assert all(torch.equal(value, before[name]) for name, value in translator.model.state_dict().items())
@@ -72,9 +72,7 @@ def test_pictures_come_back_as_they_were_asked_for(translator: Translator, cars:
     assert better.tobytes() != one.tobytes()
 
 
-def test_one_style_for_all_is_no_worse_than_where_it_starts_and_better_after_a_while(
-    translator: Translator, x: Tensor
-) -> None:
+def test_one_style_for_all_images_lowers_their_error(translator: Translator, x: Tensor) -> None:
     def total(steps: int) -> float:
         code = invert(translator.model, x, steps, one_style=True)
         assert code.style is not None and len(code) == len(code.style) == len(x)
@@ -125,9 +123,7 @@ def test_a_negative_number_of_steps_is_an_error(translator: Translator, x: Tenso
         translator.reconstruct(x, inversion_steps=-1)
 
 
-def test_an_optimised_style_shows_its_reference_better_and_stays_the_same_without_steps(
-    translator: Translator, x: Tensor
-) -> None:
+def test_an_optimised_style_lowers_the_error_of_its_reference(translator: Translator, x: Tensor) -> None:
     reference = x[:1]
     assert torch.equal(translator.style_of(style=reference, inversion_steps=0), translator.style_of(style=reference))
     plain, optimised = (

@@ -23,22 +23,22 @@ class HalfShown:
         return (code.style + code.content[:, :, 0, 0]) / 2
 
 
-@pytest.mark.parametrize("rounds", [0, 1, 2, 20])
-def test_each_round_halves_the_missing_part_of_the_style(rounds: int) -> None:
+@pytest.mark.parametrize("iterations", [0, 1, 2, 20])
+def test_each_iteration_halves_the_error_of_the_style(iterations: int) -> None:
     content, requested = torch.rand(5, 3, 2, 2) * 0.4 + 0.3, torch.rand(5, 3) * 0.4 + 0.3
     model = HalfShown()
-    style = corrected_style(model, content, requested, rounds)
-    missing, before = (requested - model.decode(Code(content, s)) for s in (style, requested))
-    torch.testing.assert_close(missing, before / 2**rounds, atol=1e-6, rtol=1e-4)
+    style = corrected_style(model, content, requested, iterations)
+    error, before = (requested - model.decode(Code(content, s)) for s in (style, requested))
+    torch.testing.assert_close(error, before / 2**iterations, atol=1e-6, rtol=1e-4)
 
 
-def test_a_style_that_no_image_can_show_stays_finite_and_the_requested_one_unchanged() -> None:
+def test_a_style_beyond_the_range_of_images_stays_finite() -> None:
     content, requested = torch.zeros(1, 3, 2, 2), torch.full((1, 3), 9.0)  # images end at 1
     assert corrected_style(HalfShown(), content, requested, 3).tolist() == [[33.0] * 3]
     assert requested.tolist() == [[9.0] * 3]
 
 
-def test_a_vector_content_gets_no_rounds_and_a_layout_all_of_them() -> None:
+def test_a_vector_content_gets_no_correction_and_a_layout_all_iterations() -> None:
     assert rounds_for((8, 4, 4), 3) == 3
     assert rounds_for((8, 1, 1), 3) == 0
     with pytest.raises(UsageError):

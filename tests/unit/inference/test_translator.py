@@ -1,4 +1,4 @@
-"""The translator: images of any kind in, and the same translation out in any batch."""
+"""The translator: images of any type, and the same translation in any batch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIZE = 16
 
 @pytest.fixture
 def paths(cars: Path) -> list[Path]:
-    """Eight views of a car the model has never seen."""
+    """Eight views of an unseen car."""
     return sorted((cars / "unseen/car003").glob("*.png"))[::12]
 
 
@@ -63,7 +63,7 @@ def test_every_kind_of_image_gives_what_its_path_gives(
     assert (array(result) == array(expected)).all()
 
 
-def test_every_level_of_a_tensor_arrives_as_it_is(translator: Translator) -> None:
+def test_every_level_of_a_tensor_is_kept(translator: Translator) -> None:
     levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3).repeat(2, 0).repeat(2, 1)  # twice the size
     expected = translator.prepare(levels)
     assert torch.equal(translator.prepare(torch.from_numpy(levels).permute(2, 0, 1) / 255), expected)
@@ -95,7 +95,7 @@ def test_a_tensor_beyond_the_range_is_clamped_at_any_size(translator: Translator
         assert x.min() >= 0 and x.max() == 1
 
 
-def test_one_gives_one_and_several_give_a_list(translator: Translator, paths: list[Path]) -> None:
+def test_one_image_gives_a_picture_and_a_list_gives_a_list(translator: Translator, paths: list[Path]) -> None:
     one = translator(paths[0], to="car001")
     assert isinstance(one, Image.Image) and one.size == (SIZE, SIZE) and one.mode == "RGB"
     stack = torch.stack([as_tensor(path) for path in paths[:2]])
@@ -127,7 +127,7 @@ def test_outputs_depend_neither_on_the_batch_nor_on_the_neighbours(translator: T
     assert (together - alone).abs().max() < 1e-5
     assert (together - reversed_).abs().max() < 1e-5
     assert (together[:1] - among_others).abs().max() < 1e-5
-    assert (together[0] - together[1]).abs().max() > 1e-3  # there is something to mix up
+    assert (together[0] - together[1]).abs().max() > 1e-3  # the images of the batch differ
 
 
 def test_training_mode_and_eval_mode_agree(translator: Translator, paths: list[Path]) -> None:
@@ -143,7 +143,7 @@ def test_training_mode_and_eval_mode_agree(translator: Translator, paths: list[P
 # --- styles ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_style_of_references_is_the_mean_over_them_however_many(translator: Translator, paths: list[Path]) -> None:
+def test_the_style_of_references_is_their_mean(translator: Translator, paths: list[Path]) -> None:
     each = torch.stack([translator.style_of(style=path) for path in paths])
     assert torch.allclose(translator.style_of(style=paths), each.mean(0), atol=1e-5)
     many = [*paths[:1] * 40, *paths[1:2] * 40]  # more than are encoded at a time
@@ -170,7 +170,7 @@ def test_a_random_style_depends_on_its_domain_seed_and_number_alone(translator: 
 
 
 def test_a_random_style_does_not_change_with_the_count_where_a_longer_draw_does() -> None:
-    """As it does with 10 dimensions, but not with a multiple of 16."""
+    """A longer draw of torch changes the first numbers with 10 dimensions, but not with a multiple of 16."""
     settings = {"name": "style", "width": 16, "max_width": 32, "style": 10}
     model = build_model(settings, ("a", "b"), SIZE)
     translator = Translator(model, settings, Frame(SIZE, "crop", (255, 255, 255)))
@@ -188,7 +188,7 @@ def test_random_styles_are_draws_from_the_domain_s_prior(translator: Translator)
     assert torch.equal(translator.random_styles("car001", 2, truncation=0), torch.stack([mean, mean]))
 
 
-def test_a_style_itself_may_be_translated_to(translator: Translator, paths: list[Path]) -> None:
+def test_a_style_vector_may_be_the_target(translator: Translator, paths: list[Path]) -> None:
     for style in translator.random_styles("car001", 2):
         assert torch.equal(translator.style_of(to=style), style)
         pictures = translator(paths[:2], to=style)
@@ -205,7 +205,7 @@ def test_samples_follow_their_seed_and_their_domain(translator: Translator) -> N
     assert draw(seed=3) == draw(seed=3)
     assert draw(seed=3) != draw(seed=4)
     assert draw(seed=3, domain="car000") != draw(seed=3, domain="car001")
-    assert draw(1, seed=3, domain="car000") == draw(1, seed=3)  # in turn, from the first
+    assert draw(1, seed=3, domain="car000") == draw(1, seed=3)  # the domains in order, from the first
 
 
 def test_truncation_draws_samples_towards_the_means_of_the_prior(translator: Translator) -> None:
@@ -230,7 +230,7 @@ def test_a_negative_or_infinite_truncation_is_an_error(translator: Translator, t
 # --- one domain more ------------------------------------------------------------------------------------------------
 
 
-def test_an_added_domain_has_its_images_style_and_all_else_is_as_it_was(
+def test_an_added_domain_has_the_style_of_its_images_and_changes_no_other(
     translator: Translator, paths: list[Path], tmp_path: Path
 ) -> None:
     weights = {name: value.clone() for name, value in translator.model.state_dict().items()}
@@ -299,7 +299,7 @@ def test_files_have_the_mode_that_the_umask_gives(
     assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {mode}
 
 
-def test_a_run_s_folder_stands_for_its_model(translator: Translator, trained: Path) -> None:
+def test_the_folder_of_a_run_loads_its_model(translator: Translator, trained: Path) -> None:
     loaded = Translator.from_pretrained(str(trained / "model"), device="cpu")
     assert loaded.domains == translator.domains == ("car000", "car001", "car002")
 
@@ -413,7 +413,7 @@ def test_a_vector_content_is_not_corrected(translator: Translator, paths: list[P
     assert pictures[0] == pictures[1]
 
 
-# --- light to start -------------------------------------------------------------------------------------------------
+# --- start-up ---------------------------------------------------------------------------------------------------------
 
 ONE_IMAGE = """
 import sys

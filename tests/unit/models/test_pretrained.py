@@ -1,4 +1,4 @@
-"""A model directory: what is saved is loaded, and other formats are refused."""
+"""A model directory: saved models are loaded, and other formats are errors."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def test_the_format_is_checked_before_the_weights_are_read(untrained: Callable[.
         load_model(directory)
 
 
-def test_the_weights_come_back_to_the_bit(untrained: Callable[..., Path]) -> None:
+def test_loaded_weights_are_bit_identical(untrained: Callable[..., Path]) -> None:
     first, second = (load_model(untrained("conv", "a"))[0].state_dict() for _ in range(2))
     assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)

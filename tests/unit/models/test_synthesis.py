@@ -105,7 +105,7 @@ def test_mixing_takes_another_samples_latent_from_some_level_on() -> None:
     from_own = (mixed == own).all(1)
     assert from_own[:, 0].all()  # the coarsest level is always the sample's own
     assert not from_own[:, -1].any()
-    assert (from_own[:, 1:] <= from_own[:, :-1]).all()  # once it has changed, it stays
+    assert (from_own[:, 1:] <= from_own[:, :-1]).all()  # the levels after it take the same latent
     assert torch.equal(
         mixed.transpose(1, 2)[~from_own], other.transpose(1, 2).expand(-1, network.levels, -1)[~from_own]
     )

@@ -108,7 +108,7 @@ def test_warped_axes_by_hand() -> None:
     torch.testing.assert_close(shifted[0, 0, 0, 3:5].mean(), torch.tensor(0.5 + 0.125), rtol=0, atol=2e-3)
 
 
-def test_a_third_of_a_turn_of_hue_makes_red_green_and_keeps_grey() -> None:
+def test_a_hue_rotation_of_120_degrees_makes_red_green_and_keeps_grey() -> None:
     colours = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5]]).view(2, 3, 1, 1)
     rotated = rotate_hue(colours, torch.full((2,), 2 * math.pi / 3))
     expected = torch.tensor([[0.0, 1.0, 0.0], [0.5, 0.5, 0.5]])

@@ -20,7 +20,7 @@ OBJECTS, PICTURES = "objects", "pictures"
 
 @pytest.fixture(autouse=True)
 def quick_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The CPU is not timed, and there is a GPU to ask."""
+    """A machine with a GPU, whose CPU is not timed."""
     monkeypatch.setattr(machine, "_cpu_likes_bf16", lambda: True)
     monkeypatch.setattr(machine.torch.cuda, "is_bf16_supported", lambda: False)
 
@@ -91,10 +91,10 @@ def test_a_setting_that_is_not_automatic_stays(tmp_path: Path, name: str) -> Non
 
 def test_a_resumed_run_keeps_its_automatic_settings_on_another_machine(tmp_path: Path) -> None:
     domains = folder(tmp_path, 300)
-    begun, _ = resolve(load_recipe(OBJECTS), domains, "cpu")
-    resumed, _ = resolve(load_recipe(OBJECTS), domains, "cuda", begun)
-    assert resumed == begun
-    explicit, _ = resolve(load_recipe(OBJECTS, ["model.patch=8"]), domains, "cuda", begun)
+    first, _ = resolve(load_recipe(OBJECTS), domains, "cpu")
+    resumed, _ = resolve(load_recipe(OBJECTS), domains, "cuda", first)
+    assert resumed == first
+    explicit, _ = resolve(load_recipe(OBJECTS, ["model.patch=8"]), domains, "cuda", first)
     assert explicit.model["patch"] == 8
 
 
@@ -124,6 +124,6 @@ def test_images_that_cannot_be_read_give_the_smallest_size(tmp_path: Path) -> No
         ("objective.beta_nge=1", "objective.beta_nge"),
     ],
 )
-def test_a_recipe_that_cannot_be_trained_is_refused(tmp_path: Path, override: str, key: str) -> None:
+def test_a_recipe_that_cannot_be_trained_is_an_error(tmp_path: Path, override: str, key: str) -> None:
     with pytest.raises(UsageError, match=key):
         resolve(load_recipe(OBJECTS, [override]), folder(tmp_path, 64), "cpu")

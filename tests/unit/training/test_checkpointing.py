@@ -1,4 +1,4 @@
-"""The saved state of a run, its refusals, and which runs count as finished."""
+"""The saved state of a run, its errors, and which runs count as finished."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from sivae_translate.training.state import Budget, State
 
 
 def build(overrides: tuple[str, ...] = (), **changes: Any) -> Monitor:
-    """A monitor of an hour that does nothing, but for the changes."""
+    """A monitor of a run of 60 minutes without effects, except for the given parts."""
     parts: dict[str, Any] = {"display": Silent(), "log": None, "diagnose": lambda terms: None, "save": lambda: None}
     parts |= {"lr": lambda: 0.0, "asked_to_stop": lambda: False, "draw": lambda images: None, **changes}
     return Monitor(load_recipe("tiny", overrides), Budget(images=0, minutes=60), State(), **parts)
@@ -26,11 +26,11 @@ def build(overrides: tuple[str, ...] = (), **changes: Any) -> Monitor:
 
 @pytest.fixture
 def saved_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], list[float]]:
-    """Gives the seconds at which saves of the given durations begin."""
+    """Gives the seconds at which saves of the given durations begin, by a simulated clock."""
     clock = [0.0]
     monkeypatch.setattr(monitor_module.time, "monotonic", lambda: clock[0])
 
-    def begun(durations: list[float]) -> list[float]:
+    def times_of(durations: list[float]) -> list[float]:
         times: list[float] = []
 
         def save() -> None:
@@ -43,7 +43,7 @@ def saved_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], list[fl
             clock[0] += 1
         return times
 
-    return begun
+    return times_of
 
 
 def test_quick_saves_come_at_the_set_interval(saved_at: Callable[[list[float]], list[float]]) -> None:
@@ -51,7 +51,7 @@ def test_quick_saves_come_at_the_set_interval(saved_at: Callable[[list[float]], 
 
 
 def test_slow_saves_take_a_tenth_of_the_time_at_most(saved_at: Callable[[list[float]], list[float]]) -> None:
-    """A save of a minute is followed by ten of training; one slow save does not make the later ones rare."""
+    """A save of 60 s is followed by 600 s of training; later saves come at the set interval again."""
     assert saved_at([60, 2, 2]) == [300, 960, 1262]
 
 
