@@ -23,7 +23,7 @@ def pick_device(device: str) -> str:
     }
     if not present.get(kind):
         there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise UsageError(f"device {device!r} is not available: expected one of auto, {', '.join(there)}")
+        raise UsageError(f"device {device!r} is not there: expected one of auto, {', '.join(there)}")
     return device
 
 
