@@ -318,7 +318,7 @@ COLOURS: dict[str, tuple[Image.Image, str, dict[str, object], list[tuple[int, in
     ),
     "L, one transparent": (of_pixels("L", [7, 8]), "PNG", {"transparency": 8}, [(7, 7, 7), ON]),
     "CMYK": (of_pixels("CMYK", [(0, 255, 255, 0), (0, 0, 0, 255)]), "TIFF", {}, [(255, 0, 0), (0, 0, 0)]),
-    "YCbCr": (of_pixels("YCbCr", [(76, 85, 255)]), "TIFF", {}, [(254, 0, 0)]),
+    "YCbCr": (of_pixels("YCbCr", [(76, 85, 255)]), "TIFF", {"compression": "tiff_lzw"}, [(254, 0, 0)]),
 }
 
 
