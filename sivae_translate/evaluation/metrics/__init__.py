@@ -1,4 +1,4 @@
-"""The metrics of `evaluate`. A new metric is one file here and one line in `METRICS`."""
+"""The metrics of `evaluate`. A new metric is one file here, and its import and line in `METRICS`."""
 
 from __future__ import annotations
 
