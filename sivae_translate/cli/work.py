@@ -58,9 +58,9 @@ def train(
 
 @commands.command(
     rich_help_panel=WORK,
-    epilog="Examples: `sivae-translate run photos/ --to zebra`, "
+    epilog="Examples: `sivae-translate run new_emoji/ --to twemoji`, "
     "`sivae-translate run photo.jpg --style reference.jpg --out translated`, "
-    "`sivae-translate run frames/ --to zebra --styles 3`. All images get the same styles.",
+    "`sivae-translate run frames/ --to car007 --styles 3`. All images get the same styles.",
 )
 def run(
     source: Annotated[
@@ -136,8 +136,8 @@ def run(
 @commands.command(
     "add-domain",
     rich_help_panel=WORK,
-    epilog="Example: `sivae-translate add-domain okapi photos/okapi --out with-okapi`, then "
-    "`sivae-translate run horses/ --to okapi --model with-okapi`",
+    epilog="Example: `sivae-translate add-domain vendor3 vendor3/ --out with-vendor3`, then "
+    "`sivae-translate run new_emoji/ --to vendor3 --model with-vendor3`",
 )
 def add_domain(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new domain.")],
