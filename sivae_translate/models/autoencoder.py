@@ -101,10 +101,11 @@ class ConvAutoencoder(Autoencoder):
     Args:
         domains: names, in the order of their labels; without effect on a single latent.
         size: side of the images in pixels, a power of two in 16..512.
-        latent: dimensions of z.
-        patch: side in pixels of the patches folded into channels before the first convolution. The paper has 1.
-        width: channels at the finest level, doubling per level up to `max_width`.
-        max_width: largest number of channels.
+        latent: dimensions of z, 1..4096. More hold more detail, and raise the KL.
+        patch: side in pixels of the patches folded into channels before the first convolution: 1, 2, 4 or 8. Larger:
+            faster steps, less detail. The paper has 1.
+        width: channels at the finest level, doubling per level up to `max_width`; 16 or more. Wider: sharper, slower.
+        max_width: largest number of channels, 16..1024. Raise it with the size of the images.
     """
 
     def __init__(
@@ -154,14 +155,15 @@ class StyleAutoencoder(Autoencoder):
     Args:
         domains: names, in the order of their labels.
         size: side of the images in pixels, a power of two in 16..512.
-        content: K, channels of the content.
-        components: M, number of components of the content prior.
+        content: K, channels of the content, 1..1024. Lower it where content leaks the domain.
+        components: M, number of components of the content prior, 1..4096. Leave it at 128.
         content_stride: pixels of the image per place of the content, along one side. The content then keeps a layout,
-            `[K, g, g]` with g = size / content_stride (pictures). 0: a vector, g = 1 (objects in any pose).
-        style: S, dimensions of the style.
-        patch: side in pixels of the patches folded into channels before the first convolution.
-        width: channels at the finest level, doubling per level up to `max_width`.
-        max_width: largest number of channels.
+            `[K, g, g]` with g = size / content_stride, 4 or more (pictures). 0: a vector, g = 1 (objects in any pose).
+        style: S, dimensions of the style, 1..1024. Leave it at 64.
+        patch: side in pixels of the patches folded into channels before the first convolution: 1, 2, 4 or 8. Larger:
+            faster steps, less detail.
+        width: channels at the finest level, doubling per level up to `max_width`; 16 or more. Wider: sharper, slower.
+        max_width: largest number of channels, 16..1024. Raise it with the size of the images.
     """
 
     def __init__(

@@ -26,13 +26,14 @@ class SynthesisAutoencoder(Autoencoder):
     Args:
         domains: names, in the order of their labels; without effect on a single latent.
         size: side of the images in pixels, a power of two in 16..512.
-        latent: dimensions of z, and of w.
-        mapping: layers of the mapping network. Karras et al. 2019 have 8; fewer learn faster.
-        mixing: fraction of the samples with style mixing, where another latent modulates all levels above a random one
+        latent: dimensions of z, and of w, 1..4096. More hold more detail, and raise the KL.
+        mapping: layers of the mapping network, 0..16. Karras et al. 2019 have 8; fewer learn faster.
+        mixing: fraction of the samples with style mixing, 0..1: another latent modulates all levels above a random one
             (Karras et al. 2019, section 3.1).
-        patch: side in pixels of the patches folded into channels before the first convolution.
-        width: channels at the finest level, doubling per level up to `max_width`.
-        max_width: largest number of channels.
+        patch: side in pixels of the patches folded into channels before the first convolution: 1, 2, 4 or 8. Larger:
+            faster steps, less detail.
+        width: channels at the finest level, doubling per level up to `max_width`; 16 or more. Wider: sharper, slower.
+        max_width: largest number of channels, 16..1024. Raise it with the size of the images.
     """
 
     def __init__(
