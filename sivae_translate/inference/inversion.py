@@ -8,14 +8,13 @@ arXiv:1609.03552).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from sivae_translate.errors import UsageError
 from sivae_translate.objectives.functional import squared_error
-from sivae_translate.types import Code
+from sivae_translate.types import Code, Model
 
 # Adam's learning rate, in standard deviations of the content's prior. At 0.05, 100 steps move a coordinate by at most
 # about 5 deviations. A rate of 0.1 gains 0.3 dB more in 100 steps, with codes farther from the prior.
@@ -24,7 +23,7 @@ LEAST_MSE = 1e-10  # lower bound of the mean squared error, which limits PSNR to
 
 
 @torch.enable_grad()
-def invert(model: Any, x: Tensor, inversion_steps: int, *, one_style: bool = False) -> Code:
+def invert(model: Model, x: Tensor, inversion_steps: int, *, one_style: bool = False) -> Code:
     """The code of least error of each image, among the encoder's code and the codes after each step of Adam.
 
     The loss is the squared error without a KL term, as few steps keep codes near the encoder's. Errors are compared at

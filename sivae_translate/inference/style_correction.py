@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from sivae_translate.errors import UsageError
-from sivae_translate.types import Code
+from sivae_translate.types import Code, Model
 
 ROUNDS = 2  # the default; a third round changes little
 
 
 @torch.no_grad()
-def corrected_style(model: Any, content: Tensor, style: Tensor, rounds: int) -> Tensor:
+def corrected_style(model: Model, content: Tensor, style: Tensor, rounds: int) -> Tensor:
     """Styles `[B, S]` whose translations are encoded to the requested styles.
 
     A content with a layout keeps a trace of its own domain, and the decoder learns to rely on that trace. With the
@@ -30,8 +29,9 @@ def corrected_style(model: Any, content: Tensor, style: Tensor, rounds: int) -> 
     """
     corrected = style
     for _ in range(rounds):
-        shown = model.encode(model.decode(Code(content, corrected)).clamp(0, 1)).style.mean
-        corrected = corrected + style - shown
+        shown = model.encode(model.decode(Code(content, corrected)).clamp(0, 1)).style
+        assert shown is not None
+        corrected = corrected + style - shown.mean
     return corrected
 
 

@@ -17,20 +17,19 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from sivae_translate.errors import UsageError
 from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture, squared_error
-from sivae_translate.types import Code, Distribution, Gaussian, Mixture, Posterior, Scores
+from sivae_translate.types import Code, Distribution, Gaussian, Mixture, Model, Posterior, Scores
 
 BETA = 0.01  # twice the mean squared error of a reconstruction at 23 dB; a standard deviation of 18/255
 
 
 @torch.inference_mode()
-def score(model: Any, x: Tensor, *, samples: int, seed: int, beta: float) -> Scores:
+def score(model: Model, x: Tensor, *, samples: int, seed: int, beta: float) -> Scores:
     """Scores of images `[B, C, H, W]` in [0, 1]; see `Scores`.
 
     Args:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from sivae_translate.types import Code
+from sivae_translate.types import Code, Model
 
 
 @torch.no_grad()
-def mixing_grid(model: Any, contents: Tensor, styles: Tensor) -> Tensor:
+def mixing_grid(model: Model, contents: Tensor, styles: Tensor) -> Tensor:
     """The style-mixing grid (Karras et al. 2019, arXiv:1812.04948, fig. 3), with a row per content, a column per style.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +14,7 @@ from sivae_translate.errors import SivaeError
 from sivae_translate.objectives.functional import kl_divergence, squared_error
 from sivae_translate.objectives.sampling import sample as draw
 from sivae_translate.toy.datasets import Dataset
+from sivae_translate.types import Gaussian, Model
 
 SAMPLES = 5000  # of the model and of the data, as in the paper
 BINS = 100  # of a histogram along each axis, as in the paper
@@ -31,7 +31,7 @@ class NotFiniteError(SivaeError):
 
 
 @torch.no_grad()
-def sample(model: Any, n: int, generator: torch.Generator) -> Tensor:
+def sample(model: Model, n: int, generator: torch.Generator) -> Tensor:
     """n samples of the model, D(z) with z ~ N(0, I), `[n, 2]`. Raises NotFiniteError."""
     points: Tensor = model.decode(draw(model.prior(torch.zeros(n, dtype=torch.int64)), generator))
     if not points.isfinite().all():
@@ -40,14 +40,15 @@ def sample(model: Any, n: int, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def elbo(model: Any, x: Tensor) -> Tensor:
+def elbo(model: Model, x: Tensor) -> Tensor:
     """-L_r(x, D(mu)) - KL(q(z|x) || N(0, I)) of points `[n, 2]` -> `[n]`, with mu the mean of q(z|x).
 
     As in the paper's code, both weights are 1, whatever the weights in training, and the code is the posterior's mean.
     """
     q = model.encode(x)
-    prior = model.prior(torch.zeros(len(x), dtype=torch.int64))
-    error, kl = squared_error(x, model.decode(q.mean)), kl_divergence(q.content, prior.content)
+    prior = model.prior(torch.zeros(len(x), dtype=torch.int64)).content
+    assert isinstance(prior, Gaussian)
+    error, kl = squared_error(x, model.decode(q.mean)), kl_divergence(q.content, prior)
     return -(error.double() + kl.double())
 
 
@@ -57,7 +58,7 @@ def grid(reach: float) -> Tensor:
     return torch.cartesian_prod(centres, centres)
 
 
-def log_density(model: Any, x: Tensor, reach: float) -> Tensor:
+def log_density(model: Model, x: Tensor, reach: float) -> Tensor:
     """The grid-normalised ELBO, an estimate by the encoder of the log-density of points `[n, 2]` -> `[n]`.
 
         log p(x) = ELBO(x) - log integral of exp(ELBO) over [-reach, reach]^2, by the midpoint rule on `grid`
@@ -100,7 +101,7 @@ def coverage(p: Tensor, q: Tensor) -> float:
     return float(p[q >= COVERED * p].sum())
 
 
-def judge(model: Any, dataset: Dataset, generator: torch.Generator) -> dict[str, float]:
+def judge(model: Model, dataset: Dataset, generator: torch.Generator) -> dict[str, float]:
     """Every metric of a model, from `SAMPLES` points of it and of the data; see the functions above.
 
     Returns:
@@ -132,7 +133,7 @@ def neighbour_log_density(x: Tensor, samples: Tensor) -> Tensor:
     return float(digamma(NEIGHBOURS)) - (len(samples) * area).log()
 
 
-def theory(model: Any, dataset: Dataset, generator: torch.Generator) -> dict[str, float]:
+def theory(model: Model, dataset: Dataset, generator: torch.Generator) -> dict[str, float]:
     """The terms of the equilibrium: `kl`, KL(p_data || p_d), `entropy`, H(p_d), and `data_entropy`, H(p_data).
 
     At equilibrium the decoder's distribution p_d minimises KL(p_data || p_d) + gamma H(p_d) (Daniel & Tamar 2021). For

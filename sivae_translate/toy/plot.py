@@ -11,11 +11,12 @@ from torch import Tensor
 from sivae_translate.extras import require
 from sivae_translate.toy.datasets import Dataset
 from sivae_translate.toy.metrics import GRID, SAMPLES, grid, log_density
+from sivae_translate.types import Model
 
 SIDE = 4  # inches of a panel
 
 
-def draw(file: Path, model: Any, dataset: Dataset, points: Tensor, course: list[dict[str, float]]) -> None:
+def draw(file: Path, model: Model, dataset: Dataset, points: Tensor, course: list[dict[str, float]]) -> None:
     """Draw the data, the model's points `[n, 2]`, the density by the ELBO and, if not empty, `course`, side by side.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.optim import Optimizer
@@ -13,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from sivae_translate import checkpoint
 from sivae_translate.errors import UsageError
+from sivae_translate.models import Autoencoder
 from sivae_translate.recipe import load_recipe
 from sivae_translate.training.optimizers import Optimizers
 from sivae_translate.training.state import Budget, State
@@ -20,7 +20,7 @@ from sivae_translate.training.state import Budget, State
 FORMAT = 2  # of trainer.json and the tensors beside it
 
 
-def save_state(folder: Path, model: Any, ema: AveragedModel, optimizers: Optimizers, state: State) -> None:
+def save_state(folder: Path, model: Autoencoder, ema: AveragedModel, optimizers: Optimizers, state: State) -> None:
     """Write the weights, their moving average, both optimizers and the progress, atomically.
 
     There is no random state to save, as the seed of a step is (seed, process, images seen).
@@ -39,7 +39,7 @@ def save_state(folder: Path, model: Any, ema: AveragedModel, optimizers: Optimiz
     checkpoint.save(folder, tensors, {"trainer": trainer})
 
 
-def load_state(folder: Path, model: Any, ema: AveragedModel, optimizers: Optimizers) -> State:
+def load_state(folder: Path, model: Autoencoder, ema: AveragedModel, optimizers: Optimizers) -> State:
     """Load a state into the parts of a run, and return the progress.
 
     Raises:

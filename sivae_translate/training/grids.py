@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 
 from sivae_translate.models.mixing import mixing_grid
 from sivae_translate.pictures import contact_sheet, to_pictures
-from sivae_translate.types import Batch
+from sivae_translate.types import Batch, Model
 
 COLUMNS = 8
 
@@ -31,13 +30,13 @@ class Grids:
         self.folder, self.seed = folder, seed
 
     @torch.no_grad()
-    def write(self, model: Any, images: int) -> None:
+    def write(self, model: Model, images: int) -> None:
         """Write every kind of grid, to files named after the number of training images seen so far, `images`."""
         self.folder.mkdir(exist_ok=True)
         for kind, picture in self.draw(model):
             picture.save(self.folder / f"{images:09d}-{kind}.png")
 
-    def draw(self, model: Any) -> Iterator[tuple[str, Image.Image]]:
+    def draw(self, model: Model) -> Iterator[tuple[str, Image.Image]]:
         """(kind, grid) of reconstructions, of translations where the model has a style, and of samples."""
         x, n = self.x, len(self.x)
         code = model.encode(x).mean

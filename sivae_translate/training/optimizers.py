@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sivae_translate.errors import SivaeError
+from sivae_translate.models import Autoencoder
 from sivae_translate.types import Phase
 
 PARTS = ("encoder", "decoder")
@@ -33,7 +34,7 @@ class Optimizers:
     """
 
     def __init__(
-        self, model: Any, accelerator: Accelerator, *, lr: float, betas: tuple[float, float], clip: float = 0.0
+        self, model: Autoencoder, accelerator: Accelerator, *, lr: float, betas: tuple[float, float], clip: float = 0.0
     ) -> None:
         self.accelerator, self.clip = accelerator, clip
         self.parameters: dict[str, list[nn.Parameter]] = {
@@ -86,7 +87,7 @@ class Optimizers:
             parameter.grad = gradient.copy_(piece.view_as(gradient))  # fused Adam relies on the memory layout
 
 
-def parameter_groups(model: Any, part: str) -> list[dict[str, Any]]:
+def parameter_groups(model: Autoencoder, part: str) -> list[dict[str, Any]]:
     """The parameter groups of one part of a model, one per learning-rate multiplier."""
     multiplier = {
         parameter: factor

@@ -286,7 +286,7 @@ class Run:
             lr=lambda: self.optimizers.lr,
             diagnose=partial(self.objective.diagnose, numel=3 * self.recipe.data.size**2),
             asked_to_stop=self.stop.asked,
-            draw=partial(self.grids().write, self.ema.module) if first else lambda images: None,
+            draw=partial(self.grids().write, self.averaged) if first else lambda images: None,
             save=self.save if first else lambda: None,
         )
 
@@ -298,10 +298,16 @@ class Run:
         batch = Batch(pixels.to(device).float() / 255, domains.to(device))
         return Grids(batch, self.folder / "samples", self.recipe.training.seed)
 
+    @property
+    def averaged(self) -> Autoencoder:
+        """The model with the moving average of the weights."""
+        model: Autoencoder = self.ema.module  # type: ignore[assignment]
+        return model
+
     def save(self) -> None:
         """Write `state/`, to resume from, and `model/`, the moving average with refitted style priors."""
         save_state(self.folder / "state", self.model, self.ema, self.optimizers, self.state)
-        model: Autoencoder = copy.deepcopy(self.ema.module)  # type: ignore[assignment]
+        model = copy.deepcopy(self.averaged)
         refit_style_prior(model, self.images, self.recipe.data.batch)
         save_model(self.folder / "model", model, self.recipe.model, self.frame)
 
