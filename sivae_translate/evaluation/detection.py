@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from sivae_translate.data.domains import Bad, Source, list_images, shown
+from sivae_translate.data.domains import Bad, list_images, shown
 from sivae_translate.errors import UsageError
-from sivae_translate.evaluation.reading import nothing_readable, read_batches
 from sivae_translate.extras import require
+from sivae_translate.inference.files import read
 from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Progress
 from sivae_translate.types import Scores
@@ -85,12 +85,9 @@ def score_set(
         UsageError: no image can be read.
     """
     kept, parts, bad = list[Path](), list[Scores](), list[Bad]()
-    sources = [Source(path) for path in paths]
-    for rows, x in read_batches(translator, sources, bad, batch=batch, progress=progress):
+    for rows, x in read(translator, paths, bad, batch, progress):
         kept += [paths[row] for row in rows]
         parts.append(translator.score(x, **how, batch=batch))
-    if not parts:
-        raise UsageError(nothing_readable(bad))
     return Scored(kept, Scores.cat(parts), bad)
 
 

@@ -19,10 +19,10 @@ from sivae_translate.data.domains import Bad, Domains, evenly_spread, find_domai
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.content_labels import find_labels
 from sivae_translate.evaluation.extractors import Extractor
-from sivae_translate.evaluation.reading import nothing_readable, read_batches
 from sivae_translate.evaluation.set_distances import MINIMUM
 from sivae_translate.evaluation.sets import DomainPair, EncodedDomains, StyleVariations, name_of
 from sivae_translate.evaluation.translation import Translation, to_uint8
+from sivae_translate.inference.files import read
 from sivae_translate.inference.translator import Translator
 from sivae_translate.pictures import sheet
 from sivae_translate.progress import Progress
@@ -75,13 +75,11 @@ def encode_domains(
     """
     bad += domains.bad
     kept, posteriors, features = list[int](), list[Posterior](), list[Tensor]()
-    for rows, x in read_batches(translator, domains.sources, bad, batch=batch, progress=progress):
+    for rows, x in read(translator, domains.sources, bad, batch, progress):
         kept += rows
         with torch.no_grad():
             posteriors.append(translator.model.encode(x).map(lambda t: t.float().cpu()))
         features.append(extractor(translator.to_pictures(x), translator.device))
-    if not kept:
-        raise UsageError(nothing_readable(bad))
     present = sorted({domains.labels[row] for row in kept})
     return EncodedDomains(
         tuple(domains.names[label] for label in present),
@@ -166,7 +164,7 @@ def to_show(pairs: Sequence[DomainPair]) -> list[Names]:
 def read_rows(translator: Translator, real: EncodedDomains, rows: np.ndarray) -> Tensor:
     """Some of the real images, `[B, 3, H, W]`, read once more from their files."""
     sources = [real.sources[row] for row in rows]
-    return torch.cat([x for _, x in read_batches(translator, sources, [], batch=len(sources))])
+    return torch.cat([x for _, x in read(translator, sources, [])])
 
 
 def spread(rows: np.ndarray, count: int) -> np.ndarray:

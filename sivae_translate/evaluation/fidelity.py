@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sivae_translate.data.domains import Bad, Source, evenly_spread, list_images, shown
+from sivae_translate.data.domains import Bad, evenly_spread, list_images, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor, centred
-from sivae_translate.evaluation.reading import nothing_readable, read_batches
 from sivae_translate.evaluation.set_distances import MINIMUM, distances, halves
+from sivae_translate.inference.files import read
 from sivae_translate.inference.translator import Translator
 from sivae_translate.pictures import contact_sheet, save_picture, sheet
 from sivae_translate.progress import Progress
@@ -70,14 +70,12 @@ def evaluate_fidelity(
     """
     real, copies, shown_pairs = list[Tensor](), list[Tensor](), list[list[np.ndarray]]()
     n, step = 0, -(-len(paths) // COLUMNS)
-    for _, x in read_batches(translator, [Source(path) for path in paths], bad, batch=batch, progress=progress):
+    for _, x in read(translator, paths, bad, batch, progress):
         originals, copied = translator.to_pictures(x), translator.reconstruct(x)
         real.append(extractor(originals, translator.device))
         copies.append(extractor(copied, translator.device))
         shown_pairs += [[np.asarray(originals[i]), np.asarray(copied[i])] for i in range(len(x)) if (n + i) % step == 0]
         n += len(x)
-    if not n:
-        raise UsageError(nothing_readable(bad))
     if n < MINIMUM:
         raise UsageError(
             f"only {n} of {len(paths)} images can be read ({shown(bad[0].path)}: {bad[0].reason}): "
