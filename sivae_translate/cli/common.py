@@ -62,7 +62,7 @@ def new_folder(path: Path) -> Path:
 
 def note_left_out(left_out: list[Any], display: Terminal) -> None:
     """Show a line for each unreadable file, with the reason."""
-    from sivae_translate.data.domains import shown
+    from sivae_translate.data.listing import shown
 
     for bad in left_out:
         display.note(f"left out {shown(bad.path)}: {bad.reason}")

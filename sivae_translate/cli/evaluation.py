@@ -68,7 +68,7 @@ def evaluate(
     `--domains` and some metrics need the extra `evaluation`. Exit code 3: some images of --domains cannot be read.
     """
     with terminal() as display:
-        from sivae_translate.data.domains import Bad
+        from sivae_translate.data.listing import LeftOut
         from sivae_translate.evaluation.report import evaluate as write_report
         from sivae_translate.evaluation.tables import as_text, summaries
 
@@ -89,7 +89,7 @@ def evaluate(
             name=str(model),
             display=display,
         )
-        left_out = [Bad(Path(path), reason) for path, reason in report["left_out"].items()]
+        left_out = [LeftOut(Path(path), reason) for path, reason in report["left_out"].items()]
         note_left_out(left_out, display)
         say("\n\n".join(as_text(table) for table in summaries(report)))
         for note in report["notes"]:

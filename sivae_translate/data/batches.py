@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sivae_translate.data.augment import Augment
-from sivae_translate.data.domains import Bad, Domains, Source
+from sivae_translate.data.domains import Domains, Source
 from sivae_translate.data.images import Frame
+from sivae_translate.data.listing import LeftOut
 from sivae_translate.data.pseudo_domains import cluster_by_colour
 from sivae_translate.data.reader import read_images, read_in_frame
 from sivae_translate.progress import Progress
@@ -44,10 +45,10 @@ class Images(Dataset[tuple[np.ndarray, int]]):
         self.frame, self.augment = frame, augment
         self.in_memory = len(domains.sources) * frame.size**2 * 3 <= MEMORY
         pixels: dict[Source, np.ndarray] = {}
-        bad: list[Bad] = []
+        bad: list[LeftOut] = []
         images = read_images(domains.sources, frame, progress=progress)
         for source, image in zip(domains.sources, images, strict=True):
-            if isinstance(image, Bad):
+            if isinstance(image, LeftOut):
                 bad.append(image)
             elif self.in_memory:
                 pixels[source] = image

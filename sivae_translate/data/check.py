@@ -14,19 +14,16 @@ import numpy as np
 from PIL import Image
 
 from sivae_translate.data.domains import (
-    Bad,
     Domains,
     Layout,
     Source,
     find_layout,
     folders_in,
     linked_folders,
-    list_images,
     other_suffixes,
-    shown,
-    walk,
 )
 from sivae_translate.data.images import open_image, to_rgb
+from sivae_translate.data.listing import LeftOut, list_images, shown, walk
 from sivae_translate.data.reader import read_each, read_source
 from sivae_translate.progress import Progress
 
@@ -67,7 +64,7 @@ class Check:
     """The report on a folder: a row per domain, the unreadable files, and one line per warning."""
 
     rows: tuple[Row, ...]
-    bad: tuple[Bad, ...]
+    bad: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
 
 
@@ -87,7 +84,7 @@ def check_domains(domains: Domains, progress: Progress | None = None) -> Check:
     duplicates: list[tuple[Source, Source]] = []
     images = read_each(inspect, domains.sources, progress=progress)
     for label, source, image in zip(domains.labels, domains.sources, images, strict=True):
-        if isinstance(image, Bad):
+        if isinstance(image, LeftOut):
             bad.append(image)
             continue
         found[label].add(image)
@@ -189,7 +186,7 @@ def unused_files(layout: Layout) -> Iterator[str]:
         yield f"linked folders are not followed: {len(linked)}, such as {shown(linked[0].name)}"
 
 
-def bad_warnings(bad: list[Bad], rows: tuple[Row, ...]) -> Iterator[str]:
+def bad_warnings(bad: list[LeftOut], rows: tuple[Row, ...]) -> Iterator[str]:
     """Warnings of many unreadable files, and of domains without a readable image."""
     total = len(bad) + sum(row.count for row in rows)
     if len(bad) > MANY_BAD * total:

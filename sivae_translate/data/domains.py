@@ -15,21 +15,18 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from sivae_translate.data.cars3d import view_count
 from sivae_translate.data.images import UnreadableImage
+from sivae_translate.data.listing import IMAGE_SUFFIXES, LeftOut, is_junk, list_images, shown, walk
 from sivae_translate.errors import UsageError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 CARS3D_SUFFIX = ".mat"
 HELD_OUT = {"test", "val", "valid", "validation", "unseen"}
-JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
-
-T = TypeVar("T")
 
 
 class Source(NamedTuple):
@@ -37,14 +34,6 @@ class Source(NamedTuple):
 
     path: Path
     view: int | None = None
-
-
-@dataclass(frozen=True)
-class Bad:
-    """An unreadable file, with the reason."""
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +53,7 @@ class Domains:
     names: tuple[str, ...]
     sources: tuple[Source, ...]
     labels: tuple[int, ...]
-    bad: tuple[Bad, ...]
+    bad: tuple[LeftOut, ...]
     labelled: bool
 
     def counts(self) -> list[int]:
@@ -72,7 +61,7 @@ class Domains:
         images = Counter(self.labels)
         return [images[label] for label in range(len(self.names))]
 
-    def without(self, bad: Iterable[Bad]) -> Domains:
+    def without(self, bad: Iterable[LeftOut]) -> Domains:
         """These domains without the files in `bad`, which are added to `bad`. Empty domains are dropped.
 
         Raises:
@@ -94,40 +83,14 @@ def find_domains(root: str | Path) -> Domains:
     root = Path(root)
     layout = find_layout(root)
     found: list[tuple[str, Source]] = []
-    bad: list[Bad] = []
+    bad: list[LeftOut] = []
     for name, files in layout.files.items():
         for file in files:
             try:
                 found += [(name, source) for source in _sources(file)]
             except UnreadableImage as error:
-                bad.append(Bad(file, str(error)))
+                bad.append(LeftOut(file, str(error)))
     return _gather(root, found, tuple(bad), layout.labelled)
-
-
-def list_images(root: Path) -> list[Path]:
-    """The files with an image suffix in a folder and its sub-folders, sorted; for a file, that file alone.
-
-    Broken links and folders without permission are listed too, so that a reader reports them with the reason.
-
-    Raises:
-        UsageError: there is no file or folder of this name.
-    """
-    if os.path.isdir(root):
-        return sorted(path for path in walk(root) if path.suffix.lower() in IMAGE_SUFFIXES or os.path.isdir(path))
-    if not os.path.lexists(root):
-        raise UsageError(f"{shown(root)} does not exist: expected an image or a folder of images")
-    return [root]
-
-
-def evenly_spread(items: Sequence[T], count: int) -> list[T]:
-    """At most `count` items at even distances in their order."""
-    count = min(count, len(items))
-    return [items[i * len(items) // count] for i in range(count)]
-
-
-def shown(path: str | Path) -> str:
-    """A path with newlines, control characters and undecodable bytes escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
 
 
 class Layout(NamedTuple):
@@ -165,7 +128,7 @@ def find_layout(root: Path) -> Layout:
         return Layout(base, files, labelled=True)
     if images := list_images(base):
         return Layout(base, {Path(os.path.abspath(root)).name or "images": images}, labelled=False)
-    cars = [path for path in base.iterdir() if path.suffix.lower() == CARS3D_SUFFIX and not _is_junk(path.name)]
+    cars = [path for path in base.iterdir() if path.suffix.lower() == CARS3D_SUFFIX and not is_junk(path.name)]
     if cars:
         return Layout(base, {path.stem: [path] for path in sorted(cars, key=lambda path: path.stem)}, labelled=True)
     others = other_suffixes(walk(base)) or (
@@ -191,39 +154,16 @@ def folders_in(base: Path) -> list[Path]:
     """The sub-folders, sorted, without junk and links. Raises UsageError where the folder cannot be listed."""
     try:
         with os.scandir(base) as entries:
-            names = sorted(e.name for e in entries if not _is_junk(e.name) and e.is_dir(follow_symlinks=False))
+            names = sorted(e.name for e in entries if not is_junk(e.name) and e.is_dir(follow_symlinks=False))
     except OSError as error:
         reason = str(error.strerror).lower()
         raise UsageError(f"{shown(base)} cannot be listed ({reason}): {_expected(base)}") from error
     return [base / name for name in names]
 
 
-def walk(root: Path) -> Iterator[Path]:
-    """Every file below a folder, and every folder without permission, unordered and without junk."""
-    pending = [root]
-    while pending:
-        folder = pending.pop()
-        try:
-            with os.scandir(folder) as entries:
-                inside = [entry for entry in entries if not _is_junk(entry.name)]
-        except OSError:
-            yield folder
-            continue
-        for entry in inside:
-            path = folder / entry.name
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(path)
-            elif not (entry.is_symlink() and os.path.isdir(path)):  # entry.is_dir() would raise on a link to itself
-                yield path
-
-
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name.lower() in JUNK
-
-
 def linked_folders(base: Path) -> list[Path]:
     """The links to folders in a folder, sorted."""
-    links = (path for path in base.iterdir() if path.is_symlink() and not _is_junk(path.name))
+    links = (path for path in base.iterdir() if path.is_symlink() and not is_junk(path.name))
     return sorted(path for path in links if os.path.isdir(path))
 
 
@@ -238,7 +178,7 @@ def _sources(file: Path) -> list[Source]:
     return [Source(file)]
 
 
-def _gather(root: Path, found: list[tuple[str, Source]], bad: tuple[Bad, ...], labelled: bool) -> Domains:
+def _gather(root: Path, found: list[tuple[str, Source]], bad: tuple[LeftOut, ...], labelled: bool) -> Domains:
     """Domains from (domain, source) pairs, sorted by domain. Raises UsageError for no pair."""
     if not found:
         worst = f"{shown(bad[0].path)}: {bad[0].reason}"
@@ -252,6 +192,6 @@ def _gather(root: Path, found: list[tuple[str, Source]], bad: tuple[Bad, ...], l
 
 def other_suffixes(paths: Iterable[Path]) -> str:
     """The files that are no images, counted by suffix, such as "3 .txt, 1 .csv"."""
-    suffixes = Counter(path.suffix.lower() or "without suffix" for path in paths)
+    suffixes = Counter(path.suffix.lower() or "without suffix" for path in paths if not os.path.isdir(path))
     named = [f"{count} {shown(suffix)}" for suffix, count in suffixes.most_common() if suffix not in IMAGE_SUFFIXES]
     return ", ".join(named[:5]) + (", ..." if len(named) > 5 else "")

@@ -11,7 +11,7 @@ import io
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +167,16 @@ def regular_file(path: str | Path) -> os.stat_result:
     return status
 
 
+def is_image(path: str | Path) -> bool:
+    """Whether a regular file begins like an image of `FORMATS`."""
+    try:
+        regular_file(path)
+        with open(path, "rb") as file:
+            return _opener(file.read(16)) is not None
+    except (UnreadableImage, OSError):
+        return False
+
+
 @contextmanager
 def _only_unreadable() -> Iterator[None]:
     """Turn every exception of the block into UnreadableImage: on damaged data Pillow raises exceptions of any type."""
@@ -196,12 +206,20 @@ def _identify(data: bytes) -> Image.Image:
         raise UnreadableImage("git-lfs pointer")
     if all(byte >= 32 or byte in b"\t\n\f\r" for byte in data[:512]):
         raise UnreadableImage("not an image (text)")
+    opener = _opener(data[:16])
+    if opener is None:
+        raise UnreadableImage(f"not an image (none of {', '.join(FORMATS)})")
+    return opener(io.BytesIO(data), "")
+
+
+def _opener(start: bytes) -> Callable[..., Image.Image] | None:
+    """Pillow's reader of the format that begins with these 16 bytes; None where that is none of `FORMATS`."""
     Image.init()
     for name in FORMATS:
         opener, accepts = Image.OPEN.get(name, (None, None))
-        if opener and accepts and accepts(data[:16]) is True:
-            return opener(io.BytesIO(data), "")
-    raise UnreadableImage(f"not an image (none of {', '.join(FORMATS)})")
+        if opener and accepts and accepts(start) is True:
+            return opener
+    return None
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -13,8 +13,9 @@ from typing import TypeVar
 import numpy as np
 
 from sivae_translate.data.cars3d import read_view
-from sivae_translate.data.domains import Bad, Source
+from sivae_translate.data.domains import Source
 from sivae_translate.data.images import BACKGROUND, Colour, Frame, UnreadableImage, fit, read_image
+from sivae_translate.data.listing import LeftOut
 from sivae_translate.progress import Progress
 
 THREADS = min(8, os.cpu_count() or 1)
@@ -25,8 +26,8 @@ T = TypeVar("T")
 
 def read_images(
     sources: Sequence[Source | Path], frame: Frame, *, progress: Progress | None = None
-) -> Iterator[np.ndarray | Bad]:
-    """Images in a frame, uint8 `[size, size, 3]`, or Bad for each that cannot be read, in the order of `sources`.
+) -> Iterator[np.ndarray | LeftOut]:
+    """Images in a frame, uint8 `[size, size, 3]`, or LeftOut for each that cannot be read, in the order of `sources`.
 
     Threads read ahead while the caller computes. At most `AHEAD` images wait in memory.
 
@@ -40,18 +41,18 @@ def read_images(
 
 def read_each(
     read: Callable[[Source], T], sources: Sequence[Source | Path], *, progress: Progress | None = None
-) -> Iterator[T | Bad]:
-    """The result of `read` for each source, or Bad where it raises UnreadableImage; otherwise as `read_images`."""
+) -> Iterator[T | LeftOut]:
+    """The result of `read` for each source, or LeftOut where it raises UnreadableImage; otherwise as `read_images`."""
 
-    def attempt(source: Source) -> T | Bad:
+    def attempt(source: Source) -> T | LeftOut:
         try:
             return read(source)
         except UnreadableImage as error:
-            return Bad(source.path, str(error))
+            return LeftOut(source.path, str(error))
 
     pool = ThreadPoolExecutor(THREADS)
     tasks = (pool.submit(attempt, as_source(item)) for item in sources)
-    pending: deque[Future[T | Bad]] = deque(islice(tasks, AHEAD))
+    pending: deque[Future[T | LeftOut]] = deque(islice(tasks, AHEAD))
     try:
         for done in range(1, len(sources) + 1):
             result = pending.popleft().result()

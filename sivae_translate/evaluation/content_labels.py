@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sivae_translate.data.domains import evenly_spread
+from sivae_translate.data.listing import evenly_spread
 from sivae_translate.errors import UsageError
 
 MOST_LABELS = 200  # more labels take minutes to probe and have few images each

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sivae_translate.data.domains import Bad, list_images, shown
+from sivae_translate.data.listing import LeftOut, list_images, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.extras import require
 from sivae_translate.inference.files import read
@@ -39,7 +39,7 @@ class Scored:
 
     paths: list[Path]
     scores: Scores
-    bad: list[Bad]
+    bad: list[LeftOut]
 
     def values(self, name: str) -> np.ndarray:
         """One of the scores, float64 `[n]`."""
@@ -84,7 +84,7 @@ def score_set(
     Raises:
         UsageError: no image can be read.
     """
-    kept, parts, bad = list[Path](), list[Scores](), list[Bad]()
+    kept, parts, bad = list[Path](), list[Scores](), list[LeftOut]()
     for rows, x in read(translator, paths, bad, batch, progress):
         kept += [paths[row] for row in rows]
         parts.append(translator.score(x, **how, batch=batch))

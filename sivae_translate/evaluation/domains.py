@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sivae_translate.data.domains import Bad, Domains, evenly_spread, find_domains, shown
+from sivae_translate.data.domains import Domains, find_domains
+from sivae_translate.data.listing import LeftOut, evenly_spread, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.content_labels import find_labels
 from sivae_translate.evaluation.extractors import Extractor
@@ -63,7 +64,7 @@ def encode_domains(
     translator: Translator,
     domains: Domains,
     extractor: Extractor,
-    bad: list[Bad],
+    bad: list[LeftOut],
     *,
     batch: int = 64,
     progress: Progress | None = None,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchvision.models import vgg16
 from torchvision.transforms.functional import pil_to_tensor
 
-from sivae_translate.data.domains import shown
+from sivae_translate.data.listing import shown
 from sivae_translate.errors import UsageError
 from sivae_translate.extras import require
 

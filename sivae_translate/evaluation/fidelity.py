@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sivae_translate.data.domains import Bad, evenly_spread, list_images, shown
+from sivae_translate.data.listing import LeftOut, evenly_spread, list_images, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor, centred
 from sivae_translate.evaluation.set_distances import MINIMUM, distances, halves
@@ -44,7 +44,7 @@ def evaluate_fidelity(
     paths: list[Path],
     extractor: Extractor,
     out: Path,
-    bad: list[Bad],
+    bad: list[LeftOut],
     *,
     seed: int = 0,
     batch: int = 32,

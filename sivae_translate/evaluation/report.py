@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sivae_translate.data.domains import Bad, Domains
+from sivae_translate.data.domains import Domains
+from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.content_labels import compile_label
 from sivae_translate.evaluation.domains import (
@@ -88,7 +89,7 @@ def evaluate(
     translation = Translation(translator, inversion_steps, rounds, batch)
 
     s = EvaluationSet(extractor, perceptual, seed, content_label=compile_label(content_label))
-    left_out, notes = list[Bad](), list[str]()
+    left_out, notes = list[LeftOut](), list[str]()
     if images is not None:  # first, as it may fail and writes nothing
         s = with_domains(s, translation, images, left_out, notes, display)
     if rows:
@@ -137,7 +138,7 @@ def given_domains(domains: str | Path | None, content_label: str | None, count: 
 
 
 def with_domains(
-    s: EvaluationSet, translation: Translation, images: Domains, bad: list[Bad], notes: list[str], display: Display
+    s: EvaluationSet, translation: Translation, images: Domains, bad: list[LeftOut], notes: list[str], display: Display
 ) -> EvaluationSet:
     """The evaluation set with real images, and with translations of them between domains of the model."""
     translator = translation.translator

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sivae_translate import checkpoint
-from sivae_translate.data.domains import shown
+from sivae_translate.data.listing import shown
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.inference.threshold import weights_of
 from sivae_translate.models.pretrained import model_directory

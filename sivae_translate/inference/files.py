@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sivae_translate.data.domains import Bad, Source, evenly_spread, list_images, shown
+from sivae_translate.data.domains import Source
 from sivae_translate.data.images import UnreadableImage
+from sivae_translate.data.listing import LeftOut, evenly_spread, list_images, shown
 from sivae_translate.data.reader import read_images
 from sivae_translate.errors import UsageError
 from sivae_translate.inference.direction import difference
@@ -37,13 +38,13 @@ class Reconstructed:
 
     before: list[float]
     after: list[float]
-    bad: list[Bad]
+    bad: list[LeftOut]
 
 
 def read(
     translator: Translator,
     sources: Sequence[Source | Path],
-    bad: list[Bad],
+    bad: list[LeftOut],
     batch: int = BATCH,
     progress: Progress | None = None,
 ) -> Iterator[tuple[list[int], Tensor]]:
@@ -60,8 +61,8 @@ def read(
     images = enumerate(read_images(sources, translator.frame, progress=progress))
     found = False
     while chunk := list(islice(images, batch)):
-        bad += [image for _, image in chunk if isinstance(image, Bad)]
-        readable = {row: image for row, image in chunk if not isinstance(image, Bad)}
+        bad += [image for _, image in chunk if isinstance(image, LeftOut)]
+        readable = {row: image for row, image in chunk if not isinstance(image, LeftOut)}
         if readable:
             found = True
             yield list(readable), translator.prepare(list(readable.values()))
@@ -85,7 +86,7 @@ def read_one(translator: Translator, path: Path) -> Tensor:
         raise UsageError(f"cannot read {shown(path)} ({error}): expected an image") from None
 
 
-def read_all(translator: Translator, source: Path, bad: list[Bad], count: int | None = None) -> Tensor:
+def read_all(translator: Translator, source: Path, bad: list[LeftOut], count: int | None = None) -> Tensor:
     """The images of a folder in memory, `[N, 3, H, W]`; `bad` receives the unreadable files.
 
     Args:
@@ -115,7 +116,7 @@ def reference_style(translator: Translator, source: Path, *, inversion_steps: in
 
 
 def mean_code(
-    translator: Translator, source: Path, bad: list[Bad], *, batch: int = BATCH, progress: Progress | None = None
+    translator: Translator, source: Path, bad: list[LeftOut], *, batch: int = BATCH, progress: Progress | None = None
 ) -> tuple[Code, int]:
     """The mean code `[1, ...]` of the images in a folder, and their number; `bad` receives the unreadable files.
 
@@ -133,7 +134,7 @@ def direction_between(
     translator: Translator,
     with_: Path,
     without: Path,
-    bad: list[Bad],
+    bad: list[LeftOut],
     *,
     batch: int = BATCH,
     progress: Progress | None = None,
@@ -153,7 +154,7 @@ def direction_between(
 
 
 def mix_folders(
-    translator: Translator, contents: Path, styles: Path, bad: list[Bad], *, count: int
+    translator: Translator, contents: Path, styles: Path, bad: list[LeftOut], *, count: int
 ) -> tuple[Tensor, int, int]:
     """The mixing grid of two folders, and its numbers of contents and of styles; see `mixing_grid`.
 
@@ -188,7 +189,7 @@ def reconstruct_folder(
     taken = next(filter(os.path.lexists, outputs), None)
     if taken:
         raise UsageError(f"{shown(taken)} exists, and nothing is overwritten: choose another with --out")
-    before, after, bad = list[float](), list[float](), list[Bad]()
+    before, after, bad = list[float](), list[float](), list[LeftOut]()
     for rows, x in read(translator, paths, bad, batch, progress):
         encoded, optimised = (translator.decode(invert(translator.model, x, n)) for n in (0, inversion_steps))
         for row, picture in zip(rows, translator.to_pictures(optimised), strict=True):

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sivae_translate.data.domains import Bad, shown
+from sivae_translate.data.listing import LeftOut, shown
 from sivae_translate.data.reader import read_images
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.inference.files import reference_style
@@ -202,7 +202,7 @@ def unfinished(planned: list[tuple[Path, Path]], targets: list[Target], manifest
 def translate_batch(
     translator: Translator,
     targets: list[Target],
-    chunk: list[tuple[Task, np.ndarray | Bad]],
+    chunk: list[tuple[Task, np.ndarray | LeftOut]],
     manifest: Manifest,
     pool: ThreadPoolExecutor,
     reject: Threshold | None,
@@ -229,10 +229,10 @@ def translate_batch(
 
 
 def accept(
-    translator: Translator, images: list[np.ndarray | Bad], threshold: Threshold | None
+    translator: Translator, images: list[np.ndarray | LeftOut], threshold: Threshold | None
 ) -> Iterator[Tensor | Untranslated]:
     """Each image as `[3, H, W]` in the model's frame, or the reason why it is not translated."""
-    readable = [image for image in images if not isinstance(image, Bad)]
+    readable = [image for image in images if not isinstance(image, LeftOut)]
     prepared = translator.prepare(readable) if readable else torch.empty(0)
     reasons: Iterator[str | None] = iter([None] * len(readable))
     if threshold and readable:
@@ -240,7 +240,7 @@ def accept(
         reasons = map(threshold.rejection, scores.bound.tolist())
     rows = iter(prepared)
     for image in images:
-        if isinstance(image, Bad):
+        if isinstance(image, LeftOut):
             yield Untranslated("failed", image.reason)
         else:
             x, reason = next(rows), next(reasons)

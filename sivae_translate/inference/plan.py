@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sivae_translate.data.domains import list_images, shown
+from sivae_translate.data.listing import list_images, shown
 from sivae_translate.errors import UsageError
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sivae_translate.data.batches import Images, collate
-from sivae_translate.data.domains import evenly_spread
+from sivae_translate.data.listing import evenly_spread
 from sivae_translate.models import Autoencoder, StyleAutoencoder
 from sivae_translate.types import Gaussian
 

@@ -15,8 +15,9 @@ from filelock import FileLock, Timeout
 from sivae_translate import checkpoint
 from sivae_translate.data.augment import Augment
 from sivae_translate.data.batches import Images, PairSampler, batches, collate
-from sivae_translate.data.domains import Domains, find_domains, shown
+from sivae_translate.data.domains import Domains, find_domains
 from sivae_translate.data.images import Frame
+from sivae_translate.data.listing import shown
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import MODELS, Autoencoder

@@ -10,15 +10,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from sivae_translate.data.domains import (
-    IMAGE_SUFFIXES,
-    Bad,
-    Domains,
-    Source,
-    find_domains,
-    list_images,
-    shown,
-)
+from sivae_translate.data.domains import Domains, Source, find_domains
+from sivae_translate.data.listing import IMAGE_SUFFIXES, LeftOut, list_images, shown
 from sivae_translate.errors import UsageError
 
 
@@ -306,7 +299,7 @@ def test_images_of_a_tree_are_listed_by_suffix_and_sorted(tmp_path: Path) -> Non
 def test_bad_files_are_left_out_with_the_domains_they_empty(tmp_path: Path) -> None:
     root = tree(tmp_path / "set", "blue/1.png", "green/1.png", "red/1.png", "red/2.png")
     domains = find_domains(root)
-    bad = [Bad(root / "green" / "1.png", "truncated"), Bad(root / "red" / "1.png", "empty file")]
+    bad = [LeftOut(root / "green" / "1.png", "truncated"), LeftOut(root / "red" / "1.png", "empty file")]
     rest = domains.without(bad)
     assert listing(rest) == {"blue": ["blue/1.png"], "red": ["red/2.png"]}
     assert rest.labels == (0, 1) and rest.counts() == [1, 1]
@@ -314,13 +307,13 @@ def test_bad_files_are_left_out_with_the_domains_they_empty(tmp_path: Path) -> N
     assert rest.without(bad) == rest
     assert domains.without([]) == domains
     with pytest.raises(UsageError, match=r"set/.*4"):
-        domains.without(Bad(source.path, "git-lfs pointer") for source in domains.sources)
+        domains.without(LeftOut(source.path, "git-lfs pointer") for source in domains.sources)
 
 
 def test_git_lfs_pointers_suggest_git_lfs_pull(tmp_path: Path) -> None:
     domains = find_domains(tree(tmp_path / "set", "a/1.png"))
     with pytest.raises(UsageError, match="git lfs pull"):
-        domains.without([Bad(domains.sources[0].path, "git-lfs pointer")])
+        domains.without([LeftOut(domains.sources[0].path, "git-lfs pointer")])
 
 
 # --- Cars3D ---

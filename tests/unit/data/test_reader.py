@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from sivae_translate.data import reader
-from sivae_translate.data.domains import Bad, Source
+from sivae_translate.data.domains import Source
 from sivae_translate.data.images import Frame, UnreadableImage, fit, read_image
+from sivae_translate.data.listing import LeftOut
 from sivae_translate.data.reader import read_each, read_images, read_in_frame, read_source
 
 WHITE = (255, 255, 255)
@@ -33,7 +34,7 @@ def paths(tmp_path: Path) -> list[Path]:
 def test_images_come_in_order_and_in_the_frame(paths: list[Path]) -> None:
     images = list(read_images(paths, FRAME))
     assert len(images) == 100
-    assert isinstance(images[7], Bad) and images[7].path == paths[7]
+    assert isinstance(images[7], LeftOut) and images[7].path == paths[7]
     for level, image in enumerate(images):
         if level != 7:
             assert isinstance(image, np.ndarray) and image.dtype == np.uint8
@@ -46,7 +47,7 @@ def test_paths_and_sources_read_alike(paths: list[Path]) -> None:
     from_paths, from_sources = (list(read_images(items, FRAME)) for items in (chosen, [Source(p) for p in chosen]))
     np.testing.assert_array_equal(from_paths[0], from_sources[0])
     np.testing.assert_array_equal(from_paths[0], read_in_frame(paths[3], FRAME))
-    assert from_paths[1] == from_sources[1] and isinstance(from_paths[1], Bad)
+    assert from_paths[1] == from_sources[1] and isinstance(from_paths[1], LeftOut)
 
 
 def test_nothing_to_read_gives_nothing() -> None:
@@ -64,7 +65,7 @@ def test_progress_counts_the_images_that_the_caller_is_done_with(paths: list[Pat
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
-def counted(paths: list[Path]) -> tuple[Iterator[Path | Bad], list[Path]]:
+def counted(paths: list[Path]) -> tuple[Iterator[Path | LeftOut], list[Path]]:
     """A reader that gives paths for images, and the list of paths it has read."""
     seen: list[Path] = []
 
@@ -109,7 +110,7 @@ def test_an_error_other_than_an_unreadable_image_reaches_the_caller(paths: list[
         raise UnreadableImage("bad") if source.path == paths[0] else MemoryError
 
     results = read_each(read, paths)
-    assert next(results) == Bad(paths[0], "bad")
+    assert next(results) == LeftOut(paths[0], "bad")
     with pytest.raises(MemoryError):
         next(results)
 

@@ -1,0 +1,143 @@
+"""List the images below a folder, and account for every file that is left out.
+
+Hidden files and system files such as Thumbs.db are skipped. Links to files are followed, links to folders are not.
+Every other file is an image or is left out with a reason, so that nothing is dropped in silence.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from sivae_translate.data.images import FORMATS, is_image
+from sivae_translate.errors import UsageError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
+NOT_READ = {  # suffixes of pictures and films in formats that are not read
+    *(".heic", ".heif", ".jxl", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".tga", ".ico", ".exr"),
+    *(".hdr", ".svg", ".eps", ".psd", ".xcf", ".ai", ".dds", ".qoi"),
+    *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+    *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
+}
+JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
+NAMED = 3  # files named for each reason
+REASONS = 10  # reasons shown
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or folder that is left out, with the reason.
+
+    Attributes:
+        lost: whether a picture may be lost, as in an unreadable image or an unknown format; False for files that are
+            no pictures, such as text.
+    """
+
+    path: Path
+    reason: str
+    lost: bool = True
+
+
+class Listing(NamedTuple):
+    """The images of a folder tree, sorted, and what is left out, sorted."""
+
+    images: list[Path]
+    left_out: list[LeftOut]
+
+
+def list_folder(root: Path) -> Listing:
+    """The images in a folder and its sub-folders; for a file, that file alone.
+
+    Files are recognised by suffix, and by content where they have no suffix. Broken links and folders without
+    permission count as images, so that a reader reports them with the reason.
+
+    Raises:
+        UsageError: there is no file or folder of this name.
+    """
+    if not os.path.isdir(root):
+        if not os.path.lexists(root):
+            raise UsageError(f"{shown(root)} does not exist: expected an image or a folder of images")
+        return Listing([root], [])
+    images, left_out = [], []
+    for path in walk(root):
+        reason = why_no_image(path)
+        if reason is None:
+            images.append(path)
+        else:
+            left_out.append(reason)
+    return Listing(sorted(images), sorted(left_out, key=lambda each: each.path))
+
+
+def list_images(root: Path) -> list[Path]:
+    """The images of `list_folder` alone."""
+    return list_folder(root).images
+
+
+def why_no_image(path: Path) -> LeftOut | None:
+    """Why `list_folder` leaves out a path that `walk` yields; None for an image."""
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return None
+    if os.path.isdir(path):
+        return LeftOut(path, "a linked folder, which is not followed") if path.is_symlink() else None
+    if suffix in NOT_READ:
+        return LeftOut(path, f"{suffix} is not read: expected {', '.join(FORMATS)}")
+    if not suffix and is_image(path):
+        return None
+    return LeftOut(path, f"no image ({shown(suffix) or 'no suffix'})", lost=False)
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Every file below a folder, every link to a folder, and every folder without permission; unordered, no junk."""
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                inside = [entry for entry in entries if not is_junk(entry.name)]
+        except OSError:
+            yield folder
+            continue
+        for entry in inside:
+            path = folder / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+            else:
+                yield path
+
+
+def is_junk(name: str) -> bool:
+    """Whether a name is that of a hidden file or of a system's own file."""
+    return name.startswith(".") or name.lower() in JUNK
+
+
+def account(left_out: Iterable[LeftOut]) -> list[str]:
+    """Lines that account for what is left out, a line for each reason with its count and the first files."""
+    by_reason: dict[str, list[LeftOut]] = {}
+    for each in dict.fromkeys(left_out):
+        by_reason.setdefault(each.reason, []).append(each)
+    largest = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    lines = []
+    for reason, several in largest[:REASONS]:
+        names = ", ".join(shown(each.path) for each in several[:NAMED])
+        count = f"{len(several):,}, such as " if len(several) > NAMED else ""
+        lines.append(f"left out {count}{names}: {reason}")
+    if rest := largest[REASONS:]:
+        lines.append(f"left out {sum(len(several) for _, several in rest):,} more for {len(rest):,} other reasons")
+    return lines
+
+
+def evenly_spread(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` items at even distances in their order."""
+    count = min(count, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def shown(path: str | Path) -> str:
+    """A path with newlines, control characters and undecodable bytes escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
