@@ -1,4 +1,4 @@
-"""Check the images of a folder before training: sizes, unreadable files, duplicates across domains, unused files."""
+"""Check the images of a folder before training: sizes, what is left out, duplicates across domains."""
 
 from __future__ import annotations
 
@@ -13,23 +13,15 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from sivae_translate.data.domains import (
-    Domains,
-    Layout,
-    Source,
-    find_layout,
-    folders_in,
-    linked_folders,
-    other_suffixes,
-)
+from sivae_translate.data.domains import Domains, Source
 from sivae_translate.data.images import open_image, to_rgb
-from sivae_translate.data.listing import LeftOut, list_images, shown, walk
+from sivae_translate.data.listing import LeftOut, account, shown
 from sivae_translate.data.reader import read_each, read_source
 from sivae_translate.progress import Progress
 
 SMALL_SIDE = 16  # pixels; a smaller image has little to translate
 UNBALANCED = 10  # ratio of the largest domain to the smallest
-MANY_BAD = 0.05  # fraction of all files
+MANY_LOST = 0.05  # fraction of all pictures
 
 GREY = {"1": "1-bit", "L": "grey", "LA": "grey", "I;16": "16-bit grey", "I": "32-bit grey", "F": "float grey"}
 UNUSUAL = {**GREY, "CMYK": "CMYK", "LAB": "LAB"}
@@ -44,7 +36,7 @@ class Row:
     Attributes:
         name: of the domain.
         count: readable images.
-        bad: unreadable files.
+        lost: files that are left out and may be pictures.
         smallest, median, largest: (width, height) in pixels, over widths and heights separately; (0, 0) for
             no readable image.
         kinds: numbers of images by kind, such as "grey" or "transparent", plain RGB left out.
@@ -52,7 +44,7 @@ class Row:
 
     name: str
     count: int
-    bad: int
+    lost: int
     smallest: Size
     median: Size
     largest: Size
@@ -61,10 +53,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Check:
-    """The report on a folder: a row per domain, the unreadable files, and one line per warning."""
+    """The report on a folder: a row per domain, what is left out, and one line per warning."""
 
     rows: tuple[Row, ...]
-    bad: tuple[LeftOut, ...]
+    left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
 
 
@@ -79,46 +71,55 @@ def check_domains(domains: Domains, progress: Progress | None = None) -> Check:
         UsageError: no image can be read.
     """
     found = [Found() for _ in domains.names]
-    bad = list(domains.bad)
+    left_out = list(domains.left_out)
     first: dict[bytes, tuple[int, Source]] = {}
     duplicates: list[tuple[Source, Source]] = []
     images = read_each(inspect, domains.sources, progress=progress)
     for label, source, image in zip(domains.labels, domains.sources, images, strict=True):
         if isinstance(image, LeftOut):
-            bad.append(image)
+            left_out.append(image)
             continue
         found[label].add(image)
         first_label, first_source = first.setdefault(image.digest, (label, source))
         if first_label != label:
             duplicates.append((first_source, source))
-    domains.without(bad)  # raises UsageError where no image is left
-    bad = list(dict.fromkeys(bad))  # an unreadable Cars3D file is found once per view
-    layout = find_layout(domains.root)
-    domain_of = {file: name for name, files in layout.files.items() for file in files}
-    bad_in = Counter(domain_of.get(each.path) for each in bad)
-    rows = tuple(each.row(name, bad_in[name]) for name, each in zip(domains.names, found, strict=True))
+    domains.without(left_out)  # raises UsageError where no image is left
+    left_out = list(dict.fromkeys(left_out))  # an unreadable Cars3D file is found once per view
+    lost = lost_by_domain(domains, left_out)
+    rows = tuple(each.row(name, lost[name]) for name, each in zip(domains.names, found, strict=True))
     sizes = [size for each in found for size in each.sizes]
     warnings = [
-        *unused_files(layout),
-        *bad_warnings(bad, rows),
+        *domains.notes,
+        *lost_warnings(left_out, rows),
         *size_warnings(rows, sizes),
         *duplicate_warnings(duplicates),
     ]
-    return Check(rows, tuple(bad), tuple(warnings))
+    return Check(rows, tuple(left_out), tuple(warnings))
+
+
+def lost_by_domain(domains: Domains, left_out: list[LeftOut]) -> Counter[str]:
+    """The number of possible pictures that are left out, by the domain that they lie in."""
+    if not domains.labelled:
+        return Counter({domains.names[0]: sum(each.lost for each in left_out)})
+    beside = {
+        source.path.relative_to(domains.base).parts[0]: domains.names[label]
+        for label, source in zip(domains.labels, domains.sources, strict=True)
+    }
+    places = (each.path.relative_to(domains.base).parts[0] for each in left_out if each.lost)
+    return Counter(beside[place] for place in places if place in beside)
 
 
 def report_lines(report: Check) -> list[str]:
-    """A report as lines of text: the domains as a table, then the unreadable files, then the warnings."""
+    """A report as lines of text: the domains as a table, then what is left out, then the warnings."""
     names = [shown(row.name) for row in report.rows]
     width = max(6, *(len(name) for name in names))
-    lines = [f"{'domain':{width}}   images   bad   smallest     median    largest   kinds"]
+    lines = [f"{'domain':{width}}   images  lost   smallest     median    largest   kinds"]
     for name, row in zip(names, report.rows, strict=True):
         sizes = "".join(f"{f'{w}x{h}':>11}" for w, h in (row.smallest, row.median, row.largest))
         kinds = ", ".join(f"{count} {kind}" for kind, count in row.kinds.items())
-        lines.append(f"{name:{width}} {row.count:8,} {row.bad:5,}{sizes}   {kinds}".rstrip())
+        lines.append(f"{name:{width}} {row.count:8,} {row.lost:5,}{sizes}   {kinds}".rstrip())
     lines.append(f"{len(names):,} domains, {sum(row.count for row in report.rows):,} images")
-    lines += [f"bad: {shown(bad.path)}: {bad.reason}" for bad in report.bad]
-    return lines + [f"warning: {warning}" for warning in report.warnings]
+    return lines + account(report.left_out) + [f"warning: {warning}" for warning in report.warnings]
 
 
 class Inspected(NamedTuple):
@@ -140,10 +141,10 @@ class Found:
         self.sizes.append(image.size)
         self.kinds.update(image.kinds)
 
-    def row(self, name: str, bad: int) -> Row:
+    def row(self, name: str, lost: int) -> Row:
         widths, heights = zip(*self.sizes, strict=True) if self.sizes else ((0,), (0,))
         smallest, median, largest = ((f(widths), f(heights)) for f in (min, median_low, max))
-        return Row(name, len(self.sizes), bad, smallest, median, largest, dict(self.kinds.most_common()))
+        return Row(name, len(self.sizes), lost, smallest, median, largest, dict(self.kinds.most_common()))
 
 
 def inspect(source: Source) -> Inspected:
@@ -169,28 +170,12 @@ def kinds_of(image: Image.Image) -> list[str]:
     return kinds
 
 
-def unused_files(layout: Layout) -> Iterator[str]:
-    """Warnings of unused images, other unused files, empty sub-folders and links to folders."""
-    used = {path for paths in layout.files.values() for path in paths}
-    bare = [path for path in list_images(layout.base) if path.parent == layout.base and path not in used]
-    if bare:
-        yield f"images beside the sub-folders are ignored: {len(bare)}, such as {shown(bare[0].name)}"
-    others = other_suffixes(path for path in walk(layout.base) if path not in used)
-    if others:
-        yield f"files that are no images are ignored: {others}"
-    empty = [shown(folder.name) for folder in folders_in(layout.base) if not list_images(folder)]
-    if empty:
-        yield f"sub-folders without images are ignored: {', '.join(empty[:5])}{', ...' if len(empty) > 5 else ''}"
-    linked = linked_folders(layout.base)
-    if linked:
-        yield f"linked folders are not followed: {len(linked)}, such as {shown(linked[0].name)}"
-
-
-def bad_warnings(bad: list[LeftOut], rows: tuple[Row, ...]) -> Iterator[str]:
-    """Warnings of many unreadable files, and of domains without a readable image."""
-    total = len(bad) + sum(row.count for row in rows)
-    if len(bad) > MANY_BAD * total:
-        yield f"many unreadable files: {len(bad)} of {total}, such as {shown(bad[0].path)}: {bad[0].reason}"
+def lost_warnings(left_out: list[LeftOut], rows: tuple[Row, ...]) -> Iterator[str]:
+    """Warnings of many lost pictures, and of domains without a readable image."""
+    lost = [each for each in left_out if each.lost]
+    total = len(lost) + sum(row.count for row in rows)
+    if len(lost) > MANY_LOST * total:
+        yield f"many pictures are left out: {len(lost)} of {total}, such as {shown(lost[0].path)}: {lost[0].reason}"
     for row in rows:
         if row.count == 0:
             yield f"domain {shown(row.name)} has no readable image"

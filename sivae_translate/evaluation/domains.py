@@ -74,7 +74,7 @@ def encode_domains(
     Raises:
         UsageError: no image can be read.
     """
-    bad += domains.bad
+    bad += domains.left_out
     kept, posteriors, features = list[int](), list[Posterior](), list[Tensor]()
     for rows, x in read(translator, domains.sources, bad, batch, progress):
         kept += rows

@@ -17,7 +17,7 @@ from sivae_translate.data.augment import Augment
 from sivae_translate.data.batches import Images, PairSampler, batches, collate
 from sivae_translate.data.domains import Domains, find_domains
 from sivae_translate.data.images import Frame
-from sivae_translate.data.listing import shown
+from sivae_translate.data.listing import account
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import MODELS, Autoencoder
@@ -203,8 +203,8 @@ class Run:
             self.display.step(done / total, f"reading {done:,} of {total:,} images")
 
         images = Images(domains, self.frame, Augment(self.frame.size, self.recipe.data.augment), progress)
-        for bad in images.domains.bad:
-            self.display.note(f"left out {shown(bad.path)}: {bad.reason}")
+        for line in (*images.domains.notes, *account(images.domains.left_out)):
+            self.display.note(line)
         names = images.domains.names
         self.display.note(f"{len(images):,} images in {len(names):,} domain{'s' if len(names) > 1 else ''}")
         if not images.domains.labelled and self.recipe.model["name"] == "style":

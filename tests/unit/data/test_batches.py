@@ -95,7 +95,7 @@ def test_unreadable_images_are_left_out_and_listed(folder: Path) -> None:
     (folder / "red" / "broken.png").write_bytes(b"not a picture")
     images = Images(find_domains(folder), FRAME, PLAIN)
     assert len(images) == 15
-    assert [bad.path.name for bad in images.domains.bad] == ["broken.png"]
+    assert [bad.path.name for bad in images.domains.left_out] == ["broken.png"]
 
 
 def test_a_folder_without_a_readable_image_is_an_error(tmp_path: Path) -> None:

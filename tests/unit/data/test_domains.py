@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from scipy.io import savemat
 
 from sivae_translate.data.domains import Domains, Source, find_domains
-from sivae_translate.data.listing import IMAGE_SUFFIXES, LeftOut, list_images, shown
+from sivae_translate.data.listing import IMAGE_SUFFIXES, LeftOut
 from sivae_translate.errors import UsageError
 
 
@@ -77,7 +78,40 @@ LAYOUTS = {
         ["trainA/1.png", "trainB/2.png", "testA/3.png", "testB/4.png"],
         {"A": ["trainA/1.png"], "B": ["trainB/2.png"]},
     ),
-    "half a CycleGAN": (["trainA/1.png", "testA/3.png"], {"testA": ["testA/3.png"], "trainA": ["trainA/1.png"]}),
+    "half a CycleGAN": (["trainA/1.png", "testA/3.png"], {"A": ["trainA/1.png"]}),
+    "splits in capitals": (["Train/red/1.png", "Test/red/1.png"], {"red": ["Train/red/1.png"]}),
+    "training and testing": (["Training/a/1.png", "Testing/a/1.png"], {"a": ["Training/a/1.png"]}),
+    "train and eval": (["train/a/1.png", "eval/a/1.png"], {"a": ["train/a/1.png"]}),
+    "train and dev": (["train/a/1.png", "dev/a/1.png"], {"a": ["train/a/1.png"]}),
+    "train, test and another": (["train/a/1.png", "test/a/1.png", "b/1.png"], {"a": ["train/a/1.png"]}),
+    "sides with a separator": (
+        ["train_A/1.png", "train_B/2.png", "test_A/3.png", "test_B/4.png"],
+        {"A": ["train_A/1.png"], "B": ["train_B/2.png"]},
+    ),
+    "sides in capitals": (
+        ["TrainA/1.png", "TrainB/2.png", "TestA/3.png"],
+        {"A": ["TrainA/1.png"], "B": ["TrainB/2.png"]},
+    ),
+    "sides by name": (
+        ["train_horse/1.png", "train_zebra/2.png", "test_horse/3.png"],
+        {"horse": ["train_horse/1.png"], "zebra": ["train_zebra/2.png"]},
+    ),
+    "sides before splits": (
+        ["horse_train/1.png", "horse_test/2.png", "zebra_train/3.png"],
+        {"horse": ["horse_train/1.png"], "zebra": ["zebra_train/3.png"]},
+    ),
+    "splits inside domains": (
+        ["A/train/1.png", "A/test/2.png", "B/training/1.png", "B/val/2.png", "B/3.png"],
+        {"A": ["A/train/1.png"], "B": ["B/3.png", "B/training/1.png"]},
+    ),
+    "a test folder inside a domain without training": (
+        ["a/test/1.png", "b/1.png"],
+        {"a": ["a/test/1.png"], "b": ["b/1.png"]},
+    ),
+    "training images are no split": (
+        ["trains/1.png", "trainers/2.png"],
+        {"trainers": ["trainers/2.png"], "trains": ["trains/1.png"]},
+    ),
     "junk": (
         [
             "red/1.png",
@@ -92,6 +126,25 @@ LAYOUTS = {
     ),
     "other files": (["red/1.png", "red/1.txt", "red/png", "red/1.png.part", "red/1.mat"], {"red": ["red/1.png"]}),
 }
+NOTES = {  # of the layouts above that leave a choice
+    "an empty sub-folder": "blue",
+    "train and test": r"set/train.*test \(1 images\)",
+    "train and all the others": "test .*, unseen .*, val ",
+    "trains are not a split": "train",
+    "only a test folder": "test",
+    "CycleGAN": r"A, B.*testA \(1 images\), testB",
+    "half a CycleGAN": "A.*testA",
+    "splits in capitals": "Train.*Test",
+    "training and testing": "Training.*Testing",
+    "train and eval": "eval",
+    "train and dev": "dev",
+    "train, test and another": r"b \(1 images\), test",
+    "sides with a separator": "A, B.*test_A",
+    "sides in capitals": "A, B.*TestA",
+    "sides by name": "horse, zebra.*test_horse",
+    "sides before splits": "horse, zebra.*horse_test",
+    "splits inside domains": r"set/A .*test \(1 images\)",
+}
 
 
 @pytest.mark.parametrize("case", LAYOUTS)
@@ -101,7 +154,9 @@ def test_each_layout_gives_its_domains(case: str, tmp_path: Path) -> None:
     assert listing(domains) == expected
     assert list(domains.names) == sorted(expected)
     assert domains.counts() == [len(expected[name]) for name in domains.names]
-    assert domains.labelled and domains.bad == () and domains.root == tmp_path / "set"
+    assert bool(domains.notes) == (case in NOTES)
+    assert re.search(NOTES.get(case, ""), " ".join(domains.notes))
+    assert domains.labelled and domains.root == tmp_path / "set"
 
 
 @pytest.mark.parametrize("names", [["2.png", "1.png"], ["train/2.png", "train/1.png", "test/1.png"]])
@@ -190,7 +245,12 @@ def test_linked_files_are_followed_and_linked_folders_are_not(tmp_path: Path) ->
     (root / "blue").symlink_to(outside)
     domains = find_domains(root)
     assert listing(domains) == {"red": ["red/1.png", "red/file.png"]}
-    assert [bad.path.name for bad in domains.bad] == ["gone.png", "self.png"]
+    assert [(bad.path.name, bad.lost) for bad in domains.left_out] == [
+        ("blue", True),
+        ("up", True),
+        ("gone.png", True),
+        ("self.png", True),
+    ]
 
 
 def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
@@ -202,7 +262,7 @@ def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
 def test_a_pipe_is_bad(tmp_path: Path) -> None:
     root = tree(tmp_path / "set", "red/1.png")
     os.mkfifo(root / "red" / "2.png")
-    assert [bad.path for bad in find_domains(root).bad] == [root / "red" / "2.png"]
+    assert [bad.path for bad in find_domains(root).left_out] == [root / "red" / "2.png"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
@@ -210,7 +270,7 @@ def test_a_forbidden_folder_is_bad(tmp_path: Path) -> None:
     root = tree(tmp_path / "set", "red/1.png", "red/secret/2.png")
     (root / "red" / "secret").chmod(0)
     try:
-        assert [bad.path for bad in find_domains(root).bad] == [root / "red" / "secret"]
+        assert [bad.path for bad in find_domains(root).left_out] == [root / "red" / "secret"]
     finally:
         (root / "red" / "secret").chmod(0o700)
 
@@ -228,7 +288,24 @@ def test_a_folder_that_fails_to_list_is_bad(tmp_path: Path, monkeypatch: pytest.
         patch.setattr(os, "scandir", failing)
         domains = find_domains(root)
     assert listing(domains) == {"red": ["red/1.png"]}
-    assert [bad.path for bad in domains.bad] == [root / "red" / "secret"]
+    assert [bad.path for bad in domains.left_out] == [root / "red" / "secret"]
+
+
+# --- what else a folder may mean ---
+
+
+def test_a_folder_of_domains_inside_the_only_domain_gives_a_hint(tmp_path: Path) -> None:
+    root = tree(tmp_path / "photos", "photos/horse/1.png", "photos/zebra/2.png")
+    domains = find_domains(root)
+    assert domains.names == ("photos",)
+    assert len(domains.notes) == 1 and str(root / "photos") in domains.notes[0]
+    assert find_domains(root / "photos").names == ("horse", "zebra")
+
+
+def test_images_beside_the_domains_and_held_out_ones_are_told_apart(tmp_path: Path) -> None:
+    root = tree(tmp_path / "set", "train/a/1.png", "train/a/2.heic", "train/3.png", "train/4.txt", "test/a/5.heic")
+    left_out = {(each.path.relative_to(root).as_posix(), each.lost) for each in find_domains(root).left_out}
+    assert left_out == {("train/a/2.heic", True), ("train/3.png", True), ("train/4.txt", False)}
 
 
 # --- nothing to read ---
@@ -243,7 +320,7 @@ NOTHING = {
     "a file": (["a.png"], "set/a.png", r"set/a\.png.*set/red/1\.png"),
     "empty": ([], "set", r"set/.*set/red/1\.png.*sivae-translate cars"),
     "empty sub-folders": (["red/.keep", "blue/.keep"], "set", r"set/"),
-    "other files": (["red/1.heic", "red/2.heic", "a.txt"], "set", r"2 \.heic, 1 \.txt"),
+    "other files": (["red/1.heic", "red/2.heic", "a.txt"], "set", r"2 \.heic, 1 \.txt.*JPEG"),
     "an odd name": ([], "new\nline", r"new\\nline"),
 }
 
@@ -274,25 +351,6 @@ def test_a_folder_of_broken_links_holds_no_readable_image(tmp_path: Path) -> Non
         find_domains(root)
 
 
-# --- lists of images ---
-
-
-def test_images_of_a_tree_are_listed_by_suffix_and_sorted(tmp_path: Path) -> None:
-    root = tree(tmp_path / "in", "b/1.png", "a.JPG", "a.txt", "._a.jpg", "b/.cache/2.png", "c.png")
-    (root / "gone.png").symlink_to("nowhere")
-    assert [path.relative_to(root).as_posix() for path in list_images(root)] == [
-        "a.JPG",
-        "b/1.png",
-        "c.png",
-        "gone.png",
-    ]
-    assert list_images(root / "a.txt") == [root / "a.txt"]
-    assert list_images(root / "gone.png") == [root / "gone.png"]
-    assert list_images(tree(tmp_path / "none")) == []
-    with pytest.raises(UsageError, match=r"no\.png"):
-        list_images(root / "no.png")
-
-
 # --- leaving out ---
 
 
@@ -303,7 +361,7 @@ def test_bad_files_are_left_out_with_the_domains_they_empty(tmp_path: Path) -> N
     rest = domains.without(bad)
     assert listing(rest) == {"blue": ["blue/1.png"], "red": ["red/2.png"]}
     assert rest.labels == (0, 1) and rest.counts() == [1, 1]
-    assert rest.bad == tuple(bad)
+    assert rest.left_out == tuple(bad)
     assert rest.without(bad) == rest
     assert domains.without([]) == domains
     with pytest.raises(UsageError, match=r"set/.*4"):
@@ -327,10 +385,5 @@ def test_cars3d_is_a_domain_per_file(tmp_path: Path) -> None:
     domains = find_domains(tmp_path)
     assert domains.names == ("a", "a-b", "b")
     assert domains.counts() == [96] * 3 and domains.labelled
-    assert [bad.path for bad in domains.bad] == [tmp_path / "broken.mat"]
+    assert [bad.path for bad in domains.left_out] == [tmp_path / "broken.mat"]
     assert domains.sources[96 + 7] == Source(tmp_path / "a-b.MAT", 7)
-
-
-def test_shown_fits_on_one_line() -> None:
-    assert shown("plain/ö.png") == "plain/ö.png"
-    assert shown("a\nb\x1b[31m" + os.fsdecode(b"\xff")) == "a\\nb\\x1b[31m\\udcff"

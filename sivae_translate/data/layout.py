@@ -1,0 +1,228 @@
+"""The layout of a folder: which files belong to which domain, and which splits are held out.
+
+    cars/red/1.png cars/blue/front/7.jpg       each sub-folder is a domain, with everything nested in it
+    cars/1.png cars/2.png                      no sub-folders: one unlabelled domain
+    cars/train/red/1.png cars/test/...         train/, alone or beside held-out splits: the domains are inside train/
+    cars/trainA/1.png cars/testB/1.png         a split and a domain in each name: domains A and B
+    cars/red/train/1.png cars/red/test/2.png   splits inside a domain: its held-out images are not used
+    cars/car_001.mat cars/car_002.mat          Cars3D as published: a domain per file
+
+Splits are recognised in any case, with or without a separator. Every choice among these layouts gives a note.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from sivae_translate.data.images import FORMATS
+from sivae_translate.data.listing import LeftOut, is_junk, list_folder, list_images, shown
+from sivae_translate.errors import UsageError
+
+CARS3D_SUFFIX = ".mat"
+TRAIN = {"train", "training"}
+HELD_OUT = {
+    *("test", "testing", "val", "valid", "validation", "eval", "evaluation", "dev", "holdout", "heldout", "unseen"),
+}
+SEPARATOR = "[-_. ]"
+BOTH = (  # trainA, train_A and horse_train, but neither trains nor training
+    re.compile(rf"(?P<split>[A-Za-z]+?)(?:{SEPARATOR}|(?=[A-Z]$))(?P<domain>.+)"),
+    re.compile(rf"(?P<domain>.+){SEPARATOR}(?P<split>[A-Za-z]+)"),
+)
+NAMED = 5  # folders named in a note
+
+Folders = dict[str, list[Path]]
+"""Images by the name of the sub-folder that holds them, at any depth."""
+
+
+class Layout(NamedTuple):
+    """The files of each domain of a folder.
+
+    Attributes:
+        base: the folder that holds the domains, which is the root or its train/.
+        files: the files of each domain, at least one.
+        labelled: False for images without sub-folders, whose one domain is named after the folder.
+        left_out: files and folders below `base` that belong to no domain and to no held-out split.
+        notes: what was chosen, and what else the folder may mean; one line each.
+    """
+
+    base: Path
+    files: Folders
+    labelled: bool
+    left_out: list[LeftOut]
+    notes: list[str]
+
+
+def find_layout(root: Path) -> Layout:
+    """The layout of a folder, from names alone.
+
+    Raises:
+        UsageError: there is no such folder, or no image in it.
+    """
+    if not os.path.exists(root):
+        raise UsageError(f"{shown(root)} does not exist: {expected(root)}")
+    if not os.path.isdir(root):
+        raise UsageError(f"{shown(root)} is a file: {expected(root.parent)}")
+    require_listing(root)
+    images, left_out = list_folder(root)
+    notes: list[str] = []
+    base, folders = training_split(root, images, notes)
+    files = {name: training_images(base, paths, notes) for name, paths in sides(folders, notes).items()}
+    left_out = [each for each in left_out if belongs(each.path, base, files)]
+    bare = [path for path in images if path.parent == base]
+    if files:
+        notes += hints(base, files)
+        left_out += [LeftOut(path, "an image beside the sub-folders of the domains") for path in bare]
+        return Layout(base, files, True, left_out, notes)
+    if bare:
+        return Layout(base, {Path(os.path.abspath(root)).name or "images": bare}, False, left_out, notes)
+    cars = [each for each in left_out if each.path.suffix.lower() == CARS3D_SUFFIX and each.path.parent == base]
+    if cars:
+        rest = [each for each in left_out if each not in cars]
+        return Layout(base, {each.path.stem: [each.path] for each in sorted(cars, key=by_stem)}, True, rest, notes)
+    raise UsageError(f"{shown(root)}/ holds no images{what_else(left_out)}: {expected(root)}")
+
+
+def by_stem(each: LeftOut) -> str:
+    return each.path.stem
+
+
+def require_listing(base: Path) -> None:
+    """Raise UsageError where a folder cannot be listed."""
+    try:
+        with os.scandir(base):
+            pass
+    except OSError as error:
+        reason = str(error.strerror).lower()
+        raise UsageError(f"{shown(base)} cannot be listed ({reason}): {expected(base)}") from error
+
+
+def expected(root: Path) -> str:
+    """The end of a message on a folder without domains."""
+    return (
+        f"expected one sub-folder per domain with images ({', '.join(FORMATS)}), as in "
+        f"{shown(root / 'red' / '1.png')}; try `sivae-translate cars cars` for an example"
+    )
+
+
+def by_folder(base: Path, images: Iterable[Path]) -> Folders:
+    """The images in sub-folders of `base`, by the sub-folder; those of `base` itself are left out."""
+    folders: Folders = {}
+    for path in images:
+        name, *rest = path.relative_to(base).parts
+        if rest:
+            folders.setdefault(name, []).append(path)
+    return folders
+
+
+def training_split(root: Path, images: list[Path], notes: list[str]) -> tuple[Path, Folders]:
+    """The folder of the domains and the images of its sub-folders.
+
+    This is a sub-folder named like a training split where it stands alone or beside a held-out split.
+    """
+    folders = by_folder(root, images)
+    train = [name for name in folders if name.lower() in TRAIN]
+    if len(train) != 1 or not (len(folders) == 1 or any(name.lower() in HELD_OUT for name in folders)):
+        return root, folders
+    inside = folders.pop(train[0])
+    base = root / train[0]
+    if folders:
+        notes.append(f"the domains are in {shown(base)}; not used: {counted(folders)}")
+    return base, by_folder(base, inside)
+
+
+def sides(folders: Folders, notes: list[str]) -> Folders:
+    """The images of each domain, where a split and a domain make up the names of sub-folders, such as trainA."""
+    train, others = Folders(), Folders()
+    for name, paths in folders.items():
+        split, domain = split_and_domain(name)
+        side = train if split in TRAIN else others
+        side[domain if side is train else name] = paths
+    if not train or (len(train) == 1 and not any(split_and_domain(name)[0] for name in others)):
+        return folders
+    notes.append(f"the domains are {named(train)}{f'; not used: {counted(others)}' if others else ''}")
+    return dict(sorted(train.items()))
+
+
+def split_and_domain(name: str) -> tuple[str, str]:
+    """ "trainA", "train_A" or "A_train" -> ("train", "A"); other names -> ("", name)."""
+    for match in filter(None, (pattern.fullmatch(name) for pattern in BOTH)):
+        if match["split"].lower() in TRAIN | HELD_OUT:
+            return match["split"].lower(), match["domain"]
+    return "", name
+
+
+def training_images(base: Path, images: list[Path], notes: list[str]) -> list[Path]:
+    """The images of one domain without those of held-out splits inside its folder."""
+    folder = folder_of(base, images)
+    inside = by_folder(folder, images)
+    held_out = {name: paths for name, paths in inside.items() if name.lower() in HELD_OUT}
+    if not held_out or not any(name.lower() in TRAIN for name in inside):
+        return images
+    notes.append(f"{shown(folder)} holds splits; not used: {counted(held_out)}")
+    gone = {path for paths in held_out.values() for path in paths}
+    return [path for path in images if path not in gone]
+
+
+def hints(base: Path, files: Folders) -> list[str]:
+    """What else the domains may be, and the sub-folders that are none."""
+    notes = []
+    if len(files) == 1:
+        folder = folder_of(base, next(iter(files.values())))
+        inside = by_folder(folder, files[next(iter(files))])
+        if len(inside) > 1:
+            notes.append(f"{shown(folder)} is the only domain; if {named(inside)} are domains, give {shown(folder)}")
+    splits = [name for name in files if name.lower() in TRAIN | HELD_OUT]
+    if splits and len(files) > 1:
+        notes.append(f"{named(splits)}: used as a domain; keep what is held out beside a folder train/")
+    empty = [folder.name for folder in folders_in(base) if not list_images(folder)]
+    if empty:
+        notes.append(f"sub-folders without images: {named(empty)}")
+    return notes
+
+
+def folder_of(base: Path, images: list[Path]) -> Path:
+    """The sub-folder of `base` that holds the images of one domain."""
+    return base / images[0].relative_to(base).parts[0]
+
+
+def folders_in(base: Path) -> list[Path]:
+    """The sub-folders, sorted, without junk and links."""
+    with os.scandir(base) as entries:
+        names = sorted(e.name for e in entries if not is_junk(e.name) and e.is_dir(follow_symlinks=False))
+    return [base / name for name in names]
+
+
+def belongs(path: Path, base: Path, files: Folders) -> bool:
+    """Whether a path lies below `base`, and in no held-out split."""
+    if not path.is_relative_to(base):
+        return False
+    name = path.relative_to(base).parts[0]
+    split = name.lower() if name.lower() in HELD_OUT else split_and_domain(name)[0]
+    return name in files or split not in HELD_OUT
+
+
+def named(folders: Iterable[str]) -> str:
+    """The first names of some folders, such as "horse, zebra"."""
+    names = sorted(folders)
+    return ", ".join(map(shown, names[:NAMED])) + (", ..." if len(names) > NAMED else "")
+
+
+def counted(folders: Folders) -> str:
+    """The first names of some folders with their numbers of images, such as "test (12 images)"."""
+    entries = [f"{shown(name)} ({len(paths):,} images)" for name, paths in sorted(folders.items())]
+    return ", ".join(entries[:NAMED]) + (", ..." if len(entries) > NAMED else "")
+
+
+def what_else(left_out: list[LeftOut]) -> str:
+    """What a folder without images holds, such as " (3 .heic, 1 linked folder)"."""
+    kinds = Counter(
+        "linked folder" if os.path.isdir(each.path) else each.path.suffix.lower() or "without suffix"
+        for each in left_out
+    )
+    entries = [f"{count} {shown(kind)}" for kind, count in kinds.most_common()]
+    return f" ({', '.join(entries[:NAMED])}{', ...' if len(entries) > NAMED else ''})" if entries else ""
