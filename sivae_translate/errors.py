@@ -15,6 +15,11 @@ class UsageError(SivaeError):
     exit_code = 2
 
 
+def shown(text: object) -> str:
+    """A name or path on one line: newlines, control characters and undecodable bytes are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
 def did_you_mean(given: str, known: list[str]) -> str:
     """A clause for the end of a message: the known names similar to the given one, else up to 12 known names."""
     import difflib

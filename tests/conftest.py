@@ -38,6 +38,14 @@ Command = Callable[..., "subprocess.Popen[str]"]
 SIZE = 16  # of the model; the cars are larger, so that every image has to be fitted
 
 
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """Ctrl-C as before the test: a command that is interrupted ignores it from then on."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="session")
 def cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built-in cars, 3 to train on and 2 unseen ones, at 32 pixels."""

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from sivae_translate.cli import evaluation, explore, lookup, start, toy, work
-from sivae_translate.cli.terminal import say
+from sivae_translate.cli.once import once
+from sivae_translate.cli.terminal import say, terminal
 
 app = typer.Typer(
     name="sivae-translate",
@@ -21,13 +22,15 @@ app = typer.Typer(
 
 for room in (start, toy, work, explore, evaluation, lookup):  # in the order of `--help`
     app.add_typer(room.commands)
+once(app)
 
 
 def _version(show: bool) -> None:
     if show:
-        from importlib.metadata import version
+        with terminal():
+            from importlib.metadata import version
 
-        say(version("sivae-translate"))
+            say(version("sivae-translate"))
         raise typer.Exit
 
 

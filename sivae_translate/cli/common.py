@@ -7,6 +7,7 @@ from typing import Any
 
 from sivae_translate.cli.terminal import Terminal
 from sivae_translate.errors import UsageError
+from sivae_translate.reports import free_name, require_writable
 
 SOME_FAILED = 3
 
@@ -40,7 +41,11 @@ def newest_run() -> Path:
 
 
 def new_file(path: Path, suffixes: tuple[str, ...], *inputs: Path) -> Path:
-    """A path for an output file. Raises UsageError for another suffix, a folder, or a path among the inputs."""
+    """A path for an output file.
+
+    Raises:
+        UsageError: another suffix, a path among the inputs, one that exists, or a folder that cannot be written.
+    """
     real = path.resolve()
     for place in inputs:
         if place.resolve() in (real, *real.parents):
@@ -49,14 +54,17 @@ def new_file(path: Path, suffixes: tuple[str, ...], *inputs: Path) -> Path:
         raise UsageError(f"{path} is a folder: expected a file to write; choose another with --out")
     if path.suffix.lower() not in suffixes:
         raise UsageError(f"{path}: expected a name that ends in {' or '.join(suffixes)}; choose another with --out")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        raise UsageError(f"{path} exists, and is never overwritten: choose another with --out {free_name(path)}")
+    require_writable(path.parent)
     return path
 
 
 def new_folder(path: Path) -> Path:
-    """A path for an output folder. Raises UsageError for a file."""
+    """A path for an output folder. Raises UsageError for a file, or a folder that cannot be written."""
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file: expected a folder; choose another with --out")
+    require_writable(path)
     return path
 
 

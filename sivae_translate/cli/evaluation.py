@@ -10,7 +10,6 @@ import typer
 from sivae_translate.cli.common import (
     SOME_FAILED,
     load_translator,
-    new_folder,
     note_left_out,
 )
 from sivae_translate.cli.options import EVALUATE, Device, InversionSteps, StyleCorrection
@@ -74,7 +73,7 @@ def evaluate(
 
         report = write_report(
             load_translator(model, device, display),
-            out=new_folder(out),
+            out=out,
             pairs=pairs,
             root=root,
             domains=domains,
@@ -135,10 +134,10 @@ def ood(
 
         if outside is None and set_threshold is None:
             raise UsageError("one set alone has no AUROC: expected --out-of FOLDER too, or --set-threshold 0.95")
-        sets, how = find_sets(inside, outside, new_folder(out)), {"samples": samples, "seed": seed, "beta": beta}
+        sets, how = find_sets(inside, outside, out), {"samples": samples, "seed": seed, "beta": beta}
         translator, progress = load_translator(model, device, display), counting(display, "images scored")
         scored = {
-            name: score_set(translator, paths, how, batch=batch, progress=progress) for name, paths in sets.items()
+            name: score_set(translator, images, how, batch=batch, progress=progress) for name, images in sets.items()
         }
         left_out = [bad for images in scored.values() for bad in images.bad]
         note_left_out(left_out, display)
@@ -182,11 +181,11 @@ def fidelity(
         from sivae_translate.evaluation.extractors import load_extractor
         from sivae_translate.evaluation.fidelity import evaluate_fidelity, find_real
 
-        paths, extractor = find_real(real, count, new_folder(out)), load_extractor(inception)
-        translator, left_out = load_translator(model, device, display), list[Any]()
+        images, extractor = find_real(real, count, out), load_extractor(inception)
+        translator, left_out = load_translator(model, device, display), images.lost
         progress = counting(display, "images")
         report = evaluate_fidelity(
-            translator, paths, extractor, out, left_out, seed=seed, batch=batch, progress=progress
+            translator, images.images, extractor, out, left_out, seed=seed, batch=batch, progress=progress
         )
         note_left_out(left_out, display)
         say(fidelity_table(report))
@@ -196,14 +195,23 @@ def fidelity(
 
 
 def separation_table(report: dict[str, Any]) -> str:
+    from sivae_translate.evaluation.detection import FEWEST
+
     metrics, chance = ("auroc", "aupr"), report["chance"]
     counts = f"{report['n']['in']:,} in, {report['n']['out']:,} out"
     lines = [f"{counts:22}" + "".join(f"{metric.upper()} (95 % interval)".ljust(26) for metric in metrics).rstrip()]
     for name, row in report["scores"].items():
         label = f"  {name:6}{'lower' if row['sign'] < 0 else 'higher'} is in"
-        cells = ("{:.3f} ({:.3f} to {:.3f})".format(row[m], *row[f"{m}_interval"]) for m in metrics)
+        cells = (with_interval(row[m], row[f"{m}_interval"]) for m in metrics)
         lines.append(f"{label:22}" + "".join(f"{cell:26}" for cell in cells).rstrip())
-    return "\n".join([*lines, f"{'  chance':22}" + f"{chance['auroc']:.3f}".ljust(26) + f"{chance['aupr']:.3f}"])
+    lines.append(f"{'  chance':22}" + f"{chance['auroc']:.3f}".ljust(26) + f"{chance['aupr']:.3f}")
+    if any(row[f"{m}_interval"] is None for row in report["scores"].values() for m in metrics):
+        lines.append(f"(*) no interval: it takes {FEWEST} images of each set or more, and scores that overlap")
+    return "\n".join(lines)
+
+
+def with_interval(figure: float, interval: list[float] | None) -> str:
+    return f"{figure:.3f} (*)" if interval is None else f"{figure:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
 def fidelity_table(report: dict[str, Any]) -> str:

@@ -16,7 +16,6 @@ from sivae_translate.cli.common import (
 )
 from sivae_translate.cli.options import EXPLORE, PICTURES, STRIPS, Device, Model, Strip, What
 from sivae_translate.cli.terminal import say, terminal
-from sivae_translate.errors import UsageError
 from sivae_translate.progress import counting
 
 commands = typer.Typer()
@@ -101,8 +100,6 @@ def direction(
         from sivae_translate.inference.files import direction_between
 
         path, left_out = new_file(out, (SUFFIX,), with_, without), list[Any]()
-        if path.exists():  # a file of this suffix may hold a model's weights
-            raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
         model = named_model(model, display)
         translator, progress = load_translator(model, device, display), counting(display, "images")
         found, n, m = direction_between(translator, with_, without, left_out, batch=batch, progress=progress)

@@ -19,10 +19,11 @@ commands.add_typer(recipes_app, name="recipes", rich_help_panel=HELP)
 def recipes(context: typer.Context) -> None:
     """List the built-in recipes, or show one."""
     if context.invoked_subcommand is None:
-        from sivae_translate.recipe import recipe_names, recipe_summary
+        with terminal():
+            from sivae_translate.recipe import recipe_names, recipe_summary
 
-        for name in recipe_names():
-            say(f"{name:14} {recipe_summary(name)}")
+            for name in recipe_names():
+                say(f"{name:14} {recipe_summary(name)}")
 
 
 @recipes_app.command("show")

@@ -1,16 +1,21 @@
-"""The terminal of a command: progress and one-line errors on stderr, results on stdout."""
+"""The terminal of a command: progress and one-line errors on stderr, results on stdout.
+
+A display that cannot be written, as its reader is gone or its disk is full, falls silent: it stops no work.
+"""
 
 from __future__ import annotations
 
 import errno
+import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 import typer
 
-from sivae_translate.errors import SivaeError
+from sivae_translate.errors import SivaeError, shown
 from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, handle_signals
 
 
@@ -18,19 +23,19 @@ class Terminal:
     """A `progress.Display`: a live bar on a terminal, else a line for each tenth of the work."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-
-        self.console = Console(stderr=True, highlight=False, emoji=False)
+        self.console = quiet_console(stderr=True)
         self.live: Any = None
         self.shown = -1.0  # fraction of the last printed line
 
     def note(self, text: str) -> None:
         self.close()
-        self.console.print(text, markup=False, soft_wrap=True)
+        with suppress(OSError, ValueError):  # of a closed stream
+            self.console.print(shown(text), markup=False, soft_wrap=True)
 
     def step(self, fraction: float, text: str) -> None:
         if self.console.is_terminal:
-            self._draw(fraction, text)
+            with suppress(OSError, ValueError):
+                self._draw(fraction, shown(text))
         elif fraction >= 1 or not self.shown <= fraction < self.shown + 0.1:
             self.shown = fraction
             self.note(f"{fraction:4.0%}  {text}")
@@ -52,9 +57,21 @@ class Terminal:
         self.live.update(row, refresh=True)
 
     def close(self) -> None:
-        if self.live is not None:
-            self.live.stop()
-            self.live = None
+        live, self.live = self.live, None
+        if live is not None:
+            with suppress(OSError, ValueError):
+                live.stop()
+
+
+def quiet_console(**options: Any) -> Any:
+    """A rich console that falls silent when its reader has gone, where rich itself would exit."""
+    from rich.console import Console
+
+    class QuietConsole(Console):
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+
+    return QuietConsole(highlight=False, emoji=False, **options)
 
 
 @contextmanager
@@ -64,7 +81,7 @@ def terminal() -> Iterator[Terminal]:
 
     def fail(message: str, exit_code: int) -> typer.Exit:
         display.close()
-        print(f"error: {_printable(message)}", file=sys.stderr)
+        write_line(sys.stderr, f"error: {shown(' '.join(message.split()))}")
         return typer.Exit(exit_code)
 
     try:
@@ -73,6 +90,7 @@ def terminal() -> Iterator[Terminal]:
     except SivaeError as error:
         raise fail(str(error), error.exit_code) from None
     except KeyboardInterrupt as error:
+        ignore_interrupts()
         raise fail("interrupted", 128 + (error.args[0] if error.args else INTERRUPT)) from None
     except BrokenPipeError:  # as from `| head`; Typer exits without a message
         raise
@@ -84,18 +102,25 @@ def terminal() -> Iterator[Terminal]:
         display.close()
 
 
+def ignore_interrupts() -> None:
+    """Ignore Ctrl-C from now on: the process is ending, and a further Ctrl-C would only add a traceback."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(INTERRUPT, signal.SIG_IGN)
+
+
 def _interrupt(number: int, frame: Any) -> None:
     """Raise KeyboardInterrupt(number) for SIGTERM and SIGHUP, so that temporary files are deleted."""
     raise KeyboardInterrupt(number)
 
 
-def _printable(text: str) -> str:
-    """A message on one line, escaped where stderr cannot encode it."""
-    encoding = sys.stderr.encoding or "utf-8"
-    return " ".join(text.encode(encoding, "backslashreplace").decode(encoding).split())
-
-
 def say(text: str) -> None:
-    """Print a result on stdout; characters that the terminal cannot encode are escaped."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    """Print a result on stdout, control characters escaped."""
+    write_line(sys.stdout, "\n".join(shown(line) for line in text.split("\n")))
+
+
+def write_line(stream: TextIO | None, line: str) -> None:
+    """Write a line; characters that the stream cannot encode are escaped. A closed stream gets none."""
+    if stream is None or stream.closed:
+        return
+    encoding = stream.encoding or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)

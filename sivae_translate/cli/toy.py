@@ -43,7 +43,7 @@ def toy(
         from sivae_translate.toy.settings import resolve
 
         training = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
-        report = run_toy(resolve(objective, dataset, set_ or (), **training), new_folder(out), display)
+        report = run_toy(resolve(objective, dataset, set_ or (), **training), out, display)
         say(f"{result_line(report)}; look at {out / 'density.png'}")
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from sivae_translate.data.images import FORMATS, is_image
 from sivae_translate.errors import UsageError
+from sivae_translate.errors import shown as shown
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 NOT_READ = {  # suffixes of pictures and films in formats that are not read
@@ -48,6 +49,11 @@ class Listing(NamedTuple):
 
     images: list[Path]
     left_out: list[LeftOut]
+
+    @property
+    def lost(self) -> list[LeftOut]:
+        """What is left out and may be a picture."""
+        return [each for each in self.left_out if each.lost]
 
 
 def list_folder(root: Path) -> Listing:
@@ -136,8 +142,3 @@ def evenly_spread(items: Sequence[T], count: int) -> list[T]:
     """At most `count` items at even distances in their order."""
     count = min(count, len(items))
     return [items[i * len(items) // count] for i in range(count)]
-
-
-def shown(path: str | Path) -> str:
-    """A path with newlines, control characters and undecodable bytes escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))

@@ -7,20 +7,21 @@ AUROC is the probability that an image of "in" scores above one of "out". AUPR i
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from sivae_translate.data.listing import LeftOut, list_images, shown
+from sivae_translate.data.listing import LeftOut, Listing, list_folder, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.extras import require
 from sivae_translate.inference.files import read
 from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Progress
+from sivae_translate.reports import report_folder, write_report
 from sivae_translate.types import Scores
 
 # Each score times its sign is higher for images like the training images.
@@ -30,12 +31,13 @@ LABELS = {
     "rec": "squared error of the reconstruction",
 }  # fmt: skip
 RESAMPLES, CONFIDENCE = 1000, 0.95
+FEWEST = 20  # images of each set for an interval
 BINS, MARGIN = 60, 3  # of a histogram: bins, and the range on either side in widths of "in"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The images of a set with their scores, in the same order, and the files that cannot be read."""
+    """The images of a set with their scores, in the same order, and the pictures that are left out."""
 
     paths: list[Path]
     scores: Scores
@@ -46,17 +48,17 @@ class Scored:
         return np.asarray(getattr(self.scores, name))
 
 
-def find_sets(inside: Path, outside: Path | None, out: Path) -> dict[str, list[Path]]:
-    """The images of "in" and, where it is given, of "out".
+def find_sets(inside: Path, outside: Path | None, out: Path) -> dict[str, Listing]:
+    """The images of "in" and, where it is given, of "out", and what is left out of each.
 
     Raises:
         UsageError: no such folder, no image in it, an image in both, `out` among them, or two sets without the extras
             `evaluation` and `plots`.
     """
     folders = {"in": inside} | ({"out": outside} if outside is not None else {})
-    sets = {name: list_images(folder) for name, folder in folders.items()}
+    sets = {name: list_folder(folder) for name, folder in folders.items()}
     for name, folder in folders.items():
-        if not sets[name]:
+        if not sets[name].images:
             raise UsageError(f"{shown(folder)} holds no image: expected a folder of images")
     if outside is None:
         return sets
@@ -65,34 +67,35 @@ def find_sets(inside: Path, outside: Path | None, out: Path) -> dict[str, list[P
     for folder in folders.values():
         if folder.resolve() in (out.resolve(), *out.resolve().parents):
             raise UsageError(f"{out} is among the images of {shown(folder)}: choose another with --out")
-    twice = set.intersection(*({path.resolve() for path in paths} for paths in sets.values()))
+    twice = set.intersection(*({path.resolve() for path in listing.images} for listing in sets.values()))
     if twice:
         raise UsageError(f"{shown(min(twice))} is in both sets ({len(twice)} such): expected sets that share no image")
+    report_folder(out)
     return sets
 
 
 def score_set(
     translator: Translator,
-    paths: list[Path],
+    images: Listing,
     how: Mapping[str, Any],
     *,
     batch: int = 32,
     progress: Progress | None = None,
 ) -> Scored:
-    """Score image files, `batch` at a time; `how` are arguments of `Translator.score`.
+    """Score the images of a folder, `batch` at a time; `how` are arguments of `Translator.score`.
 
     Raises:
         UsageError: no image can be read.
     """
-    kept, parts, bad = list[Path](), list[Scores](), list[LeftOut]()
-    for rows, x in read(translator, paths, bad, batch, progress):
-        kept += [paths[row] for row in rows]
+    kept, parts, bad = list[Path](), list[Scores](), images.lost
+    for rows, x in read(translator, images.images, bad, batch, progress):
+        kept += [images.images[row] for row in rows]
         parts.append(translator.score(x, **how, batch=batch))
     return Scored(kept, Scores.cat(parts), bad)
 
 
 def evaluate_ood(inside: Scored, outside: Scored, out: Path, how: Mapping[str, Any]) -> dict[str, Any]:
-    """AUROC and AUPR of each score, with 95 % intervals.
+    """AUROC and AUPR of each score, with 95 % intervals, or None where there is none; see `separation`.
 
     Returns, and writes to `out/report.json`:
         n of each set, the arguments `how`, chance, left_out (reasons by file), and sign, AUROC and AUPR of each score.
@@ -112,17 +115,16 @@ def evaluate_ood(inside: Scored, outside: Scored, out: Path, how: Mapping[str, A
         "scores": figures,
         "left_out": {str(bad.path): bad.reason for bad in (*inside.bad, *outside.bad)},
     }
-    out.mkdir(parents=True, exist_ok=True)
     write_scores(inside, outside, out / "scores.csv")
     histograms(inside, outside, figures, out / "histogram.png")
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_report(out, report)
     return report
 
 
 def separation(inside: np.ndarray, outside: np.ndarray, seed: int) -> dict[str, Any]:
-    """AUROC and AUPR of scores `[n]` and `[m]`, `inside` positive, with percentile bootstrap intervals (Efron 1979).
+    """AUROC and AUPR of scores `[n]` and `[m]`, `inside` positive, with bootstrap intervals; see `interval`.
 
-    Each set is resampled by itself.
+    Each set is resampled by itself. There are no intervals for fewer than `FEWEST` scores in a set.
     """
     metrics = require("sklearn.metrics", "evaluation")
     scores, positive = np.append(inside, outside), np.arange(len(inside) + len(outside)) < len(inside)
@@ -132,13 +134,31 @@ def separation(inside: np.ndarray, outside: np.ndarray, seed: int) -> dict[str, 
     for _ in range(RESAMPLES):
         counts = [np.bincount(random.integers(n, size=n), minlength=n) for n in (len(inside), len(outside))]
         resampled.append(areas(np.concatenate(counts)[order], positive[order], last_of_ties))
-    tails = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    auroc, aupr = metrics.roc_auc_score(positive, scores), metrics.average_precision_score(positive, scores)
+    enough = min(len(inside), len(outside)) >= FEWEST
+    aurocs, auprs = np.transpose(resampled)
     return {
-        "auroc": round(float(metrics.roc_auc_score(positive, scores)), 4),
-        "auroc_interval": tails[:, 0].round(4).tolist(),
-        "aupr": round(float(metrics.average_precision_score(positive, scores)), 4),
-        "aupr_interval": tails[:, 1].round(4).tolist(),
+        "auroc": round(float(auroc), 4),
+        "auroc_interval": interval(auroc, aurocs) if enough else None,
+        "aupr": round(float(aupr), 4),
+        "aupr_interval": interval(aupr, auprs) if enough else None,
     }
+
+
+def interval(figure: float, values: np.ndarray) -> list[float] | None:
+    """The bias-corrected percentile interval of a figure (Efron 1981), from its values in bootstrap resamples `[r]`.
+
+    The plain percentile interval can miss the figure itself, as average precision is biased under resampling. None:
+    the resamples agree, as for sets that do not overlap; they then tell nothing about the uncertainty.
+    """
+    if np.ptp(values) == 0:
+        return None
+    normal = NormalDist()
+    below = np.mean(values < figure) + np.mean(values == figure) / 2
+    bias = normal.inv_cdf(float(np.clip(below, 1 / len(values), 1 - 1 / len(values))))
+    reach = normal.inv_cdf((1 + CONFIDENCE) / 2)
+    low, high = np.quantile(values, [normal.cdf(2 * bias - reach), normal.cdf(2 * bias + reach)])
+    return [round(float(min(low, figure)), 4), round(float(max(high, figure)), 4)]
 
 
 def areas(counts: np.ndarray, positive: np.ndarray, last_of_ties: np.ndarray) -> tuple[float, float]:
@@ -161,7 +181,12 @@ def write_scores(inside: Scored, outside: Scored, file: Path) -> None:
         writer.writerow(["path", "set", *SIGNS])
         for name, scored in (("in", inside), ("out", outside)):
             columns = [scored.values(score).tolist() for score in SIGNS]
-            writer.writerows((path, name, *row) for path, *row in zip(scored.paths, *columns, strict=True))
+            writer.writerows((cell(path), name, *row) for path, *row in zip(scored.paths, *columns, strict=True))
+
+
+def cell(path: Path) -> str:
+    """A path for a cell of a CSV file; a spreadsheet would compute one that begins with =, +, - or @."""
+    return f"./{path}" if str(path).startswith(("=", "+", "-", "@")) else str(path)
 
 
 def histograms(inside: Scored, outside: Scored, figures: Mapping[str, Any], file: Path) -> None:

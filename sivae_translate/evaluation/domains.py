@@ -74,7 +74,7 @@ def encode_domains(
     Raises:
         UsageError: no image can be read.
     """
-    bad += domains.left_out
+    bad += [each for each in domains.left_out if each.lost]
     kept, posteriors, features = list[int](), list[Posterior](), list[Tensor]()
     for rows, x in read(translator, domains.sources, bad, batch, progress):
         kept += rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sivae_translate.data.listing import LeftOut, evenly_spread, list_images, shown
+from sivae_translate.data.listing import LeftOut, Listing, evenly_spread, list_folder, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor, centred
 from sivae_translate.evaluation.set_distances import MINIMUM, distances, halves
@@ -18,25 +17,28 @@ from sivae_translate.inference.files import read
 from sivae_translate.inference.translator import Translator
 from sivae_translate.pictures import contact_sheet, save_picture, sheet
 from sivae_translate.progress import Progress
+from sivae_translate.reports import report_folder, write_report
 
 SAMPLES, COLUMNS = 64, 12  # in the pictures
 
 
-def find_real(real: Path, count: int, out: Path) -> list[Path]:
-    """At most `count` images of a folder, evenly spread over its sorted names.
+def find_real(real: Path, count: int, out: Path) -> Listing:
+    """At most `count` images of a folder, evenly spread over its sorted names, and what is left out.
 
     Raises:
-        UsageError: no such folder, fewer than `MINIMUM` images in it or asked for, or `out` among them.
+        UsageError: no such folder, fewer than `MINIMUM` images in it or asked for, or `out` among them, or
+            one that holds other files; see `report_folder`.
     """
     if count < MINIMUM:
         raise UsageError(f"count was {count}: expected {MINIMUM} or more")
-    paths = list_images(real)
+    paths, left_out = list_folder(real)
     if len(paths) < MINIMUM:
         found = f"too few images ({len(paths)})" if paths else "no image"
         raise UsageError(f"{shown(real)} holds {found}: expected a folder of {MINIMUM} or more")
     if real.resolve() in (out.resolve(), *out.resolve().parents):
         raise UsageError(f"{out} is among the images of {shown(real)}: choose another with --out")
-    return evenly_spread(paths, count)
+    report_folder(out)
+    return Listing(evenly_spread(paths, count), left_out)
 
 
 def evaluate_fidelity(
@@ -98,8 +100,7 @@ def evaluate_fidelity(
         "half_split": distances(*halves(sets["real"], seed), extractor.name, seed),
         "left_out": {str(each.path): each.reason for each in bad},
     }
-    out.mkdir(parents=True, exist_ok=True)
     save_picture(contact_sheet(pictures[:SAMPLES]), out / "samples.png")
     save_picture(sheet(shown_pairs), out / "reconstructions.png")
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_report(out, report)
     return report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from sivae_translate.extras import require
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.inference.translator import Translator, require_style
 from sivae_translate.progress import Display, Silent, counting
+from sivae_translate.reports import report_folder, write_report
 
 
 def evaluate(
@@ -68,7 +68,7 @@ def evaluate(
         batch: images at a time.
         name: of the model, in the report.
 
-    Returns, and writes to `out/report.json` and `out/index.html`:
+    Returns, and writes to `out/report.json` (with the mark of `reports`) and `out/index.html`:
         model, size in pixels, seed, inversion_steps, style_correction, extractor and perceptual (the networks);
         pairs: {n} or None; domains: {n, counts} or None; metrics: `Figure.as_json` by name;
         left_out: reasons by unreadable file; notes: metrics that could not be computed, with the reason.
@@ -85,6 +85,7 @@ def evaluate(
         raise UsageError("nothing to evaluate on: expected --pairs CSV --root DIR, --domains DIR, or both")
     perceptual = load_perceptual(lpips, translator.frame.size, translator.device)
     extractor = load_reader(inception)
+    report_folder(out)
     rounds = rounds_for(translator.model.content_shape, style_correction)
     translation = Translation(translator, inversion_steps, rounds, batch)
 
@@ -105,9 +106,8 @@ def evaluate(
         "left_out": {str(bad.path): bad.reason for bad in left_out},
         "notes": notes,
     }  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
     pictures = draw(s, translation, out)
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_report(out, report)
     (out / "index.html").write_text(page(report, pictures), encoding="utf-8", errors="backslashreplace")
     return report
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from sivae_translate.errors import SivaeError
 from sivae_translate.extras import require
 from sivae_translate.progress import Display, Silent
+from sivae_translate.reports import report_folder, write_report
 from sivae_translate.toy.metrics import COLLAPSED, SAMPLES, NotFiniteError, judge, sample, theory
 from sivae_translate.toy.plot import draw
 from sivae_translate.toy.settings import Settings
@@ -74,13 +74,13 @@ def run_toy(settings: Settings, out: Path, display: Display | None = None) -> Re
         SivaeError: training diverged.
     """
     require("matplotlib", "plots")
+    report_folder(out)
     try:
         model, report = run(settings, display)
     except (NonFiniteLossError, NotFiniteError) as error:
         lr = settings.training.lr
         raise SivaeError(f"{error}: lower training.lr (now {lr:g}) or the objective's weights with --set") from None
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_report(out, report)
     points = sample(model, SAMPLES, torch.Generator().manual_seed(settings.training.seed))
     with (out / "samples.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("x", "y"), *points.tolist()])

@@ -30,6 +30,7 @@ CASES = [
     Case("interpolate: unknown part", lambda w: strip(w, "--what", "pose"), 2, ["pose", "content", "style", "both"]),
     Case("interpolate: unknown suffix", lambda w: strip(w, "--out", "x.mp4"), 2, ["x.mp4", ".gif", ".webp", "--out"]),
     Case("interpolate: input as output", lambda w: strip(w, "--out", w.other), 2, ["el3_az05.png", "--out"]),
+    Case("interpolate: picture exists", lambda w: strip(w, "--out", w.make("x.gif")), 2, ["x.gif", "-2.gif"]),
     Case("interpolate: missing image", lambda w: strip(w, b="nowhere.png"), 2, ["nowhere.png"]),
     Case("interpolate: unreadable image", lambda w: strip(w, a=w.make("bad.png", "text")), 2, ["bad.png"]),
     Case("interpolate: folder as image", lambda w: strip(w, a=w.views), 2, ["car003"]),
@@ -50,6 +51,9 @@ CASES = [
 ]  # fmt: skip
 
 VARIANTS = [
+    Case("mix: picture exists", lambda w: ["mix", w.views, w.views, "--model", w.trained, "--out", w.make("x.png")], 2,
+         ["x.png", "-2.png"]),
+    Case("edit: picture exists", lambda w: edit(w, "x.safetensors", "--out", w.make("x.png")), 2, ["x.png", "-2.png"]),
     Case("interpolate: folder as output", lambda w: strip(w, "--out", w.folder("x.png")), 2, ["x.png", "--out"]),
     Case("mix: missing styles", lambda w: mix(w, b="nowhere"), 2, ["nowhere"]),
     Case("mix: unreadable contents", lambda w: mix(w, a=w.images(0, 1)), 2, ["bad0.png"]),

@@ -54,7 +54,6 @@ MORE_SETTINGS = {
     "no section": (["--set", "beta_neg=1"], ["beta_neg=1"]),
     "text for a number": (["--set", "training.lr=fast"], ["training.lr", "fast"]),
     "negative seed": (["--seed", "-1"], ["training.seed", "-1"]),
-    "file as output": (["--out", __file__], [__file__]),
 }
 
 
@@ -76,6 +75,8 @@ CASES = [
 ]
 
 VARIANTS = [
+    Case("toy: file as output", lambda w: ["toy", "--out", __file__], 2, [__file__]),
+    Case("toy: other files in the output", lambda w: ["toy", "--out", w.make("full/mine").parent], 2, ["full", "-2"]),
     *(missing_files(name) for name in NAMES if name != "mnist"),
     *(no_network(name) for name in NAMES if name != "mnist"),
     *(truncated_file(name) for name in ("fashion-mnist", "svhn")),

@@ -17,8 +17,8 @@ def sample(w: Workspace, *words: object) -> list[object]:
     return ["sample", "--model", w.trained, *words]
 
 
-def add(w: Workspace, name: str, *words: object, source: object = None, model: object = None) -> list[object]:
-    return ["add-domain", name, source or w.other_views, "--model", model or w.trained, "--out", "new", *words]
+def add(w: Workspace, name: str, *, source: object = None, model: object = None, out: object = "new") -> list[object]:
+    return ["add-domain", name, source or w.other_views, "--model", model or w.trained, "--out", out]
 
 
 INPUTS = [
@@ -64,10 +64,11 @@ MODELS = [
 
 OTHERS = [
     Case("sample: folder as output", lambda w: sample(w, "--out", w.folder("x.png")), 2, ["x.png", "--out"]),
+    Case("sample: picture exists", lambda w: sample(w, "--out", w.make("x.png")), 2, ["x.png", "-2.png"]),
     Case("sample: unknown suffix", lambda w: sample(w, "--out", "x.doc"), 2, ["x.doc", ".png"]),
     Case("add-domain: known domain", lambda w: add(w, "car001"), 2, ["car001"]),
     Case("add-domain: name with a slash", lambda w: add(w, "a/b"), 2, ["'a/b'"]),
-    Case("add-domain: model exists", lambda w: add(w, "okapi", "--out", w.folder("there")), 2, ["there", "--out"]),
+    Case("add-domain: model exists", lambda w: add(w, "okapi", out=w.folder("there")), 2, ["there", "--out"]),
 ]  # fmt: skip
 
 CASES = [*INPUTS, *MODELS, *OTHERS]
@@ -103,6 +104,6 @@ VARIANTS = [
         for name in ("/a", "a/", "", ".", "..")
     ),
     Case("add-domain: missing folder", lambda w: add(w, "okapi", source="nowhere"), 2, ["nowhere"]),
-    Case("add-domain: old model as output", lambda w: add(w, "okapi", "--out", w.trained / "model"), 2, ["--out"]),
+    Case("add-domain: old model as output", lambda w: add(w, "okapi", out=w.trained / "model"), 2, ["--out"]),
     Case("add-domain: missing model", lambda w: add(w, "okapi", model="nowhere"), 2, ["nowhere"]),
 ]  # fmt: skip

@@ -122,7 +122,28 @@ def test_unreadable_images_are_named_and_left_out(cli: Any, place: Place, monkey
 def test_sets_of_one_image_give_a_report(cli: Any, place: Place) -> None:
     arguments = ("--in", place.like / "el0_az00.png", "--out-of", place.unlike / "0.png", "--out", place.here / "ood")
     assert cli("ood", place.model, *arguments).exit_code == 0
-    assert json.loads((place.here / "ood/report.json").read_text())["scores"]["bound"]["auroc"] == 1
+    figures = json.loads((place.here / "ood/report.json").read_text())["scores"]["bound"]
+    assert figures["auroc"] == 1 and figures["auroc_interval"] is None
+
+
+def test_a_spreadsheet_computes_no_path(cli: Any, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place.here)
+    monkeypatch.setattr(detection, "histograms", lambda *_: None)
+    formula = place.here / "=1+1"
+    shutil.copytree(place.like, formula)
+    assert cli("ood", place.model, "--in", "=1+1", "--out-of", place.unlike, "--out", "ood").exit_code == 0
+    paths = [row["path"] for row in csv.DictReader(Path("ood/scores.csv").read_text().splitlines())]
+    assert all(not path.startswith("=") and Path(path).exists() for path in paths)
+
+
+def test_pictures_that_are_not_read_are_named(cli: Any, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detection, "histograms", lambda *_: None)
+    photo, text = place.like / "photo.heic", place.like / "notes.txt"
+    photo.touch()
+    text.touch()
+    result = cli("ood", place.model, "--in", place.like, "--out-of", place.unlike, "--out", place.here / "ood")
+    assert result.exit_code == 3 and str(photo) in result.stderr
+    assert json.loads((place.here / "ood/report.json").read_text())["left_out"].keys() == {str(photo)}
 
 
 # --- a threshold ----------------------------------------------------------------------------------------------------

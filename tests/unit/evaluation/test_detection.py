@@ -57,8 +57,28 @@ def test_intervals_hold_the_figure_and_narrow_with_the_images() -> None:
     assert widths[1] == pytest.approx(theory, rel=0.3)
 
 
-def test_resamples_of_ties_are_ties() -> None:
-    assert separation(np.ones(5), np.ones(7), seed=0)["auroc_interval"] == [0.5, 0.5]
+def test_an_interval_holds_the_figure_where_few_are_positive() -> None:
+    random = np.random.default_rng(0)
+    for seed in range(10):
+        result = separation(random.normal(0.5, 1, 20), random.normal(0, 1, 2000), seed=seed)
+        for metric in ("auroc", "aupr"):
+            low, high = result[f"{metric}_interval"]
+            assert 0 <= low <= result[metric] <= high <= 1
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        (np.ones(1), np.zeros(1)),
+        (np.arange(19.0), np.arange(40.0)),  # too few
+        (np.ones(50), np.zeros(50)),  # no overlap, so that every resample gives 1
+        (np.ones(50), np.ones(70)),  # ties alone
+    ],
+)
+def test_there_is_no_interval_where_resamples_tell_nothing(inside: np.ndarray, outside: np.ndarray) -> None:
+    result = separation(inside, outside, seed=0)
+    assert result["auroc_interval"] is None and result["aupr_interval"] is None
+    assert 0 <= result["auroc"] <= 1
 
 
 def test_the_same_seed_draws_the_same_intervals() -> None:

@@ -12,8 +12,8 @@ from sivae_translate.evaluation.set_distances import MINIMUM
 
 def test_the_real_images_are_spread_over_the_folder(cars: Path, tmp_path: Path) -> None:
     every = sorted((cars / "train").rglob("*.png"))
-    assert find_real(cars / "train", 10**6, tmp_path) == every
-    chosen = find_real(cars / "train", MINIMUM, tmp_path)
+    assert find_real(cars / "train", 10**6, tmp_path).images == every
+    chosen = find_real(cars / "train", MINIMUM, tmp_path).images
     assert len(chosen) == MINIMUM == len(set(chosen)) and chosen[0] == every[0]
     steps = np.diff([every.index(path) for path in chosen])
     assert np.ptp(steps) <= 1
