@@ -30,12 +30,12 @@ class Terminal:
     def note(self, text: str) -> None:
         self.close()
         with suppress(OSError, ValueError):  # of a closed stream
-            self.console.print(shown(text), markup=False, soft_wrap=True)
+            self.console.print(encodable(shown(text), self.console.encoding), markup=False, soft_wrap=True)
 
     def step(self, fraction: float, text: str) -> None:
         if self.console.is_terminal:
             with suppress(OSError, ValueError):
-                self._draw(fraction, shown(text))
+                self._draw(fraction, encodable(shown(text), self.console.encoding))
         elif fraction >= 1 or not self.shown <= fraction < self.shown + 0.1:
             self.shown = fraction
             self.note(f"{fraction:4.0%}  {text}")
@@ -122,5 +122,9 @@ def write_line(stream: TextIO | None, line: str) -> None:
     """Write a line; characters that the stream cannot encode are escaped. A closed stream gets none."""
     if stream is None or stream.closed:
         return
-    encoding = stream.encoding or "utf-8"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    print(encodable(line, stream.encoding or "utf-8"), file=stream, flush=True)
+
+
+def encodable(text: str, encoding: str) -> str:
+    """A text with the characters escaped that an encoding lacks."""
+    return text.encode(encoding, "backslashreplace").decode(encoding)
