@@ -68,9 +68,10 @@ def new_folder(path: Path) -> Path:
     return path
 
 
-def note_left_out(left_out: list[Any], display: Terminal) -> None:
-    """Show a line for each unreadable file, with the reason."""
-    from sivae_translate.data.listing import shown
+def note_left_out(left_out: list[Any], display: Terminal) -> bool:
+    """Show what is left out, a line for each reason, and return whether a picture may be lost by it."""
+    from sivae_translate.data.listing import account
 
-    for bad in left_out:
-        display.note(f"left out {shown(bad.path)}: {bad.reason}")
+    for line in account(left_out):
+        display.note(line)
+    return any(each.lost for each in left_out)

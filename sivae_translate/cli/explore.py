@@ -73,10 +73,10 @@ def mix(
         path, left_out = new_file(out, PICTURES, contents, styles), list[Any]()
         translator = load_translator(model, device, display)
         grid, down, across = mix_folders(translator, contents, styles, left_out, count=count)
-        note_left_out(left_out, display)
+        lost = note_left_out(left_out, display)
         save_picture(contact_sheet(to_pictures(grid), across + 1), path)
         say(f"{down} contents in {across} styles in {out}")
-    if left_out:
+    if lost:
         raise typer.Exit(SOME_FAILED)
 
 
@@ -103,11 +103,11 @@ def direction(
         model = named_model(model, display)
         translator, progress = load_translator(model, device, display), counting(display, "images")
         found, n, m = direction_between(translator, with_, without, left_out, batch=batch, progress=progress)
-        note_left_out(left_out, display)
+        lost = note_left_out(left_out, display)
         save_direction(path, found, model)
         style = "" if found.style is None else f", style {found.style.norm():.2f}"
         say(f"from {m:,} images to {n:,} in {out}: content {found.content.norm():.2f}{style} long")
-    if left_out:
+    if lost:
         raise typer.Exit(SOME_FAILED)
 
 
@@ -168,11 +168,11 @@ def reconstruct(
         result = reconstruct_folder(
             translator, source, out, inversion_steps=inversion_steps, batch=batch, progress=progress
         )
-        note_left_out(result.bad, display)
+        lost = note_left_out(result.left_out, display)
         before, after = fmean(result.before), fmean(result.after)
         say(
             f"{len(result.after):,} images in {out}: "
             f"PSNR {before:.2f} dB before, {after:.2f} dB after {inversion_steps} steps"
         )
-    if result.bad:
+    if lost:
         raise typer.Exit(SOME_FAILED)

@@ -98,9 +98,10 @@ def run(
     ] = False,
     device: Device = "auto",
 ) -> None:
-    """Translate an image or a folder tree; names are kept, and `manifest.jsonl` has a row for every input.
+    """Translate an image or a folder tree; names are kept, and `manifest.jsonl` has a row for every file.
 
-    Exit code 3: some inputs failed. Rejected inputs do not count as failures.
+    A second call translates again what has changed since. Exit code 3: some inputs failed, or some files or references
+    are in a format that cannot be read. Rejected inputs do not count as failures.
     """
     with terminal() as display:
         from sivae_translate.inference.folder import translate_folder
@@ -125,12 +126,18 @@ def run(
             reject=reject,
             display=display,
         )
-        skipped = f", {summary.skipped:,} done before" if summary.skipped else ""
-        rejected = f", {summary.rejected:,} rejected (see {summary.manifest})" if summary.rejected else ""
-        failed = f", {summary.failed:,} failed (see {summary.manifest})" if summary.failed else ""
-        say(f"{summary.written:,} translations written to {out}{skipped}{rejected}{failed}")
-    if summary.failed:
+        lost = note_left_out(summary.reasons, display)
+        say(f"{summary.written:,} translations written to {out}{others(summary)}")
+    if lost:
         raise typer.Exit(SOME_FAILED)
+
+
+def others(summary: Any) -> str:
+    """The numbers of a summary that are not of written translations, as the end of a sentence."""
+    text = f", {summary.skipped:,} done before" if summary.skipped else ""
+    counts = {"rejected": summary.rejected, "failed": summary.failed, "left out": summary.left_out}
+    listed = [f"{count:,} {what}" for what, count in counts.items() if count]
+    return text + (f", {', '.join(listed)} (see {summary.manifest})" if listed else "")
 
 
 @commands.command(
@@ -149,7 +156,7 @@ def add_domain(
 ) -> None:
     """Add a domain to a copy of a model, from a few images and without training.
 
-    Exit code 3: some images could not be read.
+    Exit code 3: some files could not be read, or are pictures in another format.
     """
     with terminal() as display:
         from sivae_translate.inference.files import read_all
@@ -158,11 +165,11 @@ def add_domain(
             raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
         translator, left_out = load_translator(model, device, display), list[Any]()
         images = read_all(translator, source, left_out)
-        note_left_out(left_out, display)
+        lost = note_left_out(left_out, display)
         translator.add_domain(name, images, inversion_steps=inversion_steps).save_pretrained(out)
         use = f"sivae-translate run INPUT --to {shlex.quote(name)} --model {out}"
         say(f"{name} from {len(images):,} images in {out}; translate with: {use}")
-    if left_out:
+    if lost:
         raise typer.Exit(SOME_FAILED)
 
 

@@ -58,13 +58,14 @@ def refuse_among(pairs: Sequence[Pair], out: Path) -> None:
 
 
 def translate_pairs(
-    translation: Translation, pairs: Sequence[Pair], out: Path, progress: Progress | None = None
+    translation: Translation, pairs: Sequence[Pair], out: str | Path, progress: Progress | None = None
 ) -> TranslatedPairs:
     """Translate every pair into `out/000000.png`, ...
 
     Raises:
         SivaeError: an image that cannot be read; without its pair the means would be of another set.
     """
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     translator = translation.translator
     shape = (len(pairs), translator.frame.size, translator.frame.size, 3)

@@ -7,16 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import torch
 from torch import Tensor
 
 from sivae_translate.data.domains import Source
 from sivae_translate.data.images import UnreadableImage
-from sivae_translate.data.listing import LeftOut, evenly_spread, list_images, shown
+from sivae_translate.data.listing import LeftOut, evenly_spread, shown
 from sivae_translate.data.reader import read_images
 from sivae_translate.errors import UsageError
 from sivae_translate.inference.direction import difference
+from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.inversion import eight_bit, invert, psnr
 from sivae_translate.inference.plan import plan
 from sivae_translate.inference.translator import BATCH, Translator, require_style
@@ -28,54 +30,59 @@ from sivae_translate.types import Code
 
 @dataclass(frozen=True)
 class Reconstructed:
-    """The quality of reconstructions, and the files that could not be read.
+    """The quality of reconstructions, and the files without one.
 
     Attributes:
         before: PSNR in dB of the encoder's codes, one for each image.
         after: PSNR in dB after latent optimisation, at least that before.
-        bad: unreadable files.
+        left_out: unreadable images, and files that are no images.
     """
 
     before: list[float]
     after: list[float]
-    bad: list[LeftOut]
+    left_out: list[LeftOut]
 
 
 def read(
     translator: Translator,
     sources: Sequence[Source | Path],
-    bad: list[LeftOut],
+    left_out: list[LeftOut],
     batch: int = BATCH,
     progress: Progress | None = None,
 ) -> Iterator[tuple[list[int], Tensor]]:
     """Batches of the readable images: (rows of `sources`, images `[B, 3, H, W]` in the translator's frame).
 
     Args:
-        bad: receives the unreadable files.
-        batch: images in each batch but the last.
+        left_out: receives the unreadable files.
+        batch: images in each batch but the last, at least 1.
         progress: called for each image read.
 
     Raises:
-        UsageError: no image can be read.
+        UsageError: no image can be read, or a batch below 1.
     """
+    if batch < 1:
+        raise UsageError(f"batch was {batch}: expected 1 or more")
     images = enumerate(read_images(sources, translator.frame, progress=progress))
     found = False
     while chunk := list(islice(images, batch)):
-        bad += [image for _, image in chunk if isinstance(image, LeftOut)]
+        left_out += [image for _, image in chunk if isinstance(image, LeftOut)]
         readable = {row: image for row, image in chunk if not isinstance(image, LeftOut)}
         if readable:
             found = True
             yield list(readable), translator.prepare(list(readable.values()))
     if not found:
-        raise UsageError(f"no image can be read, such as {shown(bad[-1].path)}: {bad[-1].reason}")
+        raise UsageError(f"no image can be read, such as {shown(left_out[-1].path)}: {left_out[-1].reason}")
 
 
-def images_of(source: Path) -> list[Path]:
-    """The images of a folder tree, sorted, or a single file. Raises UsageError for no image."""
-    paths = list_images(source)
-    if not paths:
-        raise UsageError(f"{shown(source)} holds no image: expected an image or a folder of images")
-    return paths
+def images_of(source: Path, left_out: list[LeftOut]) -> list[Path]:
+    """The images of a folder tree, sorted, or a single file; `left_out` receives its other files.
+
+    Raises:
+        UsageError: no image.
+    """
+    listing = list_inputs(source)
+    left_out += listing.left_out
+    return listing.images
 
 
 def read_one(translator: Translator, path: Path) -> Tensor:
@@ -86,10 +93,11 @@ def read_one(translator: Translator, path: Path) -> Tensor:
         raise UsageError(f"cannot read {shown(path)} ({error}): expected an image") from None
 
 
-def read_all(translator: Translator, source: Path, bad: list[LeftOut], count: int | None = None) -> Tensor:
-    """The images of a folder in memory, `[N, 3, H, W]`; `bad` receives the unreadable files.
+def read_all(translator: Translator, source: Path, left_out: list[LeftOut], count: int | None = None) -> Tensor:
+    """The images of a folder in memory, `[N, 3, H, W]`; every image is held at once.
 
     Args:
+        left_out: receives the unreadable images, and the files that are no images.
         count: largest number of images, evenly spread over the sorted names; None for all.
 
     Raises:
@@ -97,34 +105,47 @@ def read_all(translator: Translator, source: Path, bad: list[LeftOut], count: in
     """
     if count is not None and count < 1:
         raise UsageError(f"count was {count}: expected 1 or more")
-    paths = images_of(source)
+    paths = images_of(source, left_out)
     chosen = paths if count is None else evenly_spread(paths, count)
-    return torch.cat([x for _, x in read(translator, chosen, bad)])
+    return torch.cat([x for _, x in read(translator, chosen, left_out)])
 
 
-def reference_style(translator: Translator, source: Path, *, inversion_steps: int = 0) -> Tensor:
+def reference_style(
+    translator: Translator, source: Path, left_out: list[LeftOut], *, inversion_steps: int = 0
+) -> Tensor:
     """The mean style `[S]` of a reference image or of a folder of them; see `Translator.style_of`.
+
+    Args:
+        left_out: receives the unreadable images, and the files that are no images.
 
     Raises:
         UsageError: no image can be read.
     """
     total, count = torch.zeros(translator.model.style_size, dtype=torch.float64), 0
-    for rows, x in read(translator, images_of(source), []):
+    for rows, x in read(translator, images_of(source, left_out), left_out):
         style = translator.style_of(style=x, inversion_steps=inversion_steps)
         total, count = total + len(rows) * style.cpu().double(), count + len(rows)
     return (total / count).float().to(translator.device)
 
 
 def mean_code(
-    translator: Translator, source: Path, bad: list[LeftOut], *, batch: int = BATCH, progress: Progress | None = None
+    translator: Translator,
+    source: Path,
+    left_out: list[LeftOut],
+    *,
+    batch: int = BATCH,
+    progress: Progress | None = None,
 ) -> tuple[Code, int]:
-    """The mean code `[1, ...]` of the images in a folder, and their number; `bad` receives the unreadable files.
+    """The mean code `[1, ...]` of the images in a folder, and their number.
+
+    Args:
+        left_out: receives the unreadable images, and the files that are no images.
 
     Raises:
         UsageError: no image can be read.
     """
     sums, count = [], 0
-    for rows, x in read(translator, images_of(source), bad, batch, progress):
+    for rows, x in read(translator, images_of(source, left_out), left_out, batch, progress):
         sums.append(translator.encode(x).map(lambda t: t.cpu().double().sum(0, keepdim=True)))
         count += len(rows)
     return Code.cat(sums).map(lambda t: (t.sum(0, keepdim=True) / count).float()), count
@@ -134,7 +155,7 @@ def direction_between(
     translator: Translator,
     with_: Path,
     without: Path,
-    bad: list[LeftOut],
+    left_out: list[LeftOut],
     *,
     batch: int = BATCH,
     progress: Progress | None = None,
@@ -144,29 +165,31 @@ def direction_between(
     Args:
         with_: images that have the attribute.
         without: similar images that do not.
-        bad: receives the unreadable files.
+        left_out: receives the unreadable images, and the files that are no images.
 
     Raises:
         UsageError: no image of a folder can be read.
     """
-    (a, n), (b, m) = (mean_code(translator, folder, bad, batch=batch, progress=progress) for folder in (with_, without))
+    (a, n), (b, m) = (
+        mean_code(translator, folder, left_out, batch=batch, progress=progress) for folder in (with_, without)
+    )
     return difference(a, b), n, m
 
 
 def mix_folders(
-    translator: Translator, contents: Path, styles: Path, bad: list[LeftOut], *, count: int
+    translator: Translator, contents: Path, styles: Path, left_out: list[LeftOut], *, count: int
 ) -> tuple[Tensor, int, int]:
     """The mixing grid of two folders, and its numbers of contents and of styles; see `mixing_grid`.
 
     Args:
-        bad: receives the unreadable files.
+        left_out: receives the unreadable images, and the files that are no images.
         count: largest number of images of each folder.
 
     Raises:
         UsageError: no image of a folder can be read, a count below 1, or a model with a single latent.
     """
     require_style(translator.model)
-    x, y = (read_all(translator, folder, bad, count) for folder in (contents, styles))
+    x, y = (read_all(translator, folder, left_out, count) for folder in (contents, styles))
     return mixing_grid(translator.model, x, y), len(x), len(y)
 
 
@@ -179,22 +202,26 @@ def reconstruct_folder(
     batch: int = BATCH,
     progress: Progress | None = None,
 ) -> Reconstructed:
-    """Reconstruct an image or a folder tree into `out` as PNG, names kept; see `invert` for `inversion_steps`.
+    """Reconstruct an image or a folder tree into `out` as PNG, names kept as in `plan`; see `invert` for the steps.
 
     Raises:
         UsageError: no image can be read, or `out` holds the inputs or a file with an output's name.
+        OSError: `out` cannot be written.
     """
-    paths, names = zip(*plan(source, out, "png"), strict=True)
-    outputs = [out / name for name in names]
+    planned = plan(source, out, "png")
+    paths, outputs = [path for path, _ in planned.outputs], [out / name for _, name in planned.outputs]
     taken = next(filter(os.path.lexists, outputs), None)
     if taken:
         raise UsageError(f"{shown(taken)} exists, and nothing is overwritten: choose another with --out")
-    before, after, bad = list[float](), list[float](), list[LeftOut]()
-    for rows, x in read(translator, paths, bad, batch, progress):
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=out):  # a folder that cannot be written is found before the work
+        pass
+    before, after, left_out = list[float](), list[float](), planned.left_out
+    for rows, x in read(translator, paths, left_out, batch, progress):
         encoded, optimised = (translator.decode(invert(translator.model, x, n)) for n in (0, inversion_steps))
         for row, picture in zip(rows, translator.to_pictures(optimised), strict=True):
             outputs[row].parent.mkdir(parents=True, exist_ok=True)
             save_picture(picture, outputs[row])
         before += psnr(x, eight_bit(encoded)).tolist()
         after += psnr(x, eight_bit(optimised)).tolist()
-    return Reconstructed(before, after, bad)
+    return Reconstructed(before, after, left_out)

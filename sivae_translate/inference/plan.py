@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sivae_translate.data.listing import list_images, shown
+from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError
+from sivae_translate.inference.inputs import list_inputs
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "png": {"compress_level": 1},  # lossless at any level; higher levels would take most of the time
@@ -15,10 +19,19 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def plan(source: Path, out: Path, format: str) -> list[tuple[Path, Path]]:
-    """(input, output relative to a target's folder) for every image of `source`, with different outputs.
+class Plan(NamedTuple):
+    """Pairs (input, output relative to a target's folder), and the files that are no inputs."""
 
-    Outputs differ even without regard to case. Images below `out` are no inputs.
+    outputs: list[tuple[Path, Path]]
+    left_out: list[LeftOut]
+
+
+def plan(source: Path, out: Path, format: str) -> Plan:
+    """An output for every image of `source`, with different outputs. Files below `out` are no inputs.
+
+    The name of an output depends on its input alone: photo.jpg becomes photo.jpg.png, and photo.png keeps its name.
+    Outputs must differ even without regard to case, so the later one of photo.jpg and photo.jpg.png, or of A.png and
+    a.png, gets a hash of its path below `source` too.
 
     Raises:
         UsageError: no image, no such format, or an `out` that is a file or holds the inputs.
@@ -28,19 +41,36 @@ def plan(source: Path, out: Path, format: str) -> list[tuple[Path, Path]]:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file: expected a folder for the translations; choose another with --out")
     base = source if source.is_dir() else source.parent
-    inside, real = out.resolve(), base.resolve()
-    if inside == real:
+    if out.resolve() == base.resolve():
         raise UsageError(f"{out} is where the inputs are, and they are never overwritten: choose another with --out")
-    inputs = [path for path in list_images(source) if inside not in (real / path.relative_to(base)).parents]
-    if not inputs:
-        raise UsageError(f"{shown(source)} holds no image: expected an image or a folder of images")
-    taken: set[str] = set()
-    planned = []
-    for path in inputs:
-        output = path.relative_to(base).with_suffix(f".{format}")
-        name = path.name
-        while str(output).lower() in taken:  # of photo.jpg and photo.png, the second keeps its suffix in the name
-            output = output.with_name(name := f"{name}.{format}")
-        taken.add(str(output).lower())
-        planned.append((path, output))
-    return planned
+    images, left_out = list_inputs(source, outside=out)
+    inputs = [(path, path.relative_to(base)) for path in images]
+    taken = {folded(folder) for _, relative in inputs for folder in relative.parents}
+    outputs = []
+    for path, relative in inputs:
+        output = output_of(relative, format)
+        while folded(output) in taken:
+            output = output.with_name(f"{output.stem}-{short_hash(relative)}{output.suffix}")
+        taken.add(folded(output))
+        outputs.append((path, output))
+    return Plan(outputs, left_out)
+
+
+def output_of(relative: Path, format: str) -> Path:
+    """The output of an input: the input's name if that has the format's suffix, else the name with the suffix."""
+    return relative if format_of(relative) == format else relative.with_name(f"{relative.name}.{format}")
+
+
+def format_of(output: Path) -> str:
+    """The key of `SAVE_OPTIONS` for an output's suffix; another text for another suffix."""
+    suffix = output.suffix[1:].lower()
+    return "jpg" if suffix == "jpeg" else suffix
+
+
+def folded(path: Path) -> str:
+    """A path as file systems see it that ignore case and the composition of accents."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())
+
+
+def short_hash(relative: Path) -> str:
+    return hashlib.sha256(os.fsencode(relative.as_posix())).hexdigest()[:8]

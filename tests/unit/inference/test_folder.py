@@ -2,86 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
-from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from folders import images, rows, statuses
 from PIL import Image
 
-from sivae_translate.errors import UsageError
+from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.inference import files as files_module
 from sivae_translate.inference import folder as folder_module
 from sivae_translate.inference.folder import translate_folder
 from sivae_translate.inference.manifest import MANIFEST
-from sivae_translate.inference.plan import plan
 from sivae_translate.inference.translator import Translator
-
-
-def images(folder: Path, *names: str) -> Path:
-    """A folder of small images that all differ."""
-    for i, name in enumerate(names):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (20, 20), (9 * i % 256, i % 256, 80)).save(path, "png")
-    return folder
-
-
-def rows(out: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in (out / MANIFEST).read_text().splitlines()]
-
-
-def planned(source: Path, out: Path, format: str = "png") -> dict[str, str]:
-    return {path.relative_to(source).as_posix(): output.as_posix() for path, output in plan(source, out, format)}
-
-
-# --- names ----------------------------------------------------------------------------------------------------------
-
-
-def test_names_and_tree_are_kept_but_for_the_suffix(tmp_path: Path) -> None:
-    source = images(tmp_path / "in", "a.jpg", "b/c.tar.png", "b/d.PNG")
-    expected = {"a.jpg": "a.webp", "b/c.tar.png": "b/c.tar.webp", "b/d.PNG": "b/d.webp"}
-    assert planned(source, tmp_path / "out", "webp") == expected
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["a.jpg", "a.png"],
-        ["a.jpg", "a.png", "a.webp", "a.gif", "a.bmp"],
-        ["A.png", "a.png"],  # one file on a file system that ignores case
-        ["a.gif", "a.gif.gif", "a.gif.png", "a.jpg", "a.jpg.png", "a.png.png"],
-        ["A.JPG", "A.JPG.gif", "a.jpg", "a.jpg.png"],
-        ["a/x.png", "A/x.png"],
-    ],
-)
-def test_no_two_inputs_share_an_output(tmp_path: Path, names: list[str]) -> None:
-    outputs = planned(images(tmp_path / "in", *names), tmp_path / "out")
-    assert sorted(outputs) == sorted(names)
-    assert max(Counter(output.lower() for output in outputs.values()).values()) == 1
-
-
-def test_the_second_of_two_like_names_keeps_its_suffix(tmp_path: Path) -> None:
-    source = images(tmp_path / "in", "a.jpg", "a.png")
-    assert planned(source, tmp_path / "out") == {"a.jpg": "a.png", "a.png": "a.png.png"}
 
 
 def test_outputs_inside_the_input_are_no_inputs(translator: Translator, tmp_path: Path) -> None:
     source = images(tmp_path / "in", "a.png", "b/c.png")
     for _ in range(2):
         summary = translate_folder(translator, source, source / "out")
-        assert summary.written + summary.skipped == 6 and summary.failed == 0
+        assert summary.written + summary.skipped == 6 and summary.failed == summary.left_out == 0
 
 
-def test_outputs_inside_the_input_are_no_inputs_by_way_of_a_link_either(tmp_path: Path) -> None:
-    source = images(tmp_path / "in", "a.png", "out/b.png")
-    (tmp_path / "link").symlink_to(source)
-    assert planned(tmp_path / "link", source / "out") == {"a.png": "a.png"}
-    assert planned(source, tmp_path / "link/out") == {"a.png": "a.png"}
+def test_outputs_are_of_the_format_whatever_the_spelling_of_the_suffix(translator: Translator, tmp_path: Path) -> None:
+    source = images(tmp_path / "in", "a.jpeg", "b.JPG", "c.png")
+    translate_folder(translator, source, tmp_path / "out", to="car001", format="jpg")
+    for name in ("a.jpeg", "b.JPG", "c.png.jpg"):
+        assert Image.open(tmp_path / "out" / name).format == "JPEG"
 
 
 # --- no output is lost ------------------------------------------------------------------------------------------------
@@ -95,20 +47,17 @@ def test_a_foreign_file_is_never_overwritten_and_fails_its_row_alone(translator:
     summary = translate_folder(translator, source, out, to=["car001"])
     assert (summary.written, summary.failed) == (1, 2)
     assert (out / "a.png").read_text() == "mine" and (out / "b.png").is_symlink()
-    assert {Path(row["input"]).name: row["status"] for row in rows(out)} == {
-        "a.png": "failed", "b.png": "failed", "c.png": "ok",
-    }  # fmt: skip
+    assert statuses(out) == {"a.png": "failed", "b.png": "failed", "c.png": "ok"}
 
 
 def test_an_output_that_cannot_have_its_name_fails_its_row_alone(translator: Translator, tmp_path: Path) -> None:
-    long = "x" * 251 + ".png"  # as long as a name may be; as .webp it is too long
+    long = "x" * 251 + ".png"  # as long as a name may be; with .webp it is too long
     source, out = images(tmp_path / "in", "a.png", long, "b/c.png"), tmp_path / "out"
     out.mkdir()
     (out / "b").write_text("a file where a folder should be")
     summary = translate_folder(translator, source, out, to=["car001"], format="webp")
     assert (summary.written, summary.failed) == (1, 2)
-    status = {Path(row["input"]).name: row["status"] for row in rows(out)}
-    assert status == {"a.png": "ok", long: "failed", "c.png": "failed"}
+    assert statuses(out) == {"a.png": "ok", long: "failed", "c.png": "failed"}
 
 
 def test_an_input_may_have_the_longest_name(translator: Translator, tmp_path: Path) -> None:
@@ -125,53 +74,6 @@ def test_another_style_or_format_in_the_same_folder_is_an_error(translator: Tran
             translate_folder(translator, source, out, **options)
     assert (out / MANIFEST).read_bytes() == before
     assert sorted(path.name for path in out.iterdir() if path.name[0] != ".") == ["a.png", MANIFEST]
-
-
-def test_another_source_may_join_a_folder(translator: Translator, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    for name in ("one", "two"):
-        summary = translate_folder(translator, images(tmp_path / name, f"{name}.png"), out, to=["car001"])
-        assert (summary.written, summary.failed) == (1, 0)
-    assert {row["output"] for row in rows(out)} == {"one.png", "two.png"}
-
-
-def test_a_folder_of_translations_may_be_moved(translator: Translator, tmp_path: Path) -> None:
-    source = images(tmp_path / "in", "a.png", "b.png")
-    translate_folder(translator, source, tmp_path / "out", to=["car001"])
-    moved = (tmp_path / "out").rename(tmp_path / "moved")
-    assert translate_folder(translator, source, moved, to=["car001"]).skipped == 2
-
-
-def test_an_input_is_skipped_from_another_working_directory_too(
-    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = images(tmp_path / "in", "a.png")
-    translate_folder(translator, source, tmp_path / "out", to=["car001"])
-    monkeypatch.chdir(source)
-    summary = translate_folder(translator, Path("a.png"), Path("../out"), to=["car001"])
-    assert (summary.written, summary.skipped) == (0, 1)
-
-
-@pytest.mark.parametrize("kept", [0, 1, 9, 10, 40, -1])
-def test_an_input_whose_row_is_truncated_is_translated_again(translator: Translator, tmp_path: Path, kept: int) -> None:
-    source, out = images(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
-    translate_folder(translator, source, out, to=["car001"])
-    first, last = (out / MANIFEST).read_text().splitlines()
-    (out / MANIFEST).write_text(f"{first}\n{last[:kept]}")
-    (out / "b.png").unlink()  # an output never comes before its row
-    summary = translate_folder(translator, source, out, to=["car001"])
-    assert (summary.written, summary.skipped, summary.failed) == (1, 1, 0)
-    assert len(rows(out)) == 2
-
-
-@pytest.mark.parametrize("text", ["mine\n", "5\n", "[]\n", '{"job": 1}\n', "\xff\n", '{"input": 1}\n{"input": 2}\n'])
-def test_a_foreign_manifest_is_an_error_and_left_unchanged(translator: Translator, tmp_path: Path, text: str) -> None:
-    source, out = images(tmp_path / "in", "a.png"), tmp_path / "out"
-    out.mkdir()
-    (out / MANIFEST).write_bytes(text.encode("latin1"))
-    with pytest.raises(UsageError, match=r"manifest\.jsonl.*--out"):
-        translate_folder(translator, source, out, to=["car001"])
-    assert (out / MANIFEST).read_bytes() == text.encode("latin1")
 
 
 @pytest.mark.parametrize("moment", range(8))
@@ -221,6 +123,74 @@ def test_two_processes_never_translate_into_one_folder(translator: Translator, t
     translate_folder(translator, source, out, to=["car001"], display=Intruder())
     assert len(messages) == 1 and str(out) in messages[0]
     assert len(rows(out)) == 1
+
+
+# --- nothing is dropped in silence ------------------------------------------------------------------------------------
+
+
+def test_every_file_that_is_no_input_has_a_row_and_a_reason(translator: Translator, tmp_path: Path) -> None:
+    source, out = images(tmp_path / "in", "a.png", "b.jpg"), tmp_path / "out"
+    for name in ("c.heic", "d.JXL", "e.mp4", "f.dng", "no suffix", "notes.txt", ".hidden", "Thumbs.db"):
+        (source / name).write_bytes(b"data")
+    images(tmp_path / "elsewhere", "x.png")
+    (source / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    lost = {"c.heic", "d.JXL", "e.mp4", "f.dng", "linked"}
+    for written in (4, 0):
+        summary = translate_folder(translator, source, out, to=["car001", "car002"])
+        assert (summary.written, summary.skipped, summary.left_out) == (written, 4 - written, 7)
+        assert {each.path.name: each.lost for each in summary.reasons} == {
+            name: name in lost for name in lost | {"no suffix", "notes.txt"}
+        }
+        left_out = [row for row in rows(out) if row["status"] == "left out"]
+        assert {Path(row["input"]).name for row in left_out} == lost | {"no suffix", "notes.txt"}
+        assert all(row["reason"] and not row["output"] and not row["target"] for row in left_out)
+        assert len(rows(out)) == 4 + 7
+
+
+def test_failed_inputs_and_broken_references_have_a_reason(translator: Translator, tmp_path: Path) -> None:
+    source, style = images(tmp_path / "in", "a.png", "b.png"), images(tmp_path / "style", "s.png", "t.png")
+    for path in (source / "b.png", style / "t.png"):
+        path.write_bytes(path.read_bytes()[:50])
+    (style / "u.heic").write_bytes(b"data")
+    summary = translate_folder(translator, source, tmp_path / "out", style=style)
+    assert (summary.written, summary.failed, summary.left_out) == (1, 1, 0)
+    reasons = {each.path: each.reason for each in summary.reasons if each.lost}
+    assert set(reasons) == {source / "b.png", style / "t.png", style / "u.heic"}
+    assert reasons[source / "b.png"] == reasons[style / "t.png"] == "truncated"
+
+
+# --- arguments --------------------------------------------------------------------------------------------------------
+
+
+def test_paths_and_a_domain_may_be_texts(translator: Translator, tmp_path: Path) -> None:
+    source, out = images(tmp_path / "in", "a.png"), tmp_path / "out"
+    assert translate_folder(translator, str(source), str(out), to="car001").written == 1
+    assert translate_folder(translator, str(source), str(tmp_path / "out2"), style=str(source)).written == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "part"), [({"batch": 0}, "0"), ({"batch": -1}, "-1"), ({"to": "zebra"}, "zebra"), ({"to": [""]}, "''")]
+)
+def test_wrong_arguments_are_errors_before_a_folder_is_made(
+    translator: Translator, tmp_path: Path, options: dict[str, Any], part: str
+) -> None:
+    with pytest.raises(UsageError, match=part):
+        translate_folder(translator, images(tmp_path / "in", "a.png"), tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_cannot_be_written_is_found_before_an_image_is_read(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = images(tmp_path / "in", "a.png")
+    (tmp_path / "file").write_text("")
+    for module in (folder_module, files_module):
+        for name in ("read_each", "read_images"):
+            monkeypatch.setattr(module, name, None, raising=False)
+    for options in ({"to": "car001"}, {"style": source}):
+        with pytest.raises(SivaeError, match="file/out") as error:
+            translate_folder(translator, source, tmp_path / "file/out", **options)
+        assert error.value.exit_code == 1
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------
