@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 import numpy as np
 from PIL import Image
 
+from sivae_translate.data.listing import shown
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.metrics.psnr import psnr
 from sivae_translate.evaluation.reading import read_one
@@ -46,7 +47,9 @@ def read_pairs(file: str | Path, root: str | Path) -> list[Pair]:
         pair = {column: root / (row[column] or "") for column in COLUMNS}
         for path in pair.values():
             if not path.is_file() or root.resolve() not in path.resolve().parents:
-                raise UsageError(f"{file}, line {number}: {path} is no file under {root}; give the folder with --root")
+                raise UsageError(
+                    f"{file}, line {number}: {shown(path)} is no file under {root}; give the folder with --root"
+                )
         pairs.append(pair)
     return pairs
 

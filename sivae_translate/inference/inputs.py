@@ -36,8 +36,8 @@ def list_inputs(source: Path, *, outside: Path | None = None) -> Listing:
         images = [path for path in images if not is_output(path)]
         left_out = [each for each in left_out if not is_output(each.path)]
     if not images:
-        there = f" ({kinds(left_out)})" if left_out else ""
-        expected = f"expected an image or a folder of images, as {', '.join(FORMATS)}"
+        there = f", but {kinds(left_out)}" if left_out else ""
+        expected = f"expected an image or a folder of images ({', '.join(FORMATS)})"
         raise UsageError(f"{shown(source)} holds no image{there}: {expected}")
     return Listing(images, left_out)
 

@@ -31,7 +31,7 @@ class Row:
     """A line of the manifest.
 
     Attributes:
-        input: absolute path of the input.
+        input: absolute path of the input; as UTF-8, whatever the system's encoding, like `output`.
         target: name of the style; empty for a file that is left out.
         output: file relative to the manifest's folder; empty where there is none. A failed or rejected input keeps the
             output and the hashes of its earlier translation, if there is one.
@@ -75,29 +75,29 @@ class Manifest:
             row = self.rejected.get((digest, target))
         if row is None:
             return False
-        self._write(replace(row, input=os.path.abspath(path), target=target))
+        self._write(replace(row, input=absolute(path), target=target))
         return True
 
     def add(self, path: Path, target: str, output: Path, digest: str, output_digest: str) -> Row:
         """Write and return the row of a translation, given the hashes of input and output."""
         relative = self._relative(output)
-        return self._write(Row(os.path.abspath(path), target, relative, "ok", "", self.job, digest, output_digest))
+        return self._write(Row(absolute(path), target, relative, "ok", "", self.job, digest, output_digest))
 
     def add_untranslated(
         self, path: Path, target: str, output: Path, status: str, reason: str, digest: str = ""
     ) -> Row:
         """Write and return the row of an input that failed or, given the input's hash, was rejected."""
         earlier = self.row_of(output)
-        if earlier and earlier.input == os.path.abspath(path):
+        if earlier and earlier.input == absolute(path):
             return self._write(replace(earlier, status=status, reason=reason))
-        return self._write(Row(os.path.abspath(path), target, "", status, reason, self.job, digest))
+        return self._write(Row(absolute(path), target, "", status, reason, self.job, digest))
 
     def add_left_out(self, file: LeftOut) -> Row:
         """Write and return the row of a file that is no input."""
-        return self._write(Row(os.path.abspath(file.path), "", "", "left out", file.reason, self.job))
+        return self._write(Row(absolute(file.path), "", "", "left out", file.reason, self.job))
 
     def _relative(self, output: Path) -> str:
-        return output.relative_to(self.folder).as_posix()
+        return as_text(output.relative_to(self.folder).as_posix())
 
     def _write(self, row: Row) -> Row:
         if row not in self.known:
@@ -174,6 +174,7 @@ def row_of(line: bytes) -> Row:
     row = Row(**json.loads(line))
     if not all(isinstance(value, str) for value in astuple(row)):
         raise TypeError("expected texts")
+    as_path(row.output)
     return row
 
 
@@ -203,13 +204,13 @@ def latest(folder: Path, rows: list[Row]) -> list[Row]:
 def lasts(folder: Path, row: Row) -> bool:
     """Whether a row still tells something about its files to the next call."""
     if row.output:
-        return bool(row.output_sha256) and os.path.lexists(folder / row.output)
+        return bool(row.output_sha256) and os.path.lexists(folder / as_path(row.output))
     return row.status == "rejected" and bool(row.input_sha256)
 
 
 def stands(folder: Path, row: Row) -> bool:
     """Whether the output of a row is as it was written."""
-    return sha256_of(folder / row.output) == row.output_sha256
+    return sha256_of(folder / as_path(row.output)) == row.output_sha256
 
 
 def rewrite(path: Path, rows: list[Row]) -> None:
@@ -227,6 +228,21 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (UnreadableImage, OSError):
         return ""
+
+
+def absolute(path: Path) -> str:
+    """The absolute path of an input as in a row."""
+    return as_text(os.path.abspath(path))
+
+
+def as_text(path: str) -> str:
+    """A path's bytes as UTF-8, other bytes escaped: the same text under every encoding of file names."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
+
+
+def as_path(text: str) -> Path:
+    """The path of a text of `as_text`. Raises ValueError for any other."""
+    return Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
 
 
 def temporary(output: Path) -> Path:

@@ -12,6 +12,7 @@ from torch import Tensor
 from sivae_translate.data.listing import LeftOut, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.inference.files import reference_style
+from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.style_correction import rounds_for
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
@@ -37,7 +38,7 @@ class Target:
 def check_options(
     to: Sequence[str], style: Path | None, *, inversion_steps: int, styles: int | None, seed: int, truncation: float
 ) -> None:
-    """Raise UsageError for arguments of `translate_folder` that exclude each other."""
+    """Raise UsageError for arguments of `translate_folder` that exclude each other, and for no image of `style`."""
     if styles is None and (seed or truncation != 1):
         raise UsageError("--seed and --truncation are for random styles: expected --styles N too")
     if style is not None and (to or styles is not None):
@@ -45,6 +46,8 @@ def check_options(
         raise UsageError(f"{other} and --style both given: expected one of them")
     if style is None and inversion_steps:
         raise UsageError("--inversion-steps refine the style of references: expected --style IMAGE too")
+    if style is not None:
+        list_inputs(style)
 
 
 def domain_targets(

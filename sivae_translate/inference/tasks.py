@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sivae_translate.inference.manifest import Manifest, Row, sha256_of
+from sivae_translate.inference.manifest import Manifest, Row, absolute, sha256_of
 from sivae_translate.inference.targets import Target
 
 
@@ -58,6 +57,6 @@ def why_not_written(path: Path, output: Path, row: Row | None) -> str | None:
         return None
     if sha256_of(output) != row.output_sha256:
         return "the output was changed after it was written, and is kept"
-    if row.input != os.path.abspath(path):
+    if row.input != absolute(path):
         return "an output of this name exists for another input"
     return None

@@ -21,6 +21,8 @@ def add(w: Workspace, name: str, *, source: object = None, model: object = None,
     return ["add-domain", name, source or w.other_views, "--model", model or w.trained, "--out", out]
 
 
+ODD_ROW = '{"input": ["a"], "target": 5, "output": "", "status": "ok", "reason": "", "job": null}\n'
+
 INPUTS = [
     Case("run: missing input", lambda w: ["run", "nowhere.jpg", "--model", w.trained], 2, ["nowhere.jpg"]),
     Case("run: empty input", lambda w: ["run", w.folder("empty"), "--model", w.trained], 2, ["empty"]),
@@ -39,6 +41,10 @@ INPUTS = [
     Case("run: output below a file", lambda w: run(w, "--out", w.make("file") / "out"), 1, ["file/out"]),
     Case("run: foreign manifest", lambda w: run(w, "--out", w.make("out/manifest.jsonl", "my\nown\n").parent), 2,
          ["manifest.jsonl", "--out"]),
+    Case("run: manifest of another shape", lambda w: run(w, "--out", w.make("out/manifest.jsonl", ODD_ROW).parent), 2,
+         ["manifest.jsonl", "--out"]),
+    Case("run: formats that are not read", lambda w: ["run", w.make("p/a.heic").parent, "--model", w.trained], 2,
+         [".heic", "JPEG", "PNG"]),
     Case("run: no threshold", lambda w: run(w, "--reject-ood"), 2, ["sivae-translate ood"]),
 ]  # fmt: skip
 
@@ -86,6 +92,12 @@ VARIANTS = [
     Case("add-domain: unreadable images", lambda w: add(w, "okapi", source=w.images(0, 1)), 2, ["bad0.png"]),
     Case("add-domain: single latent", lambda w: add(w, "okapi", model=w.untrained("conv", "a", "b")), 2,
          ["--recipe style"]),
+    Case("add-domain: formats that are not read", lambda w: add(w, "new", source=w.make("p/a.ppm").parent), 2,
+         [".ppm", "JPEG"]),
+    Case("run: style in formats that are not read", lambda w: run(w, "--style", w.make("p/a.jxl").parent), 2,
+         [".jxl", "JPEG"]),
+    Case("run: output below a file, with a style",
+         lambda w: run(w, "--style", w.other, "--out", w.make("file") / "out"), 1, ["file/out"]),
     Case("run: style folder without images", lambda w: run(w, "--style", w.folder("empty")), 2, ["empty"]),
     Case("run: missing device", lambda w: run(w, "--device", "gpu"), 2, ["gpu", "cpu"]),
     Case("run: negative number of styles", lambda w: run(w, "--styles", "-2"), 2, ["styles", "-2"]),

@@ -156,11 +156,12 @@ def test_run_keeps_names_and_tree_in_a_folder_for_every_domain(
 ) -> None:
     out = tmp_path / "out"
     assert cli("run", photos, "--model", trained, "--out", out).exit_code == 0
-    names = {"a.png", "day/b.png", "day/noon/c.png", "day/noon/d e.png"}
+    names = {"a.png", "day/b.jpg.png", "day/noon/c.webp.png", "day/noon/d e.bmp.png"}
     assert files(out) == {f"{domain}/{name}" for domain in DOMAINS for name in names} | {"manifest.jsonl"}
     assert {Image.open(path).size for path in out.rglob("*.png")} == {(16, 16)}
 
-    rows = manifest(out)
+    left_out, *rows = manifest(out)
+    assert (left_out["input"], left_out["status"]) == (str(photos / "notes.txt"), "left out")
     assert Counter((row["input"], row["target"]) for row in rows) == Counter(
         (str(photos / name), domain) for name in files(photos) - {"notes.txt"} for domain in DOMAINS
     )
@@ -204,7 +205,8 @@ def test_outputs_are_of_the_format_asked_for(
 ) -> None:
     arguments = ("--model", trained, "--to", "car000", "--format", format, "--out", tmp_path / "out")
     assert cli("run", photos / "day", *arguments).exit_code == 0
-    assert Image.open(tmp_path / f"out/b.{format}").format == kind
+    name = "b.jpg" if format == "jpg" else f"b.jpg.{format}"
+    assert Image.open(tmp_path / "out" / name).format == kind
 
 
 def test_a_second_run_translates_only_the_missing_outputs(
@@ -212,17 +214,17 @@ def test_a_second_run_translates_only_the_missing_outputs(
 ) -> None:
     out = tmp_path / "out"
     arguments = ("run", photos, "--model", trained, "--out", out)
-    assert numbers(cli(*arguments).stdout) == [12]
+    assert numbers(cli(*arguments).stdout) == [12, 1]  # and the text file
     (out / "car001/a.png").unlink()
     shutil.copy(photos / "a.png", photos / "new.png")
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
 
     again = cli(*arguments)
     assert again.exit_code == 0
-    assert numbers(again.stdout) == [4, 11]  # 3 of the new image and the deleted one; the others
+    assert numbers(again.stdout) == [4, 11, 1]  # 3 of the new image and the deleted one; the others; the text file
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     assert set(Counter((row["input"], row["target"]) for row in manifest(out)).values()) == {1}
-    assert len(manifest(out)) == 15
+    assert len(manifest(out)) == 16
 
 
 def test_an_unreadable_image_fails_alone_and_is_tried_again(
@@ -234,18 +236,47 @@ def test_an_unreadable_image_fails_alone_and_is_tried_again(
     arguments = ("run", photos, "--model", trained, "--out", out, "--batch", "2")
 
     first = cli(*arguments)
-    assert first.exit_code == 3 and numbers(first.stdout) == [9, 3]
+    assert first.exit_code == 3 and numbers(first.stdout) == [9, 3, 1]
+    assert f"{photos / 'day/b.jpg'}: truncated" in first.stderr
     failed = [row for row in manifest(out) if row["status"] == "failed"]
     assert {(row["input"], row["reason"], row["output"]) for row in failed} == {
         (str(photos / "day/b.jpg"), "truncated", "")
     }
     assert cli(*arguments).exit_code == 3  # as long as it is bad
-    assert len(manifest(out)) == 12
+    assert len(manifest(out)) == 13
 
     (photos / "day/b.jpg").write_bytes(whole)
     repaired = cli(*arguments)
-    assert repaired.exit_code == 0 and numbers(repaired.stdout) == [3, 9]
-    assert [row["status"] for row in manifest(out)] == ["ok"] * 12
+    assert repaired.exit_code == 0 and numbers(repaired.stdout) == [3, 9, 1]
+    assert Counter(row["status"] for row in manifest(out)) == {"ok": 12, "left out": 1}
+
+
+def test_run_accounts_for_files_that_it_does_not_read(cli: Any, trained: Path, photos: Path, tmp_path: Path) -> None:
+    arguments = ("run", photos, "--model", trained, "--to", "car000", "--out", tmp_path / "out")
+    first = cli(*arguments)
+    assert first.exit_code == 0 and str(photos / "notes.txt") in first.stderr  # no picture
+    for name in ("IMG_1.heic", "IMG_2.heic", "day/clip.mp4"):
+        (photos / name).write_bytes(b"data")
+    second = cli(*arguments)
+    assert second.exit_code == 3 and numbers(second.stdout) == [0, 4, 4]
+    lines = [line for line in second.stderr.splitlines() if "left out" in line]
+    assert len(lines) == 3 and any("IMG_1.heic" in line and "IMG_2.heic" in line for line in lines)
+    assert len(manifest(tmp_path / "out")) == 8
+
+
+def test_an_input_replaced_under_its_own_name_is_translated_again(
+    cli: Any, trained: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("run", photos, "--model", trained, "--to", "car000", "--out", out)
+    assert cli(*arguments).exit_code == 0
+    Image.open(photos / "day/b.jpg").save(photos / "a.png")
+    (out / "day/b.jpg.png").write_bytes(b"")
+    assert numbers(cli(*arguments).stdout)[:2] == [2, 2]
+    (out / "a.png").write_bytes(b"retouched")
+    edited = cli(*arguments)
+    assert edited.exit_code == 3 and numbers(edited.stdout) == [0, 3, 1, 1] and "a.png" in edited.stderr
+    assert (out / "a.png").read_bytes() == b"retouched"
 
 
 def test_files_with_odd_bytes_in_their_names_are_translated_and_listed(

@@ -202,9 +202,9 @@ def test_of_an_animation_the_first_frame_is_translated(cli: Any, place: Place, t
     for name in ("clip.gif", "clip.webp"):
         frames[0].save(name, save_all=True, append_images=frames[1:], duration=40)
         assert cli(*place.run("--to", "car001", "--out", f"{name}-out", source=Path(name))).exit_code == 0
-        assert alike(Path(f"{name}-out/clip.png"), translator(Image.open(name), to="car001"))
+        assert alike(Path(f"{name}-out/{name}.png"), translator(Image.open(name), to="car001"))
     first = translator(place.view, to="car001")
-    assert abs(pixels(Path("clip.webp-out/clip.png")) - pixels(first)).mean() < 8  # of 255: lossy
+    assert abs(pixels(Path("clip.webp-out/clip.webp.png")) - pixels(first)).mean() < 8  # of 255: lossy
 
 
 # --- a domain added by a few images ---------------------------------------------------------------------------------
@@ -256,6 +256,20 @@ def test_an_image_of_the_new_domain_that_cannot_be_read_is_left_out_and_named(
     assert numbers(result.stdout) == [3]
     added = Translator.from_pretrained("new", device="cpu")
     assert torch.equal(added.style_of(to="okapi"), translator.style_of(style=good))
+
+
+@pytest.mark.parametrize(("name", "code"), [("broken.png", 3), ("photo.heic", 3), ("notes.txt", 0)])
+def test_a_reference_that_is_left_out_is_named(
+    cli: Any, place: Place, translator: Translator, name: str, code: int
+) -> None:
+    good = sorted(place.okapi.iterdir())
+    left_out = place.make(f"okapi/{name}", b"text")
+    result = cli(*place.run("--style", place.okapi, "--out", "out"))
+    assert result.exit_code == code and str(left_out) in result.stderr
+    assert numbers(result.stdout) == [5] and set(manifest(place.here / "out")) == {str(place.okapi)}
+    assert alike(place.here / "out/0.png", translator(place.view, style=good))
+    added = cli(*place.add("okapi"))
+    assert added.exit_code == code and str(left_out) in added.stderr and numbers(added.stdout) == [3]
 
 
 # --- between two styles, for a third image's content ----------------------------------------------------------------

@@ -169,7 +169,14 @@ def test_paths_and_a_domain_may_be_texts(translator: Translator, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("options", "part"), [({"batch": 0}, "0"), ({"batch": -1}, "-1"), ({"to": "zebra"}, "zebra"), ({"to": [""]}, "''")]
+    ("options", "part"),
+    [
+        ({"batch": 0}, "0"),
+        ({"batch": -1}, "-1"),
+        ({"to": "zebra"}, "zebra"),
+        ({"to": [""]}, "''"),
+        ({"style": "nowhere.png"}, "nowhere.png"),
+    ],
 )
 def test_wrong_arguments_are_errors_before_a_folder_is_made(
     translator: Translator, tmp_path: Path, options: dict[str, Any], part: str

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from folders import images, rows
 
 from sivae_translate.errors import UsageError
 from sivae_translate.inference.folder import translate_folder
-from sivae_translate.inference.manifest import MANIFEST, sha256_of
+from sivae_translate.inference.manifest import MANIFEST, open_manifest, sha256_of
 from sivae_translate.inference.translator import Translator
 
 
@@ -41,6 +44,7 @@ SHAPES = {
     "null": json.dumps(ROW | {"output": None}) + "\n",
     "unhashable": json.dumps(ROW | {"input": ["/a.png"], "target": {}}) + "\n",
     "other key": json.dumps(ROW | {"mine": ""}) + "\n",
+    "no file name": json.dumps(ROW | {"output": "\ud800"}) + "\n",
     "deeply nested": "[" * 100_000 + "\n",
     "a number of many digits": "1" * 10_000 + "\n",
     "blank line": "\n",
@@ -66,6 +70,29 @@ def test_a_row_names_any_file_in_ascii_and_is_read_again(translator: Translator,
     assert translate_folder(translator, source, out, to="car001").skipped == 3
 
 
+def test_a_row_is_found_under_another_encoding_of_file_names(tmp_path: Path) -> None:
+    out, names = tmp_path / "out", ["caf\udce9.png", "\U0001f600.png"]
+    for name in names:
+        images(out, name)
+    with open_manifest(out, "job") as manifest:
+        for name in names:
+            manifest.add(tmp_path / name, "car001", out / name, "1", sha256_of(out / name))
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result = subprocess.run([sys.executable, "-c", FOUND, str(out)], env=environment, capture_output=True, text=True)
+    assert result.stdout.split() == ["ascii", "True", "True"], result.stderr
+
+
+FOUND = """
+import sys
+from pathlib import Path
+from sivae_translate.inference.manifest import open_manifest
+out = Path(sys.argv[1])
+with open_manifest(out, "job") as manifest:
+    found = [manifest.is_finished(path, "1", "car001", path) for path in out.glob("*.png")]
+print(sys.getfilesystemencoding().replace("646", "ascii"), *found)
+"""
+
+
 def test_rows_of_an_earlier_version_prove_nothing_and_refuse_nothing(translator: Translator, tmp_path: Path) -> None:
     source, out = images(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
     out.mkdir()
@@ -77,7 +104,7 @@ def test_rows_of_an_earlier_version_prove_nothing_and_refuse_nothing(translator:
     assert (out / "a.png").read_bytes() == b"of the earlier version"
 
 
-@pytest.mark.parametrize("output", ["../../x", "/etc/passwd", "a\0b", "\ud800", "x" * 5000, "."])
+@pytest.mark.parametrize("output", ["../../x", "/etc/passwd", "a\0b", "x" * 5000, "."])
 def test_a_manifest_may_name_any_file_and_none_is_harmed(translator: Translator, tmp_path: Path, output: str) -> None:
     source, out = images(tmp_path / "in", "a.png"), tmp_path / "out"
     translate_folder(translator, source, out, to="car001")
