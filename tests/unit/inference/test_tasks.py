@@ -13,6 +13,7 @@ from folders import image, images, rows, statuses
 from sivae_translate.errors import UsageError
 from sivae_translate.inference import manifest as manifest_module
 from sivae_translate.inference.folder import Summary, translate_folder
+from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
 
 
@@ -216,3 +217,40 @@ def test_a_call_killed_while_it_replaces_outputs_is_finished_by_the_next(
     assert numbers(translate_folder(translator, source, out, to="car001")) == (2 - replaced, replaced, 0)
     assert statuses(out) == {"a.png": "ok", "b.png": "ok"} and len(rows(out)) == 2
     assert all((out / name).read_bytes() != data for name, data in old.items())
+
+
+# --- rejected ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_rejected_input_is_known_by_its_content(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = images(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
+    shutil.copy(source / "a.png", source / "c.png")
+    reject = Threshold(float("inf"), 1.0, 1, samples=1, seed=0, beta=0.01, weights="")
+
+    def run(source: Path) -> Summary:
+        return translate_folder(translator, source, out, to="car001", reject=reject)
+
+    first = run(source)
+    assert (first.rejected, first.written) == (3, 0)
+    assert {(each.path.name, each.lost) for each in first.reasons} == {(n, False) for n in ("a.png", "b.png", "c.png")}
+    assert len({each.reason for each in first.reasons}) == 1  # so that the account is a line
+    before = rows(out)
+    assert run(source).skipped == 3 and rows(out) == before
+    moved = source.rename(tmp_path / "moved")
+    assert run(moved).skipped == 3 and str(moved / "a.png") in {row["input"] for row in rows(out)}
+    image(moved / "b.png", 20)
+    assert (run(moved).skipped, statuses(out)) == (2, dict.fromkeys(("a.png", "b.png", "c.png"), "rejected"))
+
+    monkeypatch.setattr(Threshold, "rejection", lambda *_: None)
+    image(moved / "b.png", 30)
+    again = run(moved)
+    assert (again.written, again.skipped) == (1, 2)
+    assert [row["status"] for row in rows(out) if row["input"] == str(moved / "b.png")] == ["ok"]
+
+    monkeypatch.undo()
+    image(moved / "b.png", 40)
+    for _ in range(2):
+        assert (run(moved).rejected, (out / "b.png").exists()) == (1, True)
+        assert [row["status"] for row in rows(out) if row["input"] == str(moved / "b.png")] == ["rejected"]
