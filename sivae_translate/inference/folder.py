@@ -172,7 +172,7 @@ def translate_all(
         digest = sha256_of(source.path)  # first: a file that changes in between is translated again by the next call
         return digest, read_in_frame(source, translator.frame)
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with threads() as pool:
         tasks = unfinished(planned, targets, manifest, pool)
         images = zip(tasks, read_each(read, [task.path for task in tasks]), strict=True)
         done = len(planned) - len(tasks)
@@ -183,6 +183,16 @@ def translate_all(
                 yield from translate_to(translator, target, loaded, manifest, pool)
             done += len(chunk)
             display.step(done / len(planned), f"{done:,} of {len(planned):,} images")
+
+
+@contextmanager
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads; a caller that stops early does not wait for its queue."""
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def load(

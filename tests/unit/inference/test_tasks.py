@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from folders import image, images, rows, statuses
 
 from sivae_translate.errors import UsageError
 from sivae_translate.inference import manifest as manifest_module
+from sivae_translate.inference import tasks as tasks_module
 from sivae_translate.inference.folder import Summary, translate_folder
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
@@ -105,6 +107,28 @@ def test_an_output_that_is_missing_or_empty_is_written_again(translator: Transla
     (out / "a.png").unlink() if how == "missing" else (out / "a.png").write_bytes(b"")
     assert numbers(translate_folder(translator, source, out, to="car001")) == (1, 1, 0)
     assert (out / "a.png").read_bytes() == whole and len(rows(out)) == 2
+
+
+def test_a_call_stopped_while_it_compares_files_does_not_wait_for_the_others(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = images(tmp_path / "in", *(f"{i}.png" for i in range(60))), tmp_path / "out"
+    translate_folder(translator, source / "0.png", out, to="car001")
+    hashed = []
+
+    def slow(path: Path) -> str:
+        hashed.append(path)
+        time.sleep(0.05)
+        return ""
+
+    def stop(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tasks_module, "sha256_of", slow)
+    monkeypatch.setattr(manifest_module.Manifest, "is_finished", stop)
+    with pytest.raises(KeyboardInterrupt):
+        translate_folder(translator, source, out, to="car001")
+    assert len(hashed) < 30
 
 
 def test_another_frame_is_another_job(translator: Translator, tmp_path: Path) -> None:
