@@ -1,7 +1,7 @@
-"""Names of domains: Unicode text, the same under every locale, and the names of folders that stand for them.
+"""Names as text and as paths. Texts are the same under every locale, and are what files and models hold.
 
-Python decodes the bytes of a folder's name by the locale, so that one folder has different names under different
-locales. A model must know its domains under all of them.
+Python decodes the bytes of a file's name, and of a word of the command line, by the locale. So one folder has different
+names under different locales, and a name that was read from a file may be none that this locale can write.
 """
 
 from __future__ import annotations
@@ -9,24 +9,27 @@ from __future__ import annotations
 import os
 from pathlib import PurePath
 
+MAX_NAME = 255  # bytes of a file's name on common file systems
 
-def domain_name(name: str) -> str:
-    """The domain that a folder's name, or a word of the command line, stands for: its bytes as UTF-8."""
+
+def as_text(path: str) -> str:
+    """The bytes of a path, or of a word of the command line, as UTF-8, other bytes escaped."""
     try:
-        return os.fsencode(name).decode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # text that the locale cannot write, such as a name read from a file
-        return name
+        return os.fsencode(path).decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a text already, with letters that the locale cannot write
+        return path
 
 
-def folder_name(domain: str) -> str:
-    """The name of a domain's folder under this locale."""
-    return os.fsdecode(domain.encode("utf-8", "surrogateescape"))
+def as_path(text: str) -> str:
+    """The path of a text. Raises ValueError for a lone surrogate, which no path has."""
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
-def names_a_folder(domain: str) -> bool:
-    """Whether a folder can stand for a domain of this name, under every locale."""
-    try:
-        domain.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # a lone surrogate
+def names_a_folder(name: object) -> bool:
+    """Whether a folder can have this name, a text. Control characters are allowed, as folders may have them."""
+    if not isinstance(name, str) or name in ("", "..") or "\0" in name or PurePath(name).name != name:
         return False
-    return PurePath(domain).name == domain and domain not in ("", "..") and "\0" not in domain
+    try:
+        return len(name.encode("utf-8", "surrogateescape")) <= MAX_NAME
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can hold
+        return False

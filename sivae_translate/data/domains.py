@@ -14,7 +14,7 @@ from sivae_translate.data.images import UnreadableImage
 from sivae_translate.data.layout import CARS3D_SUFFIX, find_layout
 from sivae_translate.data.listing import LeftOut, shown
 from sivae_translate.errors import UsageError
-from sivae_translate.names import domain_name
+from sivae_translate.names import as_text
 
 
 class Source(NamedTuple):
@@ -82,7 +82,7 @@ def find_domains(root: str | Path) -> Domains:
     for name, files in layout.files.items():
         for file in files:
             try:
-                found += [(domain_name(name), source) for source in _sources(file)]
+                found += [(as_text(name), source) for source in _sources(file)]
             except UnreadableImage as error:
                 left_out.append(LeftOut(file, str(error)))
     empty = Domains(root, layout.base, (), (), (), tuple(left_out), layout.labelled, tuple(layout.notes))

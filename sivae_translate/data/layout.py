@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from sivae_translate.data.images import FORMATS
-from sivae_translate.data.listing import LeftOut, is_junk, list_folder, list_images, shown
+from sivae_translate.data.listing import LeftOut, is_junk, kinds, list_folder, list_images, shown
 from sivae_translate.errors import UsageError
 
 CARS3D_SUFFIX = ".mat"
@@ -84,7 +83,8 @@ def find_layout(root: Path) -> Layout:
     if cars:
         rest = [each for each in left_out if each not in cars]
         return Layout(base, {each.path.stem: [each.path] for each in sorted(cars, key=by_stem)}, True, rest, notes)
-    raise UsageError(f"{shown(root)}/ holds no images{what_else(left_out)}: {expected(root)}")
+    there = kinds(left_out)
+    raise UsageError(f"{shown(root)}/ holds no images{f' ({there})' if there else ''}: {expected(root)}")
 
 
 def by_stem(each: LeftOut) -> str:
@@ -216,13 +216,3 @@ def counted(folders: Folders) -> str:
     """The first names of some folders with their numbers of images, such as "test (12 images)"."""
     entries = [f"{shown(name)} ({len(paths):,} images)" for name, paths in sorted(folders.items())]
     return ", ".join(entries[:NAMED]) + (", ..." if len(entries) > NAMED else "")
-
-
-def what_else(left_out: list[LeftOut]) -> str:
-    """What a folder without images holds, such as " (3 .heic, 1 linked folder)"."""
-    kinds = Counter(
-        "linked folder" if os.path.isdir(each.path) else each.path.suffix.lower() or "without suffix"
-        for each in left_out
-    )
-    entries = [f"{count} {shown(kind)}" for kind, count in kinds.most_common()]
-    return f" ({', '.join(entries[:NAMED])}{', ...' if len(entries) > NAMED else ''})" if entries else ""

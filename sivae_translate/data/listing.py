@@ -7,6 +7,7 @@ Every other file is an image or is left out with a reason, so that nothing is dr
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ NOT_READ = {  # suffixes of pictures and films in formats that are not read
 JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 NAMED = 3  # files named for each reason
 REASONS = 10  # reasons shown
+KINDS = 5  # kinds of files shown
 
 T = TypeVar("T")
 
@@ -120,6 +122,17 @@ def walk(root: Path) -> Iterator[Path]:
 def is_junk(name: str) -> bool:
     """Whether a name is that of a hidden file or of a system's own file."""
     return name.startswith(".") or name.lower() in JUNK
+
+
+def kinds(left_out: Sequence[LeftOut]) -> str:
+    """The most frequent kinds of what is left out, such as "3 .heic, 1 linked folder"."""
+    names = (
+        "linked folder" if os.path.isdir(each.path) else shown(each.path.suffix.lower()) or "without suffix"
+        for each in left_out
+    )
+    counts = Counter(names).most_common()
+    listed = [f"{count:,} {name}" for name, count in counts[:KINDS]]
+    return ", ".join([*listed, *["..."] * (len(counts) > KINDS)])
 
 
 def account(left_out: Iterable[LeftOut]) -> list[str]:

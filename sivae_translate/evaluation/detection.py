@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from sivae_translate.data.listing import LeftOut, Listing, list_folder, shown
+from sivae_translate.data.listing import LeftOut, Listing, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.extras import require
 from sivae_translate.inference.files import read
+from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Progress
 from sivae_translate.reports import report_folder, write_report
@@ -56,10 +57,7 @@ def find_sets(inside: Path, outside: Path | None, out: Path) -> dict[str, Listin
             `evaluation` and `plots`.
     """
     folders = {"in": inside} | ({"out": outside} if outside is not None else {})
-    sets = {name: list_folder(folder) for name, folder in folders.items()}
-    for name, folder in folders.items():
-        if not sets[name].images:
-            raise UsageError(f"{shown(folder)} holds no image: expected a folder of images")
+    sets = {name: list_inputs(folder) for name, folder in folders.items()}
     if outside is None:
         return sets
     require("sklearn", "evaluation")

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sivae_translate.data.listing import LeftOut, Listing, evenly_spread, list_folder, shown
+from sivae_translate.data.listing import LeftOut, Listing, evenly_spread, shown
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.extractors import Extractor, centred
 from sivae_translate.evaluation.set_distances import MINIMUM, distances, halves
 from sivae_translate.inference.files import read
+from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.translator import Translator
 from sivae_translate.pictures import contact_sheet, save_picture, sheet
 from sivae_translate.progress import Progress
@@ -31,10 +32,9 @@ def find_real(real: Path, count: int, out: Path) -> Listing:
     """
     if count < MINIMUM:
         raise UsageError(f"count was {count}: expected {MINIMUM} or more")
-    paths, left_out = list_folder(real)
+    paths, left_out = list_inputs(real)
     if len(paths) < MINIMUM:
-        found = f"too few images ({len(paths)})" if paths else "no image"
-        raise UsageError(f"{shown(real)} holds {found}: expected a folder of {MINIMUM} or more")
+        raise UsageError(f"{shown(real)} holds too few images ({len(paths)}): expected a folder of {MINIMUM} or more")
     if real.resolve() in (out.resolve(), *out.resolve().parents):
         raise UsageError(f"{out} is among the images of {shown(real)}: choose another with --out")
     report_folder(out)

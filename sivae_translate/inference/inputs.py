@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from sivae_translate.data.images import FORMATS
-from sivae_translate.data.listing import LeftOut, Listing, list_folder, shown
+from sivae_translate.data.listing import Listing, kinds, list_folder, shown
 from sivae_translate.errors import UsageError
-
-NAMED = 4  # kinds of files in the error about a folder without images
 
 
 def list_inputs(source: Path, *, outside: Path | None = None) -> Listing:
@@ -40,14 +35,3 @@ def list_inputs(source: Path, *, outside: Path | None = None) -> Listing:
         expected = f"expected an image or a folder of images ({', '.join(FORMATS)})"
         raise UsageError(f"{shown(source)} holds no image{there}: {expected}")
     return Listing(images, left_out)
-
-
-def kinds(left_out: Sequence[LeftOut]) -> str:
-    """The most frequent kinds of the files that are left out, with their numbers."""
-    names = (
-        "linked folder" if os.path.isdir(each.path) else shown(each.path.suffix.lower()) or "without suffix"
-        for each in left_out
-    )
-    counts = Counter(names).most_common()
-    listed = [f"{count:,} {name}" for name, count in counts[:NAMED]]
-    return ", ".join([*listed, *["..."] * (len(counts) > NAMED)])

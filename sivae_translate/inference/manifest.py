@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from sivae_translate.data.images import MAX_BYTES, UnreadableImage, regular_file
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError
+from sivae_translate.names import as_path, as_text
 
 MANIFEST = "manifest.jsonl"
 BEGINNING = b'{"input": '  # of every line
@@ -233,16 +234,6 @@ def sha256_of(path: Path) -> str:
 def absolute(path: Path) -> str:
     """The absolute path of an input as in a row."""
     return as_text(os.path.abspath(path))
-
-
-def as_text(path: str) -> str:
-    """A path's bytes as UTF-8, other bytes escaped: the same text under every encoding of file names."""
-    return os.fsencode(path).decode("utf-8", "surrogateescape")
-
-
-def as_path(text: str) -> Path:
-    """The path of a text of `as_text`. Raises ValueError for any other."""
-    return Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
 
 
 def temporary(output: Path) -> Path:

@@ -16,6 +16,7 @@ from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.style_correction import rounds_for
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
+from sivae_translate.names import as_path, as_text
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ def domain_targets(
             f"this model knows a single domain ({translator.domains[0]}): there is no other to translate to; "
             "give a reference with --style IMAGE, or draw styles with --styles N"
         )
-    names = list(dict.fromkeys(to or translator.domains))
+    names = list(dict.fromkeys(map(as_text, to or translator.domains)))
     if styles is None:
-        return [Target(name, name if len(names) > 1 else "", translator.style_of(to=name)) for name in names]
+        return [Target(name, as_path(name) if len(names) > 1 else "", translator.style_of(to=name)) for name in names]
     return [
-        Target(f"{name}/style-{i}", f"{name}/style-{i}" if len(names) > 1 else f"style-{i}", drawn)
+        Target(f"{name}/style-{i}", f"{as_path(name)}/style-{i}" if len(names) > 1 else f"style-{i}", drawn)
         for name in names
         for i, drawn in enumerate(translator.random_styles(name, styles, seed=seed, truncation=truncation), start=1)
     ]
