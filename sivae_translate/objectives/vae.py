@@ -13,7 +13,8 @@ from sivae_translate.objectives.pairs import swap_styles
 from sivae_translate.objectives.sampling import sample
 from sivae_translate.types import Batch, Model, Phase
 
-DIVERGED = 100.0  # ratio of the weighted KL to the weighted error, above which the encoder counts as diverged
+DOMINATED = 100.0  # ratio of the weighted KL to the weighted error, above which the KL alone is trained
+COLLAPSED = 10.0  # nats per image; a dominating KL below is that of an empty code, of a diverged encoder thousands
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,16 @@ class VAE:
         yield Phase(("encoder", "decoder"), self.elbo.loss(rows), terms)
 
     def diagnose(self, terms: Mapping[str, float], numel: int) -> str | None:
-        """Advice where the encoder has diverged; see `types.Objective`."""
+        """Advice where the encoder has diverged, or where the posterior has collapsed; see `types.Objective`."""
         kl, error = terms.get("kl_real", 0.0), terms.get("rec", 0.0) / numel
-        if self.elbo.beta_kl * kl <= DIVERGED * self.elbo.beta_rec * error:
-            return None
-        return f"KL(real) = {kl:,.0f} nats, the encoder has diverged: start again with a lower training.lr"
+        weighted_kl, weighted_error = self.elbo.beta_kl * kl, self.elbo.beta_rec * error
+        dominated = weighted_kl > DOMINATED * weighted_error
+        if dominated and kl > COLLAPSED:
+            return f"KL(real) = {kl:,.0f} nats, the encoder has diverged: start again with a lower training.lr"
+        if dominated or (kl < 1 and weighted_kl > weighted_error):
+            fix = f"lower objective.beta_kl (now {self.elbo.beta_kl:g})"
+            return f"KL(real) = {kl:.2g} nats, the code says little of the image (posterior collapse): {fix}"
+        return None
 
 
 def vae(

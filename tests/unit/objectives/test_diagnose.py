@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sivae_translate.objectives import OBJECTIVES
-from sivae_translate.objectives.vae import DIVERGED
+from sivae_translate.objectives.vae import COLLAPSED, DOMINATED
 
 VALUES = 3 * 32 * 32
 ADVERSARIAL = [name for name in OBJECTIVES if name != "vae"]
@@ -30,10 +30,33 @@ def test_there_is_no_advice_where_training_goes_well(name: str, terms: dict[str,
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_an_encoder_that_diverged_is_to_start_again_at_a_lower_rate(name: str) -> None:
     terms = {"rec": 313.0, "kl_real": 47411.0, "gap": 0.0, "adversarial": 0.0}
-    limit = DIVERGED * 313.0 / VALUES / 47411.0  # beta_kl at which the weighted KL is that many weighted errors
+    limit = DOMINATED * 313.0 / VALUES / 47411.0  # beta_kl at which the weighted KL is that many weighted errors
     assert OBJECTIVES[name](beta_kl=0.99 * limit).diagnose(terms, VALUES) is None
     advice = OBJECTIVES[name](beta_kl=1.01 * limit).diagnose(terms, VALUES)
     assert advice is not None and "47,411" in advice and "training.lr" in advice
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize(
+    ("beta_kl", "kl", "error"),
+    [
+        (1000.0, 1e-3, 0.03),  # nearly no nats, and still more than the error
+        (1.0, 4.7, 0.033),  # the content's mixture of priors keeps the bound on the KL from 0
+        (100.0, 0.99 * COLLAPSED, 0.03),
+    ],
+)
+def test_a_collapsed_posterior_calls_for_a_lower_weight_of_the_kl_and_not_for_a_lower_rate(
+    name: str, beta_kl: float, kl: float, error: float
+) -> None:
+    terms = {"rec": error * VALUES, "kl_real": kl, "gap": 0.0, "adversarial": 0.0}
+    advice = OBJECTIVES[name](beta_kl=beta_kl).diagnose(terms, VALUES)
+    assert advice is not None and f"objective.beta_kl (now {beta_kl:g})" in advice and "training.lr" not in advice
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_few_nats_under_a_usual_weight_are_no_collapse(name: str) -> None:
+    terms = {"rec": 0.002 * VALUES, "kl_real": 7.5, "gap": 0.0, "adversarial": 0.0}  # 27 dB; the KL weighs more
+    assert OBJECTIVES[name](beta_kl=3e-4).diagnose(terms, VALUES) is None
 
 
 @pytest.mark.parametrize(
