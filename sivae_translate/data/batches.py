@@ -5,31 +5,65 @@ The t-th batch is a pure function of (seed, t, rank): a resumed run starts the s
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from sivae_translate.data.augment import Augment
-from sivae_translate.data.domains import Domains, Source
-from sivae_translate.data.images import Frame
-from sivae_translate.data.listing import LeftOut
+from sivae_translate.data.domains import Domains
+from sivae_translate.data.images import Frame, UnreadableImage
+from sivae_translate.data.listing import LeftOut, shown
+from sivae_translate.data.memory import available_memory
 from sivae_translate.data.pseudo_domains import cluster_by_colour
 from sivae_translate.data.reader import read_images, read_in_frame
+from sivae_translate.data.workers import read_batches
+from sivae_translate.errors import SivaeError
 from sivae_translate.progress import Progress
 from sivae_translate.types import Batch
 
-MEMORY = 4 * 2**30  # bytes; the images of a larger set are decoded again for every batch
+HELD = 0.5  # fraction of the available memory for images; those of a larger set are decoded again for every batch
 
 Key = tuple[int, int]  # row of an image, seed of its augmentation
 
 
-class Images(Dataset[tuple[np.ndarray, int]]):
+class UnreadableDomainError(SivaeError):
+    """No image of a domain can be read any more."""
+
+
+class Fingerprint(NamedTuple):
+    """The content of a data set: equal for equal images in domains of equal names, whatever their paths and order.
+
+    Attributes:
+        images: their number.
+        sha256: of all names and framed pixels.
+    """
+
+    images: int
+    sha256: str
+
+
+class Row(NamedTuple):
+    """An image of a batch, uint8 `[size, size, 3]`, its label, and images that could not be read in its place."""
+
+    pixels: np.ndarray
+    label: int
+    lost: tuple[LeftOut, ...]
+
+
+class Images(Dataset[Row | UnreadableDomainError]):
     """Every readable image of the domains in one frame. The constructor decodes all files to find the unreadable ones.
+
+    Images are kept in memory where they take at most `HELD` of what is available. Otherwise an image that cannot be
+    read later is replaced by another one of its domain.
 
     Args:
         domains: the images and their labels.
@@ -43,39 +77,85 @@ class Images(Dataset[tuple[np.ndarray, int]]):
 
     def __init__(self, domains: Domains, frame: Frame, augment: Augment, progress: Progress | None = None) -> None:
         self.frame, self.augment = frame, augment
-        self.in_memory = len(domains.sources) * frame.size**2 * 3 <= MEMORY
-        pixels: dict[Source, np.ndarray] = {}
+        shape = (len(domains.sources), frame.size, frame.size, 3)
+        self.in_memory = int(np.prod(shape)) <= HELD * available_memory()
+        held = np.empty(shape if self.in_memory else (0, *shape[1:]), np.uint8)
+        digests: list[bytes] = []
         bad: list[LeftOut] = []
-        images = read_images(domains.sources, frame, progress=progress)
-        for source, image in zip(domains.sources, images, strict=True):
+        for row, image in enumerate(read_images(domains.sources, frame, progress=progress)):
             if isinstance(image, LeftOut):
                 bad.append(image)
-            elif self.in_memory:
-                pixels[source] = image
+                digests.append(b"")
+                continue
+            digests.append(hashlib.sha256(image.tobytes()).digest())
+            if self.in_memory:
+                held[row] = image
         self.domains = domains.without(bad)
-        self.pixels = np.stack([pixels[source] for source in self.domains.sources]) if self.in_memory else None
+        sources = set(self.domains.sources)
+        kept = [row for row, source in enumerate(domains.sources) if source in sources]
+        self.digests = [digests[row] for row in kept]
+        if self.in_memory:
+            for new, row in enumerate(kept):
+                if new != row:
+                    held[new] = held[row]
+        self.pixels = held[: len(kept)] if self.in_memory else None
 
     def assign_pseudo_domains(self, seed: int) -> None:
         """Label the images of a folder without sub-folders by clustering their colours; see `cluster_by_colour`."""
         rows = range(len(self))
-        self.domains = cluster_by_colour(self.domains, (self._pixels(row) for row in rows), seed)
+        self.domains = cluster_by_colour(self.domains, (self._read(row)[0] for row in rows), seed)
+
+    def fingerprint(self) -> Fingerprint:
+        """The content of the images and their domains. The name of a folder without sub-folders does not count."""
+        alone = not self.domains.labelled and len(self.domains.names) == 1
+        names = [b"" if alone else name.encode("utf-8", "surrogateescape") for name in self.domains.names]
+        rows = zip(self.digests, self.domains.labels, strict=True)
+        content = b"".join(sorted(digest + hashlib.sha256(names[label]).digest() for digest, label in rows))
+        return Fingerprint(len(self), hashlib.sha256(content).hexdigest())
 
     def __len__(self) -> int:
         return len(self.domains.sources)
 
     def unaugmented(self, row: int) -> tuple[np.ndarray, int]:
-        """An image uint8 `[size, size, 3]` as it is in the frame, and the label of its domain."""
-        return self._pixels(row), self.domains.labels[row]
+        """An image uint8 `[size, size, 3]` as it is in the frame, and the label of its domain.
 
-    def __getitem__(self, key: Key) -> tuple[np.ndarray, int]:
-        index, seed = key
-        return self.augment(self._pixels(index), seed), self.domains.labels[index]
+        Raises:
+            UnreadableDomainError: neither this image nor another one of its domain can be read.
+        """
+        return self._read(row)[0], self.domains.labels[row]
 
-    def _pixels(self, index: int) -> np.ndarray:
-        if self.pixels is None:
-            return read_in_frame(self.domains.sources[index], self.frame)
-        pixels: np.ndarray = self.pixels[index]
-        return pixels
+    def __getitem__(self, key: Key) -> Row | UnreadableDomainError:
+        """The augmented image. An error is returned, as a DataLoader would bury a raised one in a traceback."""
+        row, seed = key
+        try:
+            pixels, lost = self._read(row)
+        except UnreadableDomainError as error:
+            return error
+        return Row(self.augment(pixels, seed), self.domains.labels[row], tuple(lost))
+
+    def _read(self, row: int) -> tuple[np.ndarray, list[LeftOut]]:
+        """The pixels of an image or of the next one of its domain that can be read, and the unreadable ones."""
+        if self.pixels is not None:
+            return self.pixels[row], []
+        lost: list[LeftOut] = []
+        for each in self._domain_from(row):
+            source = self.domains.sources[each]
+            try:
+                return read_in_frame(source, self.frame), lost
+            except UnreadableImage as error:
+                lost.append(LeftOut(source.path, str(error)))
+        name = shown(self.domains.names[self.domains.labels[row]])
+        worst = f"{shown(lost[0].path)}: {lost[0].reason}"
+        raise UnreadableDomainError(
+            f"no image of domain {name} can be read any more (such as {worst}): bring its files back and run the same "
+            "command again"
+        )
+
+    def _domain_from(self, row: int) -> Iterator[int]:
+        """This row, and then the other rows of its domain, those after it first."""
+        yield row
+        labels, count = self.domains.labels, len(self)
+        yield from (each % count for each in range(row + 1, row + count) if labels[each % count] == labels[row])
 
 
 class PairSampler:
@@ -104,6 +184,12 @@ class PairSampler:
             yield self.keys(t)
             t += 1
 
+    def at(self, t: int) -> PairSampler:
+        """The same stream, from the t-th batch on."""
+        other = copy.copy(self)
+        other.start = t
+        return other
+
     def keys(self, t: int) -> list[Key]:
         """Keys of the t-th batch of this rank; rows 2i and 2i + 1 are a pair."""
         random = np.random.default_rng((self.seed, self.rank, t))
@@ -127,7 +213,32 @@ def collate(rows: list[tuple[np.ndarray, int]]) -> tuple[Tensor, Tensor]:
     return images, torch.tensor([label for _, label in rows])
 
 
-def batches(images: Images, sampler: PairSampler, *, workers: int | None, device: torch.device) -> Iterator[Batch]:
+class Rows(NamedTuple):
+    """Images uint8 `[B, 3, H, W]`, their labels int64 `[B]`, and files that could not be read."""
+
+    images: Tensor
+    labels: Tensor
+    lost: list[LeftOut]
+
+
+def collate_rows(rows: list[Row | UnreadableDomainError]) -> Rows | UnreadableDomainError:
+    """The rows of a batch as tensors, or the error in place of a row."""
+    whole = []
+    for row in rows:
+        if isinstance(row, UnreadableDomainError):
+            return row
+        whole.append(row)
+    return Rows(*collate([row[:2] for row in whole]), [bad for row in whole for bad in row.lost])
+
+
+def batches(
+    images: Images,
+    sampler: PairSampler,
+    *,
+    workers: int | None,
+    device: torch.device,
+    note: Callable[[str], None] = lambda text: None,
+) -> Generator[Batch]:
     """The stream of batches on a device: images `[B, 3, size, size]`, float32 in [0, 1], channels last.
 
     Args:
@@ -135,17 +246,22 @@ def batches(images: Images, sampler: PairSampler, *, workers: int | None, device
         sampler: draws the images of each batch.
         workers: processes that read and augment. None: 0 where the images are in memory, else one per core, at most 8.
         device: where the batches go.
+        note: called once with a line on each image that can no longer be read, and on each process that failed.
+
+    Raises:
+        UnreadableDomainError: no image of a domain can be read any more.
     """
     if workers is None:
         workers = 0 if images.in_memory else min(8, os.cpu_count() or 1)
-    loader: DataLoader[Any] = DataLoader(
-        images,
-        batch_sampler=sampler,  # type: ignore[arg-type]
-        collate_fn=collate,
-        num_workers=workers,
-        pin_memory=device.type == "cuda",
-        persistent_workers=workers > 0,
-    )
-    for pixels, labels in loader:
-        x = pixels.to(device, non_blocking=True).float().div_(255)
-        yield Batch(x.contiguous(memory_format=torch.channels_last), labels.to(device, non_blocking=True))
+    options = {"collate": collate_rows, "pin_memory": device.type == "cuda", "note": note}
+    named: set[Path] = set()
+    with closing(read_batches(images, sampler, workers, **options)) as read:  # type: ignore[arg-type]
+        for rows in read:
+            if isinstance(rows, UnreadableDomainError):
+                raise rows
+            for bad in rows.lost:
+                if bad.path not in named:
+                    note(f"{shown(bad.path)} can no longer be read ({bad.reason}): others of its domain take its place")
+                    named.add(bad.path)
+            x = rows.images.to(device, non_blocking=True).float().div_(255)
+            yield Batch(x.contiguous(memory_format=torch.channels_last), rows.labels.to(device, non_blocking=True))

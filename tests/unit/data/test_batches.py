@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 
 from sivae_translate.data.augment import Augment
-from sivae_translate.data.batches import Images, PairSampler, batches
+from sivae_translate.data.batches import Fingerprint, Images, PairSampler, UnreadableDomainError, batches
 from sivae_translate.data.domains import find_domains
 from sivae_translate.data.images import Frame
 from sivae_translate.errors import UsageError
@@ -87,8 +89,95 @@ def test_workers_and_memory_give_the_same_batches(folder: Path, monkeypatch: pyt
         return next(batches(images, sampler, workers=workers, device=torch.device("cpu"))).images
 
     in_memory = first(0)
-    monkeypatch.setattr("sivae_translate.data.batches.MEMORY", 0)
+    monkeypatch.setattr("sivae_translate.data.batches.HELD", 0)
     assert torch.equal(first(2), in_memory)
+
+
+def test_images_are_held_once_in_memory(tmp_path: Path) -> None:
+    for i in range(40):
+        paint(tmp_path / "red" / f"{i:02}.png", (i, 0, 0))
+    for broken in ("00.png", "17.png"):
+        (tmp_path / "red" / broken).write_bytes(b"not a picture")
+    domains, frame = find_domains(tmp_path), Frame(256, "crop", (255, 255, 255))
+    Images(domains, frame, PLAIN)  # once before, for what libraries keep
+    tracemalloc.start()
+    images = Images(domains, frame, PLAIN)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert images.pixels is not None and len(images.pixels) == 38
+    assert [image[0, 0, 0] for image in images.pixels] == [i for i in range(40) if i not in (0, 17)]
+    assert peak < 1.9 * images.pixels.nbytes  # a few more are read ahead
+
+
+def fingerprint(folder: Path) -> Fingerprint:
+    return Images(find_domains(folder), FRAME, PLAIN).fingerprint()
+
+
+def test_the_fingerprint_follows_from_pixels_and_domains_and_not_from_paths(folder: Path) -> None:
+    before = fingerprint(folder)
+    assert before.images == 15
+    moved = folder.rename(folder.with_name("elsewhere"))
+    (moved / "red" / "0.png").rename(moved / "red" / "z.png")
+    Image.open(moved / "red" / "1.png").save(moved / "red" / "1.bmp")
+    (moved / "red" / "1.png").unlink()
+    assert fingerprint(moved) == before
+
+
+@pytest.mark.parametrize("change", ["pixel", "added", "removed", "domain", "swapped"])
+def test_the_fingerprint_changes_with_an_image_or_with_its_domain(folder: Path, change: str) -> None:
+    before = fingerprint(folder)
+    if change == "pixel":
+        paint(folder / "red" / "3.png", (255, 3, 1))
+    elif change == "added":
+        paint(folder / "red" / "again.png", (255, 3, 0))
+    elif change == "removed":
+        (folder / "red" / "3.png").unlink()
+    elif change == "domain":
+        (folder / "red").rename(folder / "rose")
+    else:
+        paint(folder / "red" / "0.png", (0, 0, 255))
+        paint(folder / "blue" / "0.png", (255, 0, 0))
+    assert fingerprint(folder) != before
+
+
+def test_the_fingerprint_of_bare_images_does_not_depend_on_the_name_of_their_folder(folder: Path) -> None:
+    before = fingerprint(folder / "red")
+    assert fingerprint((folder / "red").rename(folder / "rose")) == before
+
+
+@pytest.fixture
+def unheld(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Images:
+    """The images of `folder`, read again for every batch."""
+    monkeypatch.setattr("sivae_translate.data.batches.HELD", 0)
+    return Images(find_domains(folder), FRAME, PLAIN)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_image_that_vanishes_is_replaced_by_one_of_its_domain_and_named_once(
+    folder: Path, unheld: Images, workers: int
+) -> None:
+    (folder / "blue" / "0.png").unlink()
+    (folder / "blue" / "1.png").write_bytes(b"not a picture")
+    notes: list[str] = []
+    sampler = PairSampler(unheld.domains.labels, batch=8, seed=0)
+    with closing(batches(unheld, sampler, workers=workers, device=torch.device("cpu"), note=notes.append)) as stream:
+        seen = list(islice(stream, 10))
+    for batch in seen:
+        blue = batch.images[:, 2].amax((1, 2)) == 1
+        assert torch.equal(blue, torch.tensor([unheld.domains.names[d] == "blue" for d in batch.domains]))
+    assert sorted(note.partition(" can")[0] for note in notes) == [str(folder / "blue" / f"{i}.png") for i in (0, 1)]
+    pixels, label = unheld.unaugmented(0)
+    assert unheld.domains.names[label] == "blue" and pixels[0, 0].tolist() == [0, 2, 255]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_domain_that_vanishes_is_an_error_with_its_name(folder: Path, unheld: Images, workers: int) -> None:
+    for path in (folder / "blue").iterdir():
+        path.unlink()
+    sampler = PairSampler(unheld.domains.labels, batch=8, seed=0)
+    with pytest.raises(UnreadableDomainError, match="domain blue") as caught:
+        next(batches(unheld, sampler, workers=workers, device=torch.device("cpu")))
+    assert "\n" not in str(caught.value)
 
 
 def test_unreadable_images_are_left_out_and_listed(folder: Path) -> None:
