@@ -16,6 +16,8 @@ from sivae_translate.errors import UsageError
 
 commands = typer.Typer()
 
+SPLITS = {"train", "training"}  # names of folders that say nothing about the set
+
 
 @commands.command(
     rich_help_panel=WORK,
@@ -32,6 +34,12 @@ def train(
         typer.Option("--grow", metavar="RUN", help="Initialise with weights of a run at half the size."),
     ] = None,
     device: Device = "auto",
+    allow_changed: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changed", help="Resume with other images, training.lr, training.clip, data.batch or data.workers."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and exit.")] = False,
 ) -> None:
     """Train a translator on a folder of domains, or resume a stopped run."""
@@ -39,21 +47,38 @@ def train(
         from sivae_translate.data.domains import find_domains
         from sivae_translate.device import pick_device
         from sivae_translate.recipe import dump_recipe, load_recipe
+        from sivae_translate.training.configure import configure
         from sivae_translate.training.processes import leave_processes
-        from sivae_translate.training.run import configure
         from sivae_translate.training.run import train as train_run
 
-        run = out or Path("runs") / (domains.resolve().name or "train")
+        run = out or default_run(domains)
         if dry_run:
             resolved, _, notes = configure(recipe, set_ or (), find_domains(domains), pick_device(device), run)
             say("".join(f"# {note}\n" for note in notes) + dump_recipe(resolved))
             return
-        model = train_run(domains, recipe, run, set=set_ or (), grow=grow, device=device, display=display)
+        model = train_run(
+            domains,
+            recipe,
+            run,
+            set=set_ or (),
+            grow=grow,
+            device=device,
+            display=display,
+            allow_changed=allow_changed,
+        )
         if os.environ.get("RANK", "0") == "0":  # under a launcher, one process prints
             translates = load_recipe(run / "recipe.toml").model["name"] == "style"
             use = "translate with: sivae-translate run INPUT" if translates else "draw with: sivae-translate sample"
             say(f"trained: {model}; {use} --model {run}")
         leave_processes()
+
+
+def default_run(domains: Path) -> Path:
+    """runs/NAME for a folder of domains: its name, or for a split such as cars/train the name of the set."""
+    folder = domains.resolve()
+    while folder.name.lower() in SPLITS:
+        folder = folder.parent
+    return Path("runs") / (folder.name or "train")
 
 
 @commands.command(

@@ -1,29 +1,147 @@
-"""`state/`: the state of a run, from which training resumes bit for bit."""
+"""`state/`: the state of a run, from which training resumes bit for bit, and `state-before/`, the one before it."""
 
 from __future__ import annotations
 
-import json
+import os
+import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from sivae_translate import checkpoint
-from sivae_translate.errors import UsageError
+from sivae_translate.data.batches import Fingerprint
+from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import Autoencoder
 from sivae_translate.recipe import load_recipe
 from sivae_translate.training.optimizers import Optimizers
 from sivae_translate.training.state import Budget, State
 
 FORMAT = 2  # of trainer.json and the tensors beside it
+NAMES = ("state", "state-before")
+
+Count = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 
-def save_state(folder: Path, model: Autoencoder, ema: AveragedModel, optimizers: Optimizers, state: State) -> None:
+class Saved(BaseModel):
+    """A part of trainer.json. Unknown keys are ignored, as a later version may add some."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class SavedProgress(Saved):
+    """A `State`."""
+
+    step: Count
+    images: Count
+    seconds: Annotated[float, Field(ge=0)]
+    lr_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class SavedImages(Saved):
+    """A `Fingerprint`."""
+
+    images: Count
+    sha256: str
+
+
+class Trainer(Saved):
+    """The content of trainer.json, without its format."""
+
+    state: SavedProgress
+    averaged: Count
+    optimizers: dict[str, dict[str, Any]]
+    domains: list[str]
+    images: SavedImages | None = None
+
+
+class States:
+    """The states of a run. The one before the last is kept, since files can be damaged after they were written."""
+
+    def __init__(self, run: Path) -> None:
+        self.newest, self.before = (run / name for name in NAMES)
+        self.whole = False  # whether the newest is known to be whole, so that it may replace the one before
+
+    def exist(self) -> bool:
+        """Whether the run has saved a state."""
+        return self.newest.is_dir() or self.before.is_dir()
+
+    def save(
+        self,
+        model: Autoencoder,
+        ema: AveragedModel,
+        optimizers: Optimizers,
+        state: State,
+        images: Fingerprint | None = None,
+    ) -> None:
+        """Write a state; see `save_state`. The newest one becomes the one before. At every instant one is whole.
+
+        Raises:
+            SivaeError: the state cannot be written; those there are kept.
+        """
+        rotated = self.whole and not self.newest.is_symlink()  # renaming a link would not move its directory
+        try:
+            if rotated:
+                shutil.rmtree(self.before, ignore_errors=True)
+                os.rename(self.newest, self.before)
+            elif not self.whole:
+                shutil.rmtree(self.newest, ignore_errors=True)  # damaged, or not there
+            save_state(self.newest, model, ema, optimizers, state, images)
+        except OSError as error:
+            raise SivaeError(f"{self.newest}: not saved: {error.strerror or error}") from error
+        finally:
+            if rotated and not self.newest.exists() and self.before.exists():
+                os.rename(self.before, self.newest)
+        self.whole = True
+
+    def load(
+        self, model: Autoencoder, ema: AveragedModel, optimizers: Optimizers, images: Fingerprint | None = None
+    ) -> tuple[State, str]:
+        """Load the newest whole state, and return the progress and why it is not the newest one, "" if it is.
+
+        Raises:
+            UsageError: as in `load_state`.
+            SivaeError: no state is whole, or one may not be read.
+        """
+        reasons = []
+        for folder in (self.newest, self.before):
+            if not folder.is_dir():
+                reasons.append(f"{folder} is missing")
+                continue
+            try:
+                state = load_state(folder, model, ema, optimizers, images)
+            except UsageError:
+                raise
+            except SivaeError as error:
+                if isinstance(error.__cause__, PermissionError):
+                    raise
+                reasons.append(str(error))
+                continue
+            self.whole = folder == self.newest
+            return state, "" if self.whole else reasons[0]
+        raise SivaeError(
+            f"no state can be resumed ({'; '.join(reasons)}): restore one of both, or choose another --out"
+        )
+
+
+def save_state(
+    folder: Path,
+    model: Autoencoder,
+    ema: AveragedModel,
+    optimizers: Optimizers,
+    state: State,
+    images: Fingerprint | None = None,
+) -> None:
     """Write the weights, their moving average, both optimizers and the progress, atomically.
 
     There is no random state to save, as the seed of a step is (seed, process, images seen).
+
+    Args:
+        images: the content of the training set, which a resumed run must have too.
     """
     tensors = {"model": model.state_dict(), "ema": ema.module.state_dict()}
     groups = {}
@@ -35,46 +153,100 @@ def save_state(folder: Path, model: Autoencoder, ema: AveragedModel, optimizers:
         "averaged": int(ema.n_averaged),
         "optimizers": groups,
         "domains": list(model.domains),
+        "images": images._asdict() if images else None,
     }
     checkpoint.save(folder, tensors, {"trainer": trainer})
 
 
-def load_state(folder: Path, model: Autoencoder, ema: AveragedModel, optimizers: Optimizers) -> State:
+def load_state(
+    folder: Path,
+    model: Autoencoder,
+    ema: AveragedModel,
+    optimizers: Optimizers,
+    images: Fingerprint | None = None,
+) -> State:
     """Load a state into the parts of a run, and return the progress.
 
+    Args:
+        images: the content of the training set now; None to resume on any images of the same domains.
+
     Raises:
-        UsageError: a state of other domains or of another format.
+        UsageError: a state of other domains, of other images or of another format.
         SivaeError: files that are damaged or of another model.
     """
-    trainer = checkpoint.load(folder, [], ["trainer"])[1]["trainer"]
-    if trainer.get("format") != FORMAT:
+    trainer = read_trainer(folder, checkpoint.load(folder, [], ["trainer"])[1]["trainer"])
+    if trainer.domains != list(model.domains):
         raise UsageError(
-            f"{folder} has format {trainer.get('format', 1)}, expected {FORMAT}: it cannot be resumed by this version; "
-            "train anew in another --out"
-        )
-    if trainer["domains"] != list(model.domains):
-        raise UsageError(
-            f"{folder.parent} was trained on {len(trainer['domains'])} domains, now there are {len(model.domains)} or "
+            f"{folder.parent} was trained on {len(trainer.domains)} domains, now there are {len(model.domains)} or "
             "their names differ: expected the same folder; choose another --out"
         )
+    require_same_images(folder.parent, trainer.images, images)
     tensors, _ = checkpoint.load(folder, ["model", "ema", "encoder", "decoder"], [])
     checkpoint.load_into(model, tensors["model"], f"{folder} (model)")
     checkpoint.load_into(ema.module, tensors["ema"], f"{folder} (moving average)")
-    ema.n_averaged.fill_(trainer["averaged"])
+    ema.n_averaged.fill_(trainer.averaged)
     for part, adam in optimizers.adam.items():
-        adam.load_state_dict(checkpoint.unflatten_optimizer(tensors[part], trainer["optimizers"][part]))
-        _in_layout_of_weights(adam)
-    return State(**trainer["state"])
+        try:
+            load_optimizer(adam, checkpoint.unflatten_optimizer(tensors[part], trainer.optimizers[part]))
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, SivaeError) as error:
+            raise SivaeError(f"{folder} ({part}): not the state of its optimizer: {error}") from error
+    return State(**trainer.state.model_dump())
+
+
+def read_trainer(folder: Path, values: dict[str, Any]) -> Trainer:
+    """The checked content of trainer.json. Raises UsageError for another format, and SivaeError for damaged values."""
+    if values.get("format") != FORMAT:
+        raise UsageError(
+            f"{folder} has format {values.get('format', 1)}, expected {FORMAT}: it cannot be resumed by this version; "
+            "train anew in another --out"
+        )
+    try:
+        return Trainer.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise SivaeError(f"{folder / 'trainer.json'}: {where}: {first['msg']}") from error
+
+
+def require_same_images(run: Path, then: SavedImages | None, now: Fingerprint | None) -> None:
+    """Raise UsageError where a state was trained on other images. A state of an earlier version does not tell."""
+    if then is None or now is None or Fingerprint(then.images, then.sha256) == now:
+        return
+    raise UsageError(
+        f"{run} was trained on other images ({then.images:,} then, {now.images:,} now): expected the same set; choose "
+        "another --out, or go on with --allow-changed"
+    )
 
 
 def finished(run: Path) -> bool:
-    """Whether a run has spent the budget of its recipe; False for a run without a saved state."""
-    try:
-        state = State(**json.loads((run / "state" / "trainer.json").read_text())["state"])
-        training = load_recipe(run / "recipe.toml").training
-    except (OSError, ValueError, TypeError, KeyError, UsageError):
-        return False
-    return Budget(training.images, training.minutes).progress(state) >= 1
+    """Whether a run has spent the budget of its recipe. A model whose states were deleted cannot train further."""
+    folders = [run / name for name in NAMES if (run / name).is_dir()]
+    if not folders:
+        return (run / "model" / "config.json").exists()
+    for folder in folders:
+        try:
+            trainer = read_trainer(folder, checkpoint.read_json(folder / "trainer.json"))
+            training = load_recipe(run / "recipe.toml").training
+        except (OSError, SivaeError):
+            continue
+        return Budget(training.images, training.minutes).progress(State(**trainer.state.model_dump())) >= 1
+    return False
+
+
+def load_optimizer(adam: Optimizer, state: dict[str, Any]) -> None:
+    """Load the moments and the learning rate; the other settings of the groups are those of the recipe.
+
+    Raises:
+        ValueError, KeyError, TypeError: not a state of this optimizer.
+    """
+    own = [{key: value for key, value in group.items() if key not in ("params", "lr")} for group in adam.param_groups]
+    adam.load_state_dict(state)
+    for group, settings in zip(adam.param_groups, own, strict=True):
+        group.update(settings, lr=float(group["lr"]))
+    for parameter, values in adam.state.items():
+        if values["step"].shape or any(values[key].shape != parameter.shape for key in ("exp_avg", "exp_avg_sq")):
+            raise ValueError("moments of other shapes than their weights")
+    _in_layout_of_weights(adam)
 
 
 def _in_layout_of_weights(optimizer: Optimizer) -> None:

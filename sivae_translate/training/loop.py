@@ -44,6 +44,9 @@ def train_loop(
             draws, saves. True stops the run.
         seed: the randomness of a step comes from (seed, process, images seen) and its batch from (seed, process, step),
             so a resumed run repeats none.
+
+    Raises:
+        NonFiniteLossError: a loss or a gradient became NaN or infinite; its phase has updated nothing.
     """
     generator = torch.Generator(accelerator.device)
     terms: Terms = {}
@@ -55,7 +58,7 @@ def train_loop(
             return
         generator.manual_seed(hash((seed, accelerator.process_index, state.images)) % 2**63)
         batch = augment(next(batches), progress, generator)
-        optimizers.lr = schedule(state.images, progress)
+        optimizers.lr = state.lr_scale * schedule(state.images, progress)
         terms = {}
         for phase in autocast(objective.play(model, batch, progress, generator, ema.module), accelerator):  # type: ignore[arg-type]
             optimizers.step(phase)

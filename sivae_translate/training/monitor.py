@@ -24,7 +24,8 @@ class Monitor:
         diagnose: returns advice from the means of the terms, or None; see `types.Objective`.
         asked_to_stop: returns whether a signal was received.
         draw: draws the sample grids, from the number of images seen.
-        save: saves the run.
+        save: saves the run, called in all processes at the same step.
+        agree: returns the answer of the first process, given each process's own.
     """
 
     def __init__(
@@ -40,11 +41,15 @@ class Monitor:
         asked_to_stop: Callable[[], bool],
         draw: Callable[[int], None],
         save: Callable[[], None],
+        agree: Callable[[bool], bool] = bool,
     ) -> None:
         self.recipe, self.budget, self.display, self.log = recipe, budget, display, log
         self.lr, self.diagnose = lr, diagnose
-        self.asked_to_stop, self.draw, self.save = asked_to_stop, draw, save
+        self.asked_to_stop, self.draw, self.save, self.agree = asked_to_stop, draw, save, agree
+        self.failed: set[str] = set()
         self.means, self.line, self.advised = Means(), "", False
+        if log is not None:
+            self.attempt("log.jsonl or results.csv", lambda: log.keep(state.images))
         self.logged_images, self.drawn = state.images, int(budget.progress(state) * recipe.training.samples)
         self.logged_at = self.saved_at = self.shown_at = time.monotonic()
         self.pause = 60 * recipe.training.save_minutes
@@ -60,13 +65,22 @@ class Monitor:
             self.show(state, progress)
         if terms and (progress >= 1 or progress * settings.samples >= self.drawn + 1):
             self.drawn = int(progress * settings.samples)
-            self.draw(state.images)
-        if last or time.monotonic() - self.saved_at >= self.pause:
+            self.attempt("samples/", lambda: self.draw(state.images))
+        if self.agree(last or time.monotonic() - self.saved_at >= self.pause):
             began = time.monotonic()
             self.save()
             self.saved_at = time.monotonic()
             self.pause = max(60 * settings.save_minutes, (self.saved_at - began) / SAVING)
         return stop
+
+    def attempt(self, name: str, write: Callable[[], None]) -> None:
+        """Write files that training can do without. The first failure of each name is shown."""
+        try:
+            write()
+        except OSError as error:
+            if name not in self.failed:
+                self.display.note(f"{name} cannot be written ({error.strerror or error}): training goes on without")
+            self.failed.add(name)
 
     def show(self, state: State, progress: float) -> None:
         self.shown_at = time.monotonic()
@@ -81,8 +95,8 @@ class Monitor:
         self.logged_at, self.logged_images = now, state.images
         if self.log is None:
             return
-        row = {"images": state.images, "seconds": state.seconds, "lr": self.lr(), "images_per_s": pace}
-        self.log.write(row | means)
+        log, row = self.log, {"images": state.images, "seconds": state.seconds, "lr": self.lr(), "images_per_s": pace}
+        self.attempt("log.jsonl or results.csv", lambda: log.write(row | means))
         self.line = " ".join(f"{name} {value:.3g}" for name, value in means.items())
         advice = self.diagnose(means)
         if advice and not self.advised:

@@ -17,7 +17,7 @@ PARTS = ("encoder", "decoder")
 
 
 class NonFiniteLossError(SivaeError):
-    """A loss was NaN or infinite. Its phase has updated nothing."""
+    """A loss or its gradient was NaN or infinite. Its phase has updated nothing."""
 
 
 class Optimizers:
@@ -61,20 +61,37 @@ class Optimizers:
         """Update the parts that the phase names, on every process alike; the other part's weights stay as they are.
 
         Raises:
-            NonFiniteLossError: the loss is NaN or infinite; no weight has been updated.
+            NonFiniteLossError: the loss or a gradient is NaN or infinite, on any process; no weight has been updated.
         """
         loss = self.accelerator.reduce(phase.loss.detach(), "mean")
-        if not torch.isfinite(loss):
-            raise NonFiniteLossError(f"the {' and '.join(phase.updates)}'s loss became {float(loss)}")
         parameters = [p for part in phase.updates for p in self.parameters[part]]
         self.accelerator.backward(phase.loss, inputs=parameters, retain_graph=phase.retain_graph)
         self._average_gradients(parameters)
+        self._require_finite(phase, loss, [self._gradient_norm(part) for part in phase.updates])
         for part in phase.updates:
-            if self.clip:
-                self.accelerator.unscale_gradients(self.adam[part])
-                nn.utils.clip_grad_norm_(self.parameters[part], self.clip)
             self.adam[part].step()
             self.adam[part].zero_grad()
+
+    def _gradient_norm(self, part: str) -> Tensor:
+        """The norm of a part's gradient, which is then clipped."""
+        if self.clip:
+            self.accelerator.unscale_gradients(self.adam[part])
+            return nn.utils.clip_grad_norm_(self.parameters[part], self.clip)
+        return nn.utils.get_total_norm([p.grad for p in self.parameters[part] if p.grad is not None])
+
+    def _require_finite(self, phase: Phase, loss: Tensor, norms: list[Tensor]) -> None:
+        """Raise NonFiniteLossError, without gradients left behind. One look at all values waits for the device once.
+
+        With float16 the gradient scaler skips a step of an infinite gradient, and lowers its scale.
+        """
+        checked = [loss] if self.accelerator.scaler else [loss, *norms]
+        if torch.stack([value.float() for value in checked]).isfinite().all():
+            return
+        for part in phase.updates:
+            self.adam[part].zero_grad()
+        names = ["loss", *(f"gradient in the {part}" for part in phase.updates)]
+        name, value = next(pair for pair in zip(names, checked, strict=False) if not pair[1].isfinite())
+        raise NonFiniteLossError(f"the {' and '.join(phase.updates)}'s {name} became {float(value)}")
 
     def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
         if self.accelerator.num_processes == 1:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,33 +13,35 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast, set_seed
 from filelock import FileLock, Timeout
 
-from sivae_translate import checkpoint
-from sivae_translate.data.augment import Augment
-from sivae_translate.data.batches import Images, PairSampler, batches, collate
-from sivae_translate.data.domains import Domains, find_domains
-from sivae_translate.data.images import Frame
-from sivae_translate.data.listing import account
+from sivae_translate.data.batches import Images, PairSampler, UnreadableDomainError, batches, collate
+from sivae_translate.data.domains import find_domains
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import MODELS, Autoencoder
 from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import build_model, load_model, model_directory, save_model
 from sivae_translate.progress import Display, Silent
-from sivae_translate.recipe import Recipe, choose_recipe, difference, dump_recipe, load_recipe
+from sivae_translate.recipe import Recipe
 from sivae_translate.training.augment import augment_batch
-from sivae_translate.training.autoconfig import resolve
-from sivae_translate.training.checkpointing import load_state, save_state
-from sivae_translate.training.constructors import build_objective, check_model, complete
+from sivae_translate.training.checkpointing import States
+from sivae_translate.training.configure import configure, select_recipe
+from sivae_translate.training.directory import check_directory, prepare_directory, saved_recipe, write_recipe
+from sivae_translate.training.display import LastingDisplay
 from sivae_translate.training.grids import COLUMNS, Grids
+from sivae_translate.training.images import load_images
 from sivae_translate.training.log import LogFiles
-from sivae_translate.training.loop import train_loop
+from sivae_translate.training.loop import largest, train_loop
 from sivae_translate.training.monitor import Monitor
 from sivae_translate.training.optimizers import NonFiniteLossError, Optimizers, moving_average
+from sivae_translate.training.out_of_memory import free_memory, ran_out
 from sivae_translate.training.prior_refit import refit_style_prior
 from sivae_translate.training.processes import new_accelerator
+from sivae_translate.training.snapshot import Snapshot
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import Stop
 from sivae_translate.types import Batch, Objective
+
+HALVINGS = 3  # of the learning rate, where training diverges, before it ends
 
 
 class InterruptedRunError(SivaeError):
@@ -47,37 +50,6 @@ class InterruptedRunError(SivaeError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
-
-
-def configure(
-    recipe: Recipe | str | Path, overrides: Sequence[str], domains: Domains, device: str, run: Path
-) -> tuple[Recipe, Objective, list[str]]:
-    """The complete recipe of a run, its objective, and notes on the selected recipe and on automatic settings.
-
-    Args:
-        recipe, overrides: as in `train`.
-        device: where training will run.
-        run: the run's directory. A saved run in this directory determines the automatic settings.
-
-    Raises:
-        UsageError: an unknown recipe, model, objective or key, an impossible value, or no budget.
-    """
-    notes = []
-    if isinstance(recipe, Recipe):
-        recipe = recipe.override(overrides)
-    else:
-        chosen, reason = choose_recipe(recipe, len(domains.names) if domains.labelled else 0)
-        notes += [f"recipe {chosen} ({reason})"] if reason else []
-        recipe = load_recipe(chosen, overrides)
-    recipe, automatic = resolve(recipe, domains, device, saved_recipe(run))
-    notes += [f"automatic: {automatic}"] if automatic else []
-    check_model(recipe)
-    return recipe, build_objective(recipe), notes
-
-
-def saved_recipe(run: Path) -> Recipe | None:
-    """The complete recipe of the run in this directory; None where it has saved nothing yet."""
-    return complete(load_recipe(run / "recipe.toml")) if (run / "state").exists() else None
 
 
 def train(
@@ -89,18 +61,22 @@ def train(
     grow: str | Path | None = None,
     device: str = "auto",
     display: Display | None = None,
+    allow_changed: bool = False,
 ) -> Path:
     """Train a translator on a folder of domains. The same call resumes a stopped run.
 
     Args:
         domains: folder with a sub-folder of images per domain, or with images alone.
         recipe: name of a built-in recipe, a TOML file, or a Recipe.
-        out: the run's directory: `recipe.toml`, `log.jsonl`, `results.csv`, `samples/`, `state/`, `model/`.
+        out: the run's directory: `recipe.toml`, `log.jsonl`, `results.csv`, `samples/`, `model/`, `state/` and
+            `state-before/`, to resume from where `state/` is damaged.
         set: overrides of the recipe, such as "training.minutes=10".
         grow: a run or model of the same recipe at half the size, whose weights initialise this one; see
             `models.growing`.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps". Under a launcher each process uses its own GPU.
         display: shows progress and notes.
+        allow_changed: whether a resumed run may have other images of the same domains, and another training.lr,
+            training.clip, data.batch or data.workers.
 
     Returns:
         The directory of the trained model, for `Translator.from_pretrained`.
@@ -111,25 +87,68 @@ def train(
         SivaeError: the run could not go on; its last checkpoint, if any, is whole.
     """
     device, found = pick_device(device), find_domains(domains)
-    recipe, objective, notes = configure(recipe, set, found, device, Path(out))
+    given, selected = select_recipe(recipe, set, found)
+    recipe, objective, notes = configure(given, (), found, device, Path(out))
     smaller = None if grow is None else smaller_model(Path(grow), recipe)
     run = prepare_directory(Path(out), Path(domains))
     accelerator = new_accelerator(device, recipe.training.precision)
+    first = accelerator.is_main_process
+    shown = LastingDisplay(display if first and display else Silent())
     lock = FileLock(run / ".lock", timeout=0)
-    if accelerator.is_main_process:
+    if first:
         try:
             lock.acquire()
         except Timeout:
             raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
     try:
-        display = display or Silent()
-        for note in notes if accelerator.is_main_process else ():
-            display.note(note)
-        return Run(run, recipe, objective, found, smaller, accelerator, display).train()
-    except OSError as error:  # of the recipe, the log or the sample grids; the last checkpoint is complete
+        check_directory(run, recipe, allow_changed)
+        for note in (*selected, *notes):
+            shown.note(note)
+        images = load_images(found, recipe, shown)
+        build = partial(Run, run, objective, images, smaller, accelerator, shown, allow_changed)
+        return train_within_memory(build, recipe, automatic=given.data.batch == 0)
+    except OSError as error:  # of the recipe; the last checkpoint is complete
         raise SivaeError(f"cannot write to {run} ({error.strerror or error}): mend that and run it again") from None
+    except Exception as error:
+        if ran_out(error):
+            raise SivaeError(f"memory ran out ({one_line(error)}): lower data.size or the model's width") from None
+        raise
     finally:
         lock.release()
+
+
+def train_within_memory(build: Callable[[Recipe], Run], recipe: Recipe, automatic: bool) -> Path:
+    """Train a run. One that has saved nothing begins again with half the batch where memory runs out.
+
+    Args:
+        build: constructs the run of a recipe.
+        automatic: whether the batch was chosen automatically, and not by the user.
+
+    Raises:
+        SivaeError: memory ran out, and the batch is the user's or the run has a state, which is saved.
+    """
+    while True:
+        run = build(recipe)
+        try:
+            return run.train()
+        except Exception as error:
+            if not ran_out(error):
+                raise
+            reason = one_line(error)
+        free_memory()  # only now: the error's traceback held the tensors of the step
+        batch = recipe.data.batch // 4 * 2  # even
+        alone = run.accelerator.num_processes == 1  # of several processes, those that go on would wait for the others
+        if not (automatic and alone and batch and not run.states.exist()):
+            raise run.ended_by_memory(reason, batch)
+        run.display.note(f"memory ran out ({reason}): beginning again with data.batch={batch}")
+        recipe = recipe.override({"data.batch": batch})
+        del run
+        free_memory()
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error, or its type."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def smaller_model(path: Path, recipe: Recipe) -> Autoencoder:
@@ -145,73 +164,39 @@ def smaller_model(path: Path, recipe: Recipe) -> Autoencoder:
     return model
 
 
-def prepare_directory(run: Path, domains: Path) -> Path:
-    """Create the run's directory, and delete temporary files of a killed run.
-
-    Raises:
-        UsageError: a directory among the images, a file, or a directory that cannot be written.
-    """
-    if domains.resolve() in (run.resolve(), *run.resolve().parents):
-        raise UsageError(f"{run} is among the images of {domains}: choose another folder with --out")
-    if run.exists() and not run.is_dir():
-        raise UsageError(f"{run} is a file: expected a folder for the run; choose another with --out")
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        checkpoint.sweep(run)
-        (run / ".lock").touch()
-    except OSError as error:
-        raise UsageError(f"cannot write to {run} ({error.strerror}): choose another folder with --out") from None
-    return run
-
-
 class Run:
     """One run: data, model, optimizers and state, and the files in its directory."""
 
     def __init__(
         self,
         folder: Path,
-        recipe: Recipe,
         objective: Objective,
-        domains: Domains,
+        images: Images,
         smaller: Autoencoder | None,
         accelerator: Accelerator,
         display: Display,
+        allow_changed: bool,
+        recipe: Recipe,
     ) -> None:
-        data, settings = recipe.data, recipe.training
-        self.folder, self.recipe, self.accelerator = folder, recipe, accelerator
-        self.display = display if accelerator.is_main_process else Silent()
-        check_same_recipe(folder, recipe)
-        self.objective = objective
-        self.frame = Frame(data.size, data.fit, data.background_rgb)
-        self.images = self.read_images(domains)
+        settings, begun = recipe.training, saved_recipe(folder)  # read before the first process writes another
+        self.folder, self.recipe, self.accelerator, self.display = folder, recipe, accelerator, display
+        self.objective, self.images, self.states = objective, images, States(folder)
         set_seed(settings.seed)
-        self.model: Autoencoder = build_model(recipe.model, self.images.domains.names, data.size)
-        if smaller is not None and not (folder / "state").exists():
+        self.model: Autoencoder = build_model(recipe.model, images.domains.names, recipe.data.size)
+        if smaller is not None and not self.states.exist():
             self.grow(smaller)
         self.model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         broadcast(list(self.model.parameters()))
         self.optimizers = Optimizers(self.model, accelerator, lr=settings.lr, betas=settings.betas, clip=settings.clip)
         self.ema = moving_average(self.model, settings.ema)
-        self.state = self.resume()
-        self.write_recipe()  # only now: a state that cannot be resumed leaves its recipe as it is
+        self.parts = (self.model, self.ema, self.optimizers)
+        self.state = self.resume(allow_changed)
+        if begun and begun.training.lr != settings.lr:
+            self.state.lr_scale = 1.0
+        if accelerator.is_main_process:  # only now: a state that cannot be resumed leaves its recipe as it is
+            write_recipe(folder / "recipe.toml", recipe)
+        self.snapshot = Snapshot(*self.parts, self.state)
         self.stop = Stop(accelerator)
-
-    def read_images(self, domains: Domains) -> Images:
-        """All images in the frame; those of a folder without sub-folders in pseudo-domains."""
-
-        def progress(done: int, total: int) -> None:
-            self.display.step(done / total, f"reading {done:,} of {total:,} images")
-
-        images = Images(domains, self.frame, Augment(self.frame.size, self.recipe.data.augment), progress)
-        for line in (*images.domains.notes, *account(images.domains.left_out)):
-            self.display.note(line)
-        names = images.domains.names
-        self.display.note(f"{len(images):,} images in {len(names):,} domain{'s' if len(names) > 1 else ''}")
-        if not images.domains.labelled and self.recipe.model["name"] == "style":
-            images.assign_pseudo_domains(self.recipe.training.seed)
-            found = len(images.domains.names)
-            self.display.note(f"no sub-folders: clustered by colour into {found:,} pseudo-domains")
-        return images
 
     def grow(self, smaller: Autoencoder) -> None:
         try:
@@ -222,50 +207,83 @@ class Run:
             ) from None
         self.display.note(f"begins with {fraction:.0%} of its weights from {smaller.size} px")
 
-    def resume(self) -> State:
+    def resume(self, allow_changed: bool) -> State:
         """The progress of the run in the folder, its state loaded; none for a new run."""
-        saved = self.folder / "state"
-        if not saved.exists():
+        if not self.states.exist():
             return State()
-        state = load_state(saved, self.model, self.ema, self.optimizers)
-        self.display.note(f"resuming at {state.images:,} images")
+        state, damage = self.states.load(*self.parts, None if allow_changed else self.images.fingerprint())
+        before = f" from {self.states.before.name}/, the state before the last ({damage})" if damage else ""
+        self.display.note(f"resuming at {state.images:,} images{before}")
         return state
 
-    def write_recipe(self) -> None:
-        path, text = self.folder / "recipe.toml", dump_recipe(self.recipe)
-        if self.accelerator.is_main_process and not (path.exists() and path.read_text() == text):
-            checkpoint.write_text_atomic(path, text)
-
     def train(self) -> Path:
-        data, settings, state = self.recipe.data, self.recipe.training, self.state
+        """Train to the end of the budget; see `train`."""
+        settings = self.recipe.training
         budget = Budget(settings.images, settings.minutes)
-        if budget.progress(state) >= 1:
-            self.display.note(f"already trained: {state.images:,} images seen; raise its budget to train further")
-        device = self.accelerator.device
+        if budget.progress(self.state) >= 1:
+            self.display.note(f"already trained: {self.state.images:,} images seen; raise its budget to train further")
+        with self.stop.listening():
+            while not self.train_to(budget):
+                pass
+            self.accelerator.wait_for_everyone()  # a launcher ends all processes when one ends
+        if self.stop.signal is not None:
+            raise InterruptedRunError(
+                f"stopped at {self.state.images:,} images and saved; run the same command again to resume",
+                self.stop.signal,
+            )
+        return self.folder / "model"
+
+    def train_to(self, budget: Budget) -> bool:
+        """Train until the budget is spent or a signal arrives, or go back where training diverges and return False."""
+        data, settings = self.recipe.data, self.recipe.training
+        stream = batches(
+            self.images,
+            self.sampler(),
+            workers=data.workers,
+            device=self.accelerator.device,
+            note=self.display.note,
+        )
         try:
-            with self.stop.listening():
+            with closing(stream):
                 train_loop(
                     self.model,
                     self.objective,
-                    batches(self.images, self.sampler(), workers=data.workers, device=device),
+                    stream,
                     self.optimizers,
                     self.ema,
                     accelerator=self.accelerator,
                     budget=budget,
                     schedule=Schedule(settings.lr, settings.warmup_images),
-                    state=state,
+                    state=self.state,
                     augment=partial(augment_batch, domain_aug=data.domain_aug, encoder_warp=data.encoder_warp),
                     monitor=self.monitor(budget),
                     seed=settings.seed,
                 )
-                self.accelerator.wait_for_everyone()  # a launcher ends all processes when one ends
         except NonFiniteLossError as error:
-            raise SivaeError(advice(error, state, self.recipe)) from None
-        if self.stop.signal is not None:
-            raise InterruptedRunError(
-                f"stopped at {state.images:,} images and saved; run the same command again to resume", self.stop.signal
-            )
-        return self.folder / "model"
+            self.go_back(error)
+            return False
+        except UnreadableDomainError:
+            self.save()
+            raise
+        return True
+
+    def go_back(self, error: NonFiniteLossError) -> None:
+        """Return to the last snapshot, with half the learning rate. All processes do so at the same step.
+
+        Raises:
+            SivaeError: the learning rate has been halved `HALVINGS` times before.
+        """
+        seen, scale = self.state.images, self.state.lr_scale
+        self.state = self.snapshot.restore(*self.parts)
+        self.state.lr_scale = max(scale / 2, 0.5**HALVINGS)
+        if scale <= 0.5**HALVINGS:
+            if self.state.images:
+                self.save()
+            raise SivaeError(advice(error, seen, self.recipe))
+        lr = self.recipe.training.lr * self.state.lr_scale
+        self.display.note(
+            f"{error} at {seen:,} images: back to {self.state.images:,}, with training.lr halved to {lr:g}"
+        )
 
     def sampler(self) -> PairSampler:
         return PairSampler(
@@ -288,7 +306,8 @@ class Run:
             diagnose=partial(self.objective.diagnose, numel=3 * self.recipe.data.size**2),
             asked_to_stop=self.stop.asked,
             draw=partial(self.grids().write, self.averaged) if first else lambda images: None,
-            save=self.save if first else lambda: None,
+            save=self.save,
+            agree=lambda due: bool(largest(due and first, self.accelerator)),
         )
 
     def grids(self) -> Grids:
@@ -306,31 +325,33 @@ class Run:
         return model
 
     def save(self) -> None:
-        """Write `state/`, to resume from, and `model/`, the moving average with refitted style priors."""
-        save_state(self.folder / "state", self.model, self.ema, self.optimizers, self.state)
-        model = copy.deepcopy(self.averaged)
-        refit_style_prior(model, self.images, self.recipe.data.batch)
-        save_model(self.folder / "model", model, self.recipe.model, self.frame)
+        """Write `state/`, to resume from, and `model/`, the moving average with refitted style priors.
+
+        Every process keeps a snapshot, to which all can go back; the first one writes.
+        """
+        self.snapshot = Snapshot(*self.parts, self.state)
+        if self.accelerator.is_main_process:
+            self.states.save(*self.parts, self.state, self.images.fingerprint())
+            model = copy.deepcopy(self.averaged)
+            refit_style_prior(model, self.images, self.recipe.data.batch)
+            save_model(self.folder / "model", model, self.recipe.model, self.images.frame)
+
+    def ended_by_memory(self, reason: str, batch: int) -> SivaeError:
+        """Save the run, whose memory ran out, and return the error that tells how to go on with a smaller batch."""
+        saved = self.state.images > 0
+        if saved:
+            with suppress(RuntimeError, MemoryError):  # the state, which is saved first, needs no further memory
+                self.save()
+        flag = " --allow-changed" if saved else ""
+        fix = f"run the same command with --set data.batch={batch}{flag}" if batch else "lower data.size"
+        where = f"at {self.state.images:,} images, which are saved" if saved else "in the first step"
+        return SivaeError(f"memory ran out {where} ({reason}): {fix}")
 
 
-def check_same_recipe(run: Path, recipe: Recipe) -> None:
-    """Raise UsageError where a saved run has another recipe. Budget, log, saving and sampling may differ."""
-    begun = saved_recipe(run)
-    if begun is None:
-        return
-    free = tuple(f"training.{name}:" for name in ("images", "minutes", "save_minutes", "log_every", "samples"))
-    changed = [line for line in difference(begun, recipe) if not line.startswith(free)]
-    if changed:
-        raise UsageError(
-            f"{run} holds a run of another recipe ({'; '.join(changed[:5])}): "
-            f"expected the same to resume; choose another folder with --out"
-        )
-
-
-def advice(error: NonFiniteLossError, state: State, recipe: Recipe) -> str:
+def advice(error: NonFiniteLossError, images: int, recipe: Recipe) -> str:
     beta_neg = recipe.objective.get("beta_neg")
-    fix = f"raise objective.beta_neg (now {beta_neg:g}) or " if beta_neg else ""
+    other = f", or raise objective.beta_neg (now {beta_neg:g}) in another --out" if beta_neg else ""
     return (
-        f"{error} at {state.images:,} images, and its phase updated nothing: {fix}lower training.lr "
-        f"(now {recipe.training.lr:g}) with --set, and start again in another --out"
+        f"{error} at {images:,} images, also at {0.5**HALVINGS:g} of the learning rate: lower training.lr (now "
+        f"{recipe.training.lr:g}) with --set and --allow-changed{other}"
     )

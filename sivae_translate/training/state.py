@@ -14,11 +14,13 @@ class State:
         step: batches seen by each process.
         images: images seen by all processes together.
         seconds: time in the loop, with logging, drawing and saving, without reading images or pauses between runs.
+        lr_scale: factor of the learning rate, halved each time that training diverged and went back.
     """
 
     step: int = 0
     images: int = 0
     seconds: float = 0.0
+    lr_scale: float = 1.0
 
 
 @dataclass(frozen=True)

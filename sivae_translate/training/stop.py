@@ -17,6 +17,7 @@ class Stop:
     def __init__(self, accelerator: Accelerator) -> None:
         self.accelerator = accelerator
         self.signal: int | None = None
+        self.at_once = False
 
     def asked(self) -> bool:
         """Whether to stop. All processes must call this together, and get the same result."""
@@ -26,10 +27,15 @@ class Stop:
         return self.signal is not None
 
     def listening(self) -> AbstractContextManager[None]:
-        """A context in which Ctrl-C, SIGTERM or SIGHUP stops the run after the current step, a second at once."""
+        """A context in which Ctrl-C, SIGTERM or SIGHUP stops the run after the current step, a second one at once.
+
+        Further signals are ignored, so that temporary files are deleted.
+        """
         return handle_signals([INTERRUPT, TERMINATE, HANG_UP], self._ask)
 
     def _ask(self, number: int, frame: Any) -> None:
-        if self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = number
+        if self.signal is None:
+            self.signal = number
+        elif not self.at_once:
+            self.at_once = True
+            raise KeyboardInterrupt(number)

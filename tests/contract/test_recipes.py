@@ -16,8 +16,9 @@ from sivae_translate.errors import UsageError
 from sivae_translate.models.pretrained import build_model
 from sivae_translate.recipe import dump_recipe, load_recipe, recipe_names, recipe_summary, recipe_text
 from sivae_translate.training.autoconfig import resolve
+from sivae_translate.training.configure import configure
 from sivae_translate.training.constructors import build_objective, check_model
-from sivae_translate.training.run import check_same_recipe, configure
+from sivae_translate.training.directory import check_same_recipe
 
 NAMES = [name for name in recipe_names() if name != "style"]
 WEIGHTS = {"beta_rec", "beta_kl", "beta_neg", "alpha", "vae_fraction", "fake_fraction"}

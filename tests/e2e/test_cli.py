@@ -44,7 +44,8 @@ def files(root: Path) -> set[str]:
 
 
 def weights(run: Path) -> dict[str, bytes]:
-    return {name: (run / name).read_bytes() for name in sorted(files(run)) if name.endswith(".safetensors")}
+    names = (name for name in sorted(files(run)) if name.endswith(".safetensors") and "state-before" not in name)
+    return {name: (run / name).read_bytes() for name in names}
 
 
 def pixels(path: Path) -> np.ndarray:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 from sivae_translate.training.log import LogFiles, Means
@@ -27,3 +29,73 @@ def test_the_log_is_lines_of_json_and_a_table_and_a_resumed_run_appends(tmp_path
     with log.csv.open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["images"], row["rec"], row["gap"]) for row in rows] == [("10", "5", ""), ("20", "", "-0.5")]
+
+
+ROW = {"seconds": 1.0, "lr": 1e-3, "images_per_s": 10.0, "rec": 5.0}
+
+
+def images_of(log: LogFiles) -> tuple[list[int], list[int]]:
+    """The images of all rows of both files, every one of which must be whole."""
+    with log.csv.open() as file:
+        rows = list(csv.DictReader(file, strict=True))
+    assert all(None not in row and None not in row.values() for row in rows)
+    return [json.loads(line)["images"] for line in log.jsonl.read_text().splitlines()], [int(r["images"]) for r in rows]
+
+
+def test_a_resume_keeps_whole_rows_up_to_its_state(tmp_path: Path) -> None:
+    log = LogFiles(tmp_path)
+    for images in (10, 20, 30):
+        log.write({"images": images, **ROW})
+    for path in (log.jsonl, log.csv):  # killed while it wrote the fourth row
+        whole = path.read_text()
+        path.write_text(whole + whole.splitlines()[-1][:17])
+    resumed = LogFiles(tmp_path)
+    resumed.keep(20)
+    assert images_of(resumed) == ([10, 20], [10, 20])
+    resumed.write({"images": 30, **ROW})
+    assert images_of(resumed) == ([10, 20, 30], [10, 20, 30])
+
+
+def test_a_run_that_begins_anew_empties_the_log_of_one_that_saved_nothing(tmp_path: Path) -> None:
+    log = LogFiles(tmp_path)
+    log.write({"images": 10, **ROW})
+    log.csv.write_text(log.csv.read_text().splitlines()[0][:20])  # killed while it wrote the head
+    log.keep(0)
+    log.write({"images": 10, **ROW})
+    assert images_of(log) == ([10], [10])
+
+
+def test_a_device_is_not_read(tmp_path: Path) -> None:
+    log = LogFiles(tmp_path)
+    log.jsonl.symlink_to("/dev/zero")  # which never ends
+    log.keep(0)
+
+
+def test_a_row_that_does_not_fit_leaves_no_half_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = LogFiles(tmp_path)
+    log.write({"images": 10, **ROW})
+    real = Path.open
+
+    class Full:
+        """A file that takes 5 characters."""
+
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *_: Any) -> None:
+            self.file.close()
+
+        def write(self, text: str) -> None:
+            self.file.write(text[:5])
+            self.file.flush()
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda path, *a, **k: Full(real(path, *a, **k)))
+        with pytest.raises(OSError, match="space"):
+            log.write({"images": 20, **ROW})
+    log.write({"images": 30, **ROW})
+    assert images_of(log) == ([10, 30], [10, 30])

@@ -86,3 +86,31 @@ def test_advice_is_given_once_and_again_only_after_a_recovery(tmp_path: Path) ->
     assert seen == [-2.0, -2.0, 1.0, -2.0]
     assert display.notes == ["raise it"] * 2
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 4
+
+
+def test_files_that_cannot_be_written_are_noted_once_and_training_goes_on(tmp_path: Path) -> None:
+    display, log = Notes(), LogFiles(tmp_path)
+    log.jsonl.symlink_to("/dev/full")
+
+    def draw(images: int) -> None:
+        raise FileExistsError(17, "File exists")
+
+    saves: list[bool] = []
+    monitor = build(("training.log_every=8",), display=display, log=log, draw=draw, save=lambda: saves.append(True))
+    for step in range(1, 5):
+        assert monitor(State(step, 8 * step, float(step)), step / 4, {"gap": torch.tensor(1.0)}) is False
+    assert len(display.notes) == 2
+    assert "No space left" in display.notes[0] and "samples/" in display.notes[1]
+    assert len(log.csv.read_text().splitlines()) == 5  # the other file has all rows
+    assert saves == [True]
+
+
+def test_the_first_process_decides_when_all_save() -> None:
+    saves: list[bool] = []
+    monitor = build(save=lambda: saves.append(True), agree=lambda due: True)
+    monitor(State(), 0.5, {})
+    assert saves == [True]
+    monitor = build(save=lambda: saves.append(True), agree=lambda due: False)
+    monitor.saved_at -= 10**6
+    monitor(State(), 0.5, {})
+    assert saves == [True]

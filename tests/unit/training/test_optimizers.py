@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -36,6 +38,35 @@ def test_a_loss_that_is_not_finite_changes_no_weight(value: float) -> None:
         optimizers_of(pair).step(Phase(("encoder",), pair.encoder.weight.sum() * value, {}))
     assert torch.equal(pair.encoder.weight, before)
     assert pair.encoder.weight.grad is None
+
+
+class Poison(torch.autograd.Function):
+    """The identity, whose gradient is a given value."""
+
+    @staticmethod
+    def forward(context: Any, x: torch.Tensor, value: float) -> torch.Tensor:
+        context.value = value
+        return x.clone()
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        return torch.full_like(gradient, context.value), None
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.1])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_under_a_finite_loss_changes_nothing(value: float, clip: float) -> None:
+    pair = Pair()
+    optimizers = optimizers_of(pair, clip=clip)
+    optimizers.step(Phase(("encoder", "decoder"), pair.encoder.weight.sum() + pair.decoder.weight.sum(), {}))
+    before = copy.deepcopy([pair.state_dict(), *(adam.state_dict()["state"] for adam in optimizers.adam.values())])
+    loss = pair.encoder.weight.sum() + Poison.apply(pair.decoder.weight, value).sum()  # type: ignore[no-untyped-call]
+    with pytest.raises(NonFiniteLossError, match="gradient in the decoder") as caught:
+        optimizers.step(Phase(("encoder", "decoder"), loss, {}))
+    assert loss.isfinite() and str(caught.value).endswith(str(value))
+    after = [pair.state_dict(), *(adam.state_dict()["state"] for adam in optimizers.adam.values())]
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    assert all(weight.grad is None for weight in pair.parameters())
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
