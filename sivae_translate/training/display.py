@@ -23,5 +23,5 @@ class LastingDisplay:
         if not self.failed:
             try:
                 show()
-            except (OSError, ValueError):  # ValueError: a closed file
+            except (OSError, ValueError, SystemExit):  # ValueError: a closed file. Rich exits where a pipe is broken
                 self.failed = True

@@ -7,8 +7,10 @@ import pytest
 from sivae_translate.training.display import LastingDisplay
 
 
-@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(5, "Input/output error"), ValueError("closed file")])
-def test_a_display_is_asked_no_more_once_it_has_failed(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(), OSError(5, "I/O error"), ValueError("closed file"), SystemExit(1)]
+)
+def test_a_display_is_asked_no_more_once_it_has_failed(error: BaseException) -> None:
     class Failing:
         """Shows two things."""
 
