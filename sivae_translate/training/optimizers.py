@@ -85,7 +85,7 @@ class Optimizers:
         With float16 the gradient scaler skips a step of an infinite gradient, and lowers its scale.
         """
         checked = [loss] if self.accelerator.scaler else [loss, *norms]
-        if torch.stack([value.float() for value in checked]).isfinite().all():
+        if torch.stack([value.to(loss.device, torch.float32) for value in checked]).isfinite().all():
             return
         for part in phase.updates:
             self.adam[part].zero_grad()

@@ -339,6 +339,9 @@ class Run:
     def ended_by_memory(self, reason: str, batch: int) -> SivaeError:
         """Save the run, whose memory ran out, and return the error that tells how to go on with a smaller batch."""
         saved = self.state.images > 0
+        for adam in self.optimizers.adam.values():
+            adam.zero_grad()
+        free_memory()
         if saved:
             with suppress(RuntimeError, MemoryError):  # the state, which is saved first, needs no further memory
                 self.save()

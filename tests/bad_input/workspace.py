@@ -68,6 +68,11 @@ class Workspace:
             self.make(f"unreadable/{domain}/1.png", "no image")
         return self.here / "unreadable"
 
+    def run_of(self, name: str) -> Path:
+        """Make a folder for a run that holds one file of something else."""
+        self.make(f"run/{name}", "something else\n")
+        return self.here / "run"
+
     def model(self, **changes: Any) -> Path:
         """Copy the trained model and change its config; without a manifest, like files copied by hand."""
         copy = self.here / "model"

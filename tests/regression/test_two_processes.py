@@ -67,6 +67,37 @@ training.train(cars, "tiny", run, set=settings, device="cpu")
 '''
 
 
+DIVERGING = '''
+import hashlib, json, sys
+from pathlib import Path
+
+import torch
+from sivae_translate.training import run as training
+
+cars, out, notes, *settings = sys.argv[1:]
+batches, poison = training.batches, iter([float("nan")])
+
+def poisoned(images, sampler, **options):
+    """The second process's fifth batch holds a NaN, once."""
+    for t, batch in enumerate(batches(images, sampler, **options), start=sampler.start):
+        if sampler.rank == 1 and t == 4:
+            batch.images[0, 0, 0, 0] = next(poison, 0.5)
+        yield batch
+
+class RecordedRun(training.Run):
+    def train(self):
+        super().train()
+        tensors = [*self.model.parameters(), *self.ema.module.parameters()]
+        weights = hashlib.sha256(b"".join(t.detach().contiguous().numpy().tobytes() for t in tensors)).hexdigest()
+        note = {"weights": weights, "lr_scale": self.state.lr_scale, "step": self.state.step}
+        Path(notes, f"diverged{self.accelerator.process_index}.json").write_text(json.dumps(note))
+
+training.batches, training.Run = poisoned, RecordedRun
+torch.set_num_threads(1)
+training.train(cars, "tiny", out, set=settings, device="cpu")
+'''
+
+
 def launch(*arguments: object) -> subprocess.CompletedProcess[str]:
     """A command under `torchrun` with two processes."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -110,6 +141,22 @@ def test_only_the_first_process_writes(ranks: tuple[dict[str, Any], dict[str, An
     first, second = ranks
     assert second["written"] == []
     assert {"log.jsonl", "results.csv", "config.json", "model.safetensors"} <= set(first["written"])
+
+
+def test_where_one_process_diverges_all_go_back_to_the_same_step(
+    cars: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The first process saves after every step, so that a snapshot of its own would be a later one."""
+    worker, run = tmp_path / "worker.py", tmp_path / "run"
+    worker.write_text(DIVERGING)
+    settings = [*tiny, "training.images=128", "training.log_every=16", "training.save_minutes=1e-9"]
+    result = launch(worker, cars / "train", run, tmp_path, *settings)
+    assert result.returncode == 0, result.stderr
+    first, second = (json.loads((tmp_path / f"diverged{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    assert first["lr_scale"] == 0.5 and first["step"] == 8
+    logged = [json.loads(line)["images"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert logged == list(range(16, 129, 16))
 
 
 def test_gradients_are_averaged_in_the_memory_layout_of_the_weights() -> None:
