@@ -80,6 +80,7 @@ def terminal() -> Iterator[Terminal]:
     display = Terminal()
 
     def fail(message: str, exit_code: int) -> typer.Exit:
+        ignore_interrupts()
         display.close()
         write_line(sys.stderr, f"error: {shown(' '.join(message.split()))}")
         return typer.Exit(exit_code)
@@ -90,7 +91,6 @@ def terminal() -> Iterator[Terminal]:
     except SivaeError as error:
         raise fail(str(error), error.exit_code) from None
     except KeyboardInterrupt as error:
-        ignore_interrupts()
         raise fail("interrupted", 128 + (error.args[0] if error.args else INTERRUPT)) from None
     except BrokenPipeError:  # as from `| head`; Typer exits without a message
         raise
