@@ -11,20 +11,21 @@ from torch import Tensor
 from sivae_translate.errors import UsageError
 
 
-def pick_device(device: str) -> str:
+def pick_device(device: str | torch.device) -> str:
     """ "auto", "cpu", "cuda", "cuda:1", "mps" -> the device to use. Raises UsageError for an unavailable device."""
+    device = str(device)
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = device.partition(":")
     present = {
-        "cpu": not index,
+        "cpu": index in ("", "0"),
         "cuda": torch.cuda.is_available() and (not index or index in map(str, range(torch.cuda.device_count()))),
-        "mps": torch.backends.mps.is_available() and not index,
+        "mps": torch.backends.mps.is_available() and index in ("", "0"),
     }
     if not present.get(kind):
         there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise UsageError(f"device {device!r} is not there: expected one of auto, {', '.join(there)}")
-    return device
+    return device if kind == "cuda" else kind
 
 
 def pick_precision(precision: str, device: str) -> str:

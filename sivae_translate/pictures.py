@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,16 @@ FRAME = 100  # milliseconds
 
 
 def to_pictures(x: Tensor) -> list[Image.Image]:
-    """Images `[B, 3, H, W]` as B PIL images of mode RGB, clamped to [0, 1] and rounded to 8 bits."""
-    pixels = (x.detach().float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    """Images `[B, 3, H, W]` as B PIL images of mode RGB, clamped to [0, 1] and rounded to 8 bits; NaN is black."""
+    pixels = (
+        (x.detach().float().nan_to_num(0).clamp(0, 1) * 255)
+        .round()
+        .byte()
+        .permute(0, 2, 3, 1)
+        .contiguous()
+        .cpu()
+        .numpy()
+    )
     return [Image.fromarray(image) for image in pixels]
 
 
@@ -80,7 +89,7 @@ def save_picture(picture: Image.Image, path: Path, **options: Any) -> None:
     """
     data = io.BytesIO()
     picture.save(data, Image.registered_extensions()[path.suffix.lower()], **options)
-    temporary = path.with_name(f".tmp-{path.name}")
+    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
     try:
         temporary.write_bytes(data.getvalue())
         os.replace(temporary, path)

@@ -48,7 +48,7 @@ def train(
         from sivae_translate.device import pick_device
         from sivae_translate.recipe import dump_recipe, load_recipe
         from sivae_translate.training.configure import configure
-        from sivae_translate.training.processes import leave_processes
+        from sivae_translate.training.processes import is_first_process, leave_processes
         from sivae_translate.training.run import train as train_run
 
         run = out or default_run(domains)
@@ -66,7 +66,7 @@ def train(
             display=display,
             allow_changed=allow_changed,
         )
-        if os.environ.get("RANK", "0") == "0":  # under a launcher, one process prints
+        if is_first_process():
             translates = load_recipe(run / "recipe.toml").model["name"] == "style"
             use = "translate with: sivae-translate run INPUT" if translates else "draw with: sivae-translate sample"
             say(f"trained: {model}; {use} --model {run}")

@@ -28,12 +28,14 @@ from sivae_translate.evaluation.perceptual import load_perceptual
 from sivae_translate.evaluation.sets import FEWEST, EvaluationSet, NotMeasuredError
 from sivae_translate.evaluation.translation import Translation
 from sivae_translate.extras import require
+from sivae_translate.host import own_state
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.inference.translator import Translator, require_style
 from sivae_translate.progress import Display, Silent, counting
 from sivae_translate.reports import report_folder, write_report
 
 
+@own_state()
 def evaluate(
     translator: Translator,
     *,

@@ -11,12 +11,14 @@ from pathlib import Path
 from sivae_translate import checkpoint
 from sivae_translate.data.listing import shown
 from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.host import own_torch_state
 from sivae_translate.inference.threshold import weights_of
 from sivae_translate.models.pretrained import model_directory
 from sivae_translate.types import Code
 
 SUFFIX = ".safetensors"
 KIND = "sivae-translate direction"
+MAX_BYTES = 100_000_000  # of a file; the largest code has 1024 channels on a grid of 128 x 128, in float32
 
 
 def difference(with_: Code, without: Code) -> Code:
@@ -26,6 +28,7 @@ def difference(with_: Code, without: Code) -> Code:
     return Code(a.content - b.content, style)
 
 
+@own_torch_state()
 def save_direction(file: Path, direction: Code, model: Path) -> None:
     """Write a direction as safetensors, atomically.
 
@@ -40,6 +43,7 @@ def save_direction(file: Path, direction: Code, model: Path) -> None:
     checkpoint.save_file(file, tensors, metadata)
 
 
+@own_torch_state()
 def load_direction(file: Path, model: Path) -> Code:
     """The direction in a file, on the CPU. Nothing is unpickled.
 
@@ -53,7 +57,7 @@ def load_direction(file: Path, model: Path) -> Code:
     if not file.is_file():
         raise UsageError(f"{shown(file)} is no file: {expected}")
     try:
-        tensors, metadata = checkpoint.load_file(file)
+        tensors, metadata = checkpoint.load_file(file, MAX_BYTES)
     except SivaeError as error:
         raise UsageError(f"{error}; {expected}") from None
     if metadata.get("kind") != KIND or "content" not in tensors:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sivae_translate.errors import UsageError, did_you_mean
+from sivae_translate.inference.arguments import is_real, whole
 from sivae_translate.types import Code
 
 PARTS = ("content", "style", "both")
@@ -46,6 +47,8 @@ def along(start: Code, direction: Code, strengths: Sequence[float], what: str) -
     Raises:
         UsageError: no strength, no such part, the style of a single latent, or a direction of other dimensions.
     """
+    if not isinstance(strengths, Sequence) or not all(is_real(s) and math.isfinite(s) for s in strengths):
+        raise UsageError(f"strengths was {strengths!r}: expected a list of finite numbers")
     if not strengths:
         raise UsageError("no strength given: expected one or more")
     if shape(direction) != shape(start):
@@ -77,7 +80,7 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 def only(what: str, moved: Code, start: Code) -> Code:
     """The rows of `moved` with the part that `what` does not name taken from `start`, of one row."""
     if what not in PARTS:
-        raise UsageError(f"what was {what!r}: {did_you_mean(what, list(PARTS))}")
+        raise UsageError(f"what was {what!r}: {did_you_mean(str(what), list(PARTS))}")
     if moved.style is None and what == "style":
         raise UsageError("what was 'style', and this model has a single latent: expected content or both")
     fixed = start.map(lambda t: t.expand(len(moved), *t.shape[1:]))
@@ -111,5 +114,4 @@ def shape(code: Code) -> str:
 
 def at_least_two(steps: int) -> None:
     """Raise UsageError for fewer than 2 steps."""
-    if steps < 2:
-        raise UsageError(f"steps was {steps}: expected 2 or more, the first and the last among them")
+    whole("steps", steps, 2, ", the first and the last,")

@@ -23,6 +23,7 @@ from sivae_translate.data.domains import Source
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.data.reader import read_each, read_in_frame
 from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.host import own_torch_state
 from sivae_translate.inference.manifest import MANIFEST, Manifest, Row, locked, open_manifest, sha256_of, temporary
 from sivae_translate.inference.plan import SAVE_OPTIONS, format_of, plan
 from sivae_translate.inference.style_correction import ROUNDS
@@ -69,6 +70,7 @@ class Loaded:
     x: Tensor
 
 
+@own_torch_state()
 def translate_folder(
     translator: Translator,
     source: str | Path,

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sivae_translate.errors import UsageError
+from sivae_translate.inference.arguments import whole
 from sivae_translate.objectives.functional import squared_error
 from sivae_translate.types import Code, Model
 
@@ -41,10 +41,9 @@ def invert(model: Model, x: Tensor, inversion_steps: int, *, one_style: bool = F
         A code of B rows; for `one_style` with the same style in every row.
 
     Raises:
-        UsageError: a negative number of steps.
+        UsageError: steps that are no whole number, or negative.
     """
-    if inversion_steps < 0:
-        raise UsageError(f"inversion_steps was {inversion_steps}: expected 0, the encoder's own code, or more")
+    whole("inversion_steps", inversion_steps, 0, ", the encoder's own code,")
     start: Code = model.encode(x).mean.detach()
     if one_style and start.style is not None:
         start = replace(start, style=start.style.mean(0, keepdim=True))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sivae_translate.data.images import Frame, fit, read_image, to_rgb
 from sivae_translate.errors import UsageError
+from sivae_translate.inference.arguments import pixels
 from sivae_translate.pictures import to_pictures
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
@@ -36,20 +37,22 @@ def prepare_one(image: Any, frame: Frame) -> Tensor:
         if x.shape[1:] == (frame.size, frame.size):
             return x
         image = to_pictures(x[None])[0]
-    pixels = pixels_of(image, frame)
-    if not pixels.size:
-        raise UsageError(f"an image of shape {pixels.shape}: expected at least one pixel")
-    fitted = fit(pixels, frame.size, frame.fit, frame.background)
+    levels = pixels_of(image, frame)
+    if not levels.size:
+        raise UsageError(f"an image of shape {levels.shape}: expected at least one pixel")
+    fitted = fit(levels, frame.size, frame.fit, frame.background)
     return torch.from_numpy(fitted).permute(2, 0, 1).float() / 255
 
 
 def checked(image: Tensor) -> Tensor:
-    """A tensor as float32 `[3, H, W]` on the CPU, clamped to [0, 1]. Raises UsageError where it is no image."""
-    if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
-        raise UsageError(f"a tensor of shape {tuple(image.shape)}, {image.dtype}: expected floats [3, H, W] in [0, 1]")
-    if not image.isfinite().all():
-        raise UsageError("a tensor that holds NaN or infinity: expected floats in [0, 1]")
-    return image.detach().float().cpu().clamp(0, 1)
+    """A tensor as float32 `[3, H, W]` on the CPU, in [0, 1]. Raises UsageError where it is no image."""
+    if image.ndim != 3 or image.shape[0] != 3:
+        last = image.ndim == 3 and image.shape[2] == 3
+        fix = "; move the channels first with x.permute(2, 0, 1)" if last else ""
+        raise UsageError(
+            f"a tensor of shape {tuple(image.shape)}, {image.dtype}: expected floats [3, H, W] in [0, 1]{fix}"
+        )
+    return pixels(image).cpu()
 
 
 def pixels_of(image: Any, frame: Frame) -> np.ndarray:
@@ -61,7 +64,7 @@ def pixels_of(image: Any, frame: Frame) -> np.ndarray:
         return read_image(image, background=frame.background, min_side=frame.size)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] not in ((), (3,), (4,)):
-            expected = "uint8 [H, W] or [H, W, 3 or 4]"
+            expected = "uint8 [H, W] or [H, W, 3 or 4]; several images are a list of them"
             raise UsageError(f"an array of shape {image.shape}, {image.dtype}: expected {expected}")
         image = Image.fromarray(image)
     if isinstance(image, Image.Image):

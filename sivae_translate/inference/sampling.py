@@ -7,11 +7,13 @@ for quality, and 0 gives the mean. Brock et al. 2019 (arXiv:1809.11096) clip the
 from __future__ import annotations
 
 import math
+import numbers
 
 import torch
 from torch import Tensor
 
 from sivae_translate.errors import UsageError
+from sivae_translate.inference.arguments import is_real, whole
 from sivae_translate.types import Code, Distribution, Gaussian
 
 
@@ -33,8 +35,7 @@ def draw_styles(prior: Gaussian, count: int, *, seed: int, truncation: float) ->
         UsageError: fewer than 1 style, a negative truncation, or a seed of more than 64 bits.
     """
     require_truncation(truncation)
-    if count < 1:
-        raise UsageError(f"styles was {count}: expected 1 or more")
+    whole("styles", count, 1)
     generator, size = seeded(seed), prior.mean.shape[-1]
     # Each style is drawn separately, as torch.randn of more numbers may start with other numbers.
     noise = torch.stack([torch.randn(size, generator=generator) for _ in range(count)])
@@ -43,12 +44,12 @@ def draw_styles(prior: Gaussian, count: int, *, seed: int, truncation: float) ->
 
 def require_truncation(truncation: float) -> None:
     """Raise UsageError for a truncation that is negative or not finite."""
-    if not 0 <= truncation < math.inf:
-        raise UsageError(f"truncation was {truncation}: expected 0 or more, 1 for the prior as it is")
+    if not is_real(truncation) or not 0 <= truncation < math.inf:
+        raise UsageError(f"truncation was {truncation!r}: expected 0 or more, 1 for the prior as it is")
 
 
 def seeded(seed: int) -> torch.Generator:
     """A CPU generator, for the same numbers on every device. Raises UsageError for a seed of more than 64 bits."""
-    if not -(2**63) <= seed < 2**63:
-        raise UsageError(f"seed was {seed}: expected a whole number of 64 bits, such as 0")
-    return torch.Generator().manual_seed(seed)
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not -(2**63) <= seed < 2**63:
+        raise UsageError(f"seed was {seed!r}: expected a whole number of 64 bits, such as 0")
+    return torch.Generator().manual_seed(int(seed))

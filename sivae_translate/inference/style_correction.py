@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sivae_translate.errors import UsageError
+from sivae_translate.inference.arguments import whole
 from sivae_translate.types import Code, Model
 
 ROUNDS = 2  # the default; a third round changes little
@@ -41,8 +41,7 @@ def rounds_for(content_shape: Sequence[int], style_correction: int) -> int:
     A vector content keeps no trace of its domain, so a correction would only add the encoder's error.
 
     Raises:
-        UsageError: a negative number.
+        UsageError: no whole number, or a negative one.
     """
-    if style_correction < 0:
-        raise UsageError(f"style_correction was {style_correction}: expected 0 or more, such as {ROUNDS}")
+    whole("style_correction", style_correction, 0)
     return style_correction if content_shape[-1] > 1 else 0

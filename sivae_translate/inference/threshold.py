@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sivae_translate import checkpoint
-from sivae_translate.errors import UsageError
+from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models.pretrained import model_directory
 from sivae_translate.schema import build
 
@@ -64,8 +64,13 @@ def threshold_of(model: Path, bounds: list[float], share: float, **how: Any) -> 
 
 
 def weights_of(model: Path) -> str:
-    """SHA-256 of the weights in a run or a model's directory."""
-    return hashlib.sha256((model_directory(model) / "model.safetensors").read_bytes()).hexdigest()
+    """SHA-256 of the weights in a run or a model's directory. Raises SivaeError where they cannot be read."""
+    file = model_directory(model) / "model.safetensors"
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise SivaeError(f"{file}: {error.strerror or error}") from error
 
 
 def save_threshold(model: Path, threshold: Threshold) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,18 @@ from torch import Tensor
 
 from sivae_translate.data.images import Frame
 from sivae_translate.device import pick_device
-from sivae_translate.errors import UsageError, did_you_mean
+from sivae_translate.errors import SivaeError, UsageError, did_you_mean
+from sivae_translate.host import methods_in_own_torch_state
+from sivae_translate.inference.arguments import (
+    batch_of,
+    code_of,
+    contents_of,
+    finite,
+    is_real,
+    one_style,
+    styles_of,
+    whole,
+)
 from sivae_translate.inference.edit import along, between
 from sivae_translate.inference.inversion import invert
 from sivae_translate.inference.prepare import Picture, each, prepare, several
@@ -33,11 +44,13 @@ from sivae_translate.types import Code, Gaussian, Scores
 BATCH = 32  # images or codes per pass of the network, which bounds memory
 
 
+@methods_in_own_torch_state
 class Translator:
     """A trained model with the frame its images are put into.
 
-    Results do not depend on the batch of an image (to 1e-5). Methods with images as arguments raise `UnreadableImage`,
-    with the reason, for an unreadable file, and `UsageError` for an argument that is no image.
+    Results do not depend on the batch of an image (to 1e-5), and the network computes at most 32 images at a time.
+    Methods with images as arguments raise `UnreadableImage`, with the reason, for an unreadable file, and `UsageError`
+    for an argument that is no image. Arguments of the wrong type, shape or range, or with NaN, raise `UsageError`.
 
     Attributes:
         domains: names of the model's domains.
@@ -51,22 +64,23 @@ class Translator:
         self.device = torch.device("cpu")
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str = "auto") -> Translator:
+    def from_pretrained(cls, path: str | Path, device: str | torch.device = "auto") -> Translator:
         """The translator of a run or model directory. Nothing is unpickled.
 
         Raises:
             SivaeError: no model, or a model that is damaged, of another kind or of another format.
             UsageError: the device is not available.
         """
-        return cls(*load_model(model_directory(path))).to(pick_device(device))
+        device = pick_device(device)  # first, as it is quick
+        return cls(*load_model(model_directory(path))).to(device)
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write `config.json` and `model.safetensors`, atomically."""
         save_model(Path(directory), self.model, self.settings, self.frame)
 
-    def to(self, device: str) -> Translator:
-        """Move the model to a device, in place."""
-        self.device = torch.device(device)
+    def to(self, device: str | torch.device) -> Translator:
+        """Move the model to a device, in place. Raises UsageError where the device is not available."""
+        self.device = torch.device(pick_device(device))
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self
 
@@ -99,9 +113,11 @@ class Translator:
             UsageError: neither or both of `to` and `style`, no such domain, a style of another shape, negative steps
                 or rounds, or a model with a single latent.
         """
+        rounds = rounds_for(self.model.content_shape, style_correction)
         target = self.style_of(to=to, style=style, inversion_steps=inversion_steps)
-        rounds = 0 if style is None else style_correction
-        result = to_pictures(self.translate(self.prepare(images), target, style_correction=rounds))
+        result = list[Image.Image]()
+        for x in self._batches(images):
+            result += to_pictures(self.translate(x, target, style_correction=0 if style is None else rounds))
         return result if several(images) else result[0]
 
     @torch.no_grad()
@@ -111,7 +127,10 @@ class Translator:
         Args:
             style_correction: see `__call__`; meant for the styles of references.
         """
-        return self.restyle(self.model.encode(x).mean.content, style, style_correction=style_correction)
+        require_style(self.model)
+        x = self._on_device(batch_of(x, self.frame.size))
+        content = torch.cat([self.model.encode(part).mean.content for part in torch.split(x, BATCH)])
+        return self.restyle(content, style, style_correction=style_correction)
 
     @torch.no_grad()
     def restyle(self, content: Tensor, style: Tensor, *, style_correction: int = 0) -> Tensor:
@@ -120,9 +139,13 @@ class Translator:
         Args:
             style_correction: see `__call__`; meant for the styles of references.
         """
+        require_style(self.model)
+        content = contents_of(content, self.model).to(self.device)
+        style = styles_of(style, self.model.style_size, len(content)).to(self.device)
         rounds = rounds_for(content.shape, style_correction)
-        style = corrected_style(self.model, content, style.expand(len(content), -1), rounds)
-        return self.decode(Code(content, style))
+        parts = zip(torch.split(content, BATCH), torch.split(style, BATCH), strict=True)
+        corrected = torch.cat([corrected_style(self.model, *part, rounds) for part in parts])
+        return self.decode(Code(content, corrected))
 
     # --- styles and domains -----------------------------------------------------------------------------------------
 
@@ -141,16 +164,12 @@ class Translator:
         if (to is None) == (style is None):
             raise UsageError("expected one of to='DOMAIN' and style=IMAGE")
         if style is not None:
-            items = each(style)
-            batches = (self.prepare(items[i : i + BATCH]) for i in range(0, len(items), BATCH))
-            codes = [invert(self.model, x, inversion_steps, one_style=True).style for x in batches]
+            codes = [invert(self.model, x, inversion_steps, one_style=True).style for x in self._batches(style)]
             return torch.cat([code for code in codes if code is not None]).mean(0)
         if isinstance(to, Tensor):
-            if to.shape != (self.model.style_size,):
-                expected = f"expected one style, [{self.model.style_size}]"
-                raise UsageError(f"a style of shape {list(to.shape)}: {expected}")
-            return to.to(self.device, torch.float32)
-        return self._style_prior(str(to)).mean[0]
+            return one_style(to, self.model.style_size).to(self.device)
+        assert to is not None
+        return self._style_prior(to).mean[0]
 
     def random_styles(self, to: str, count: int, *, seed: int = 0, truncation: float = 1.0) -> Tensor:
         """Styles `[count, S]` drawn from the prior p(s | d) of a domain, each an argument `to` for a translation.
@@ -180,23 +199,33 @@ class Translator:
         require_style(self.model)
         require_new_name(name, self.domains)
         style = self.style_of(style=images, inversion_steps=inversion_steps)
-        return Translator(with_domain(self.model, name, style), self.settings, self.frame).to(str(self.device))
+        return Translator(with_domain(self.model, name, style), self.settings, self.frame).to(self.device)
 
     # --- images and codes -------------------------------------------------------------------------------------------
 
     def prepare(self, images: Picture | Sequence[Picture]) -> Tensor:
         """One image or several -> float32 `[B, 3, H, W]` in [0, 1] in the model's frame, on its device."""
-        return prepare(images, self.frame).to(self.device).contiguous(memory_format=torch.channels_last)
+        return self._on_device(prepare(images, self.frame))
 
     @torch.no_grad()
     def encode(self, images: Picture | Sequence[Picture]) -> Code:
         """Mean content `[B, K, g, g]` and style `[B, S]`, None for a single latent, of one image or several."""
-        return self.model.encode(self.prepare(images)).mean
+        return Code.cat([self.model.encode(x).mean for x in self._batches(images)])
 
     @torch.no_grad()
     def decode(self, code: Code) -> Tensor:
-        """Code -> images `[B, 3, H, W]`, clamped to [0, 1]."""
-        return self.model.decode(code).float().clamp(0, 1)
+        """Code -> images `[B, 3, H, W]`, clamped to [0, 1].
+
+        Raises:
+            SivaeError: the images hold NaN or infinity.
+        """
+        code = code_of(code, self.model).map(lambda t: t.to(self.device))
+        x = torch.cat([self.model.decode(code[i : i + BATCH]).float() for i in range(0, len(code), BATCH)])
+        if not x.isfinite().all():
+            raise SivaeError(
+                "the decoded images hold NaN or infinity: the weights are damaged, or the code is far too large"
+            )
+        return x.clamp(0, 1)
 
     def reconstruct(self, images: Picture | Sequence[Picture], *, inversion_steps: int = 0) -> Any:
         """Reconstructions of images, from the encoder's codes or from codes of latent optimisation.
@@ -211,13 +240,18 @@ class Translator:
         Raises:
             UsageError: a negative number of steps.
         """
-        result = self._decoded_pictures(invert(self.model, self.prepare(images), inversion_steps))
+        result = list[Image.Image]()
+        for x in self._batches(images):
+            result += self._decoded_pictures(invert(self.model, x, inversion_steps))
         return result if several(images) else result[0]
 
     @staticmethod
     def to_pictures(x: Tensor) -> list[Image.Image]:
-        """Images `[B, 3, H, W]` in [0, 1] -> PIL images, rounded to 8 bits."""
-        return to_pictures(x)
+        """Images `[B, 3, H, W]`, clamped to [0, 1] -> PIL images, rounded to 8 bits."""
+        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != 3:
+            given = f"a tensor of shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+            raise UsageError(f"{given} as images: expected floats [B, 3, H, W] in [0, 1]")
+        return to_pictures(finite("a tensor of images", x))
 
     # --- sampling, editing, scoring ---------------------------------------------------------------------------------
 
@@ -231,8 +265,9 @@ class Translator:
                 prior, lower values trade variety for quality.
 
         Raises:
-            UsageError: no such domain, or a negative truncation.
+            UsageError: no such domain, fewer than 1 sample, or a negative truncation.
         """
+        whole("count", count, 1)
         labels = [i % len(self.domains) if domain is None else self._label(domain) for i in range(count)]
         prior = self.model.prior(torch.tensor(labels, device=self.device))
         return self._decoded_pictures(draw_codes(prior, self.device, seed=seed, truncation=truncation))
@@ -271,7 +306,9 @@ class Translator:
         Raises:
             UsageError: no strength, no such `what`, or a direction of other dimensions.
         """
-        direction = direction.map(lambda t: t.to(self.device))
+        if not isinstance(direction, Code):
+            raise UsageError(f"direction was a {type(direction).__name__}: expected a Code; see load_direction")
+        direction = direction.map(lambda t: finite("a direction", t).to(self.device))
         return self._decoded_pictures(along(self.encode([image]), direction, strengths, what))
 
     def score(
@@ -296,11 +333,25 @@ class Translator:
         Raises:
             UsageError: no samples, or a beta that is not positive.
         """
-        items = each(images)
-        batches = (self.prepare(items[i : i + batch]) for i in range(0, len(items), batch))
+        whole("samples", samples, 1)
+        whole("batch", batch, 1)
+        if not is_real(beta):
+            raise UsageError(f"beta was {beta!r}: expected a positive number, twice the variance of p(x | z)")
+        batches = self._batches(images, batch)
         return Scores.cat([score(self.model, x, samples=samples, seed=seed, beta=beta) for x in batches])
 
+    def _batches(self, images: Picture | Sequence[Picture], size: int = BATCH) -> Iterator[Tensor]:
+        """Images, prepared as many at a time."""
+        items = each(images)
+        for start in range(0, len(items), size):
+            yield self.prepare(items[start : start + size])
+
+    def _on_device(self, x: Tensor) -> Tensor:
+        return x.to(self.device).contiguous(memory_format=torch.channels_last)
+
     def _label(self, domain: str) -> int:
+        if not isinstance(domain, str):
+            raise UsageError(f"domain was {domain!r}: expected a name; {did_you_mean('', list(self.domains))}")
         if domain not in self.domains:
             raise UsageError(f"no domain {domain!r} in this model: {did_you_mean(domain, list(self.domains))}")
         return self.domains.index(domain)

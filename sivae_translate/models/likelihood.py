@@ -28,7 +28,7 @@ from sivae_translate.types import Code, Distribution, Gaussian, Mixture, Model, 
 BETA = 0.01  # twice the mean squared error of a reconstruction at 23 dB; a standard deviation of 18/255
 
 
-@torch.inference_mode()
+@torch.no_grad()  # tensors made in inference mode could not take part in gradients later
 def score(model: Model, x: Tensor, *, samples: int, seed: int, beta: float) -> Scores:
     """Scores of images `[B, C, H, W]` in [0, 1]; see `Scores`.
 
@@ -44,7 +44,7 @@ def score(model: Model, x: Tensor, *, samples: int, seed: int, beta: float) -> S
     if samples < 1:
         raise UsageError(f"samples was {samples}: expected 1 or more")
     if not 0 < beta < math.inf:
-        raise UsageError(f"beta was {beta}: expected a positive number, twice the variance of p(x | z)")
+        raise UsageError(f"beta was {beta!r}: expected a positive number, twice the variance of p(x | z)")
     q, p = model.encode(x), model.prior(torch.arange(len(model.domains), device=x.device))
     errors, ratios = [], []
     for drawn in noise(x, q.mean, samples, seed):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import copy
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from sivae_translate import checkpoint
-from sivae_translate.data.images import Frame
+from sivae_translate.data.images import FITS, Frame
 from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.host import own_torch_state
 from sivae_translate.models import MODELS, Autoencoder, StyleAutoencoder
+from sivae_translate.models.autoencoder import SIZES
 
+MAX_PARAMETERS = 10**9  # 4 GB in float32; the largest network that the settings allow has 8.2e8
+MAX_NAME = 255  # bytes of a file's name on common file systems
 FORMAT = 2  # of `config.json`; raised when models of the previous format can no longer be loaded
 
 
@@ -29,7 +37,7 @@ def model_directory(path: str | Path) -> Path:
         UsageError: the path is a folder of runs.
     """
     path = Path(path)
-    if (path / "model").is_dir():
+    if checkpoint.in_place(path / "model").is_dir():
         return path / "model"
     runs = sorted(folder.parent for folder in path.glob("*/model") if folder.is_dir())
     if runs and not (path / "config.json").exists():
@@ -48,25 +56,60 @@ def save_model(directory: Path, model: Autoencoder, settings: dict[str, Any], fr
     checkpoint.save(directory, {"model": model.state_dict()}, {"config": config})
 
 
+@own_torch_state()
 def load_model(directory: Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
-    """The model in eval mode on the CPU, its settings and its frame. Nothing is unpickled.
+    """The model in eval mode on the CPU, its settings and its frame. Nothing is unpickled, no random number is drawn.
+
+    Memory is allocated only for a model of at most `MAX_PARAMETERS` whose config and weights agree.
 
     Raises:
-        SivaeError: no model, or a model that is damaged, of another format or architecture, or holds NaN.
+        SivaeError: no model, or a model that is damaged, of another format or architecture, or holds NaN or weights
+            above `checkpoint.MAX_WEIGHT`.
     """
-    tensors, meta = checkpoint.load(directory, ["model"], ["config"])
-    config = meta["config"]
-    require_format(directory, config)
+
+    def reader(files: checkpoint.Files) -> tuple[Autoencoder, dict[str, Any], Frame]:
+        weights = str(directory / "model.safetensors")
+        forms, config = files.forms("model"), files.json("config")
+        require_format(directory, config)
+        model, frame = described(directory, config)
+        checkpoint.require_fit(model, forms, weights)
+        model.to_empty(device="cpu")
+        checkpoint.load_into(model, files.tensors("model"), weights)
+        return model.eval().requires_grad_(False), config["model"], frame
+
+    return checkpoint.read(directory, reader)
+
+
+def described(directory: Path, config: Mapping[str, Any]) -> tuple[Autoencoder, Frame]:
+    """The model that a config describes, on the meta device, which takes no memory, and its frame.
+
+    Raises:
+        SivaeError: a config that describes no model, or one of more than `MAX_PARAMETERS`.
+    """
     try:
-        frame = Frame(config["frame"]["size"], config["frame"]["fit"], tuple(config["frame"]["background"]))
-        model = build_model(config["model"], checked_names(config["domains"]), frame.size)
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        frame, domains = checked_frame(config["frame"]), checked_names(config["domains"])
+        with torch.device("meta"), _WithoutNormal():
+            model = build_model(config["model"], domains, frame.size)
+    except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise SivaeError(
-            f"{directory / 'config.json'} describes no model this version can build ({error!r}): expected one written "
-            f"by sivae-translate, of the kinds {', '.join(MODELS)}"
+            f"{directory / 'config.json'} describes no model this version can build ({repr(error)[:300]}): expected "
+            f"one written by sivae-translate, of the kinds {', '.join(MODELS)}"
         ) from None
-    checkpoint.load_into(model, tensors["model"], str(directory / "model.safetensors"))
-    return model.eval().requires_grad_(False), config["model"], frame
+    count = sum(parameter.numel() for parameter in model.parameters())
+    if count > MAX_PARAMETERS:
+        raise SivaeError(
+            f"{directory / 'config.json'} describes {count:,} parameters: expected at most {MAX_PARAMETERS:,}"
+        )
+    return model, frame
+
+
+class _WithoutNormal(TorchFunctionMode):
+    """Leaves tensors as they are in `normal_`, for which torch loads its compiler on the meta device, in seconds."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return args[0] if func is Tensor.normal_ else func(*args, **(kwargs or {}))
 
 
 def require_format(directory: Path, config: dict[str, Any]) -> None:
@@ -80,13 +123,28 @@ def require_format(directory: Path, config: dict[str, Any]) -> None:
     raise SivaeError(f"{expected}: train the model again with: sivae-translate train --domains FOLDER")
 
 
+def checked_frame(frame: Mapping[str, Any]) -> Frame:
+    """The frame of a config. Raises ValueError for an impossible value."""
+    size, fit, background = frame["size"], frame["fit"], frame["background"]
+    if type(size) is not int or size not in SIZES:
+        raise ValueError(f"frame.size = {size!r}: must be one of {', '.join(map(str, SIZES))}")
+    if fit not in FITS:
+        raise ValueError(f"frame.fit = {fit!r}: must be one of {', '.join(FITS)}")
+    levels = background if isinstance(background, list) else []
+    if len(levels) != 3 or not all(type(level) is int and 0 <= level <= 255 for level in levels):
+        raise ValueError(f"frame.background = {background!r}: must be three whole numbers from 0 to 255")
+    return Frame(size, fit, (levels[0], levels[1], levels[2]))
+
+
 def checked_names(domains: Any) -> tuple[str, ...]:
     """The domain names of a config. Raises ValueError for names that recur or cannot name a folder."""
-    if not isinstance(domains, list) or not domains or len(set(domains)) < len(domains):
+    if not isinstance(domains, list) or not domains:
         raise ValueError("domains: must be a list of names, each once")
     for name in domains:
         if not names_a_folder(name):
             raise ValueError(f"domains: {name!r} is not the name of a folder")
+    if len(set(domains)) < len(domains):
+        raise ValueError("domains: must be a list of names, each once")
     return tuple(domains)
 
 
@@ -98,9 +156,14 @@ def require_new_name(name: str, domains: tuple[str, ...]) -> None:
         raise UsageError(f"this model has a domain {name!r} already: choose another name")
 
 
-def names_a_folder(name: str) -> bool:
-    """Whether a sub-folder can have this name."""
-    return PurePath(name).name == name and name not in ("", "..") and "\0" not in name
+def names_a_folder(name: object) -> bool:
+    """Whether a sub-folder can have this name. Control characters are allowed, as folders may have them."""
+    if not isinstance(name, str) or name in ("", "..") or "\0" in name or PurePath(name).name != name:
+        return False
+    try:
+        return len(os.fsencode(name)) <= MAX_NAME
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can hold
+        return False
 
 
 def with_domain(model: Autoencoder, name: str, style: Tensor) -> Autoencoder:

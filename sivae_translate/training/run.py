@@ -17,6 +17,7 @@ from sivae_translate.data.batches import Images, PairSampler, UnreadableDomainEr
 from sivae_translate.data.domains import find_domains
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.host import own_state
 from sivae_translate.models import MODELS, Autoencoder
 from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import build_model, load_model, model_directory, save_model
@@ -52,6 +53,7 @@ class InterruptedRunError(SivaeError):
         self.exit_code = 128 + signal_number
 
 
+@own_state()
 def train(
     domains: str | Path,
     recipe: Recipe | str | Path = "style",

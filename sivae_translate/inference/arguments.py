@@ -1,0 +1,111 @@
+"""Checks of arguments: numbers, images, styles and codes. Each raises UsageError with the given and the expected value.
+
+Tensors are returned as float32, detached. Host programs pass tensors of other types, ranges and devices.
+"""
+
+from __future__ import annotations
+
+import numbers
+
+from torch import Tensor
+
+from sivae_translate.errors import UsageError
+from sivae_translate.models import Autoencoder
+from sivae_translate.types import Code
+
+TOLERANCE = 0.01  # resampled images overshoot [0, 1] by little; such values are clamped
+
+
+def whole(name: str, value: object, least: int, note: str = "") -> int:
+    """A whole number of at least `least`. The message ends with `note`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < least:
+        raise UsageError(f"{name} was {value!r}: expected {least}{note} or more")
+    return int(value)
+
+
+def is_real(value: object) -> bool:
+    """Whether a value is a number, which may be infinite or NaN."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def pixels(x: Tensor) -> Tensor:
+    """Pixels in [0, 1], clamped where they are beyond by at most `TOLERANCE`."""
+    what = f"a tensor of shape {tuple(x.shape)}, {x.dtype}"
+    if not x.is_floating_point():
+        raise UsageError(f"{what}: expected floats in [0, 1]; convert levels of 0 to 255 with x / 255")
+    if not x.numel():
+        raise UsageError(f"{what}: expected at least one pixel")
+    x = x.detach()
+    if not x.isfinite().all():
+        raise UsageError(f"{what} that holds NaN or infinity: expected floats in [0, 1]")
+    low, high = (float(bound) for bound in x.aminmax())
+    if low < -TOLERANCE or high > 1 + TOLERANCE:
+        raise UsageError(f"{what}, of values from {low:.4g} to {high:.4g}: expected [0, 1]; {_conversion(low, high)}")
+    return x.float().clamp(0, 1)
+
+
+def batch_of(x: object, size: int) -> Tensor:
+    """Images `[B, 3, size, size]` in [0, 1]; see `pixels`."""
+    expected = f"expected floats [B, 3, {size}, {size}] in [0, 1], such as prepare(images)"
+    if not isinstance(x, Tensor):
+        raise UsageError(f"a {type(x).__name__} as images: {expected}")
+    if x.ndim != 4 or x.shape[1:] != (3, size, size) or not len(x):
+        raise UsageError(f"a tensor of shape {tuple(x.shape)}, {x.dtype}: {expected}")
+    return pixels(x)
+
+
+def one_style(style: Tensor, size: int) -> Tensor:
+    """A style `[S]`, S = `size`."""
+    if style.shape != (size,):
+        raise UsageError(f"a style of shape {list(style.shape)}: expected one style, [{size}]")
+    return finite("a style", style)
+
+
+def styles_of(style: object, size: int, rows: int) -> Tensor:
+    """A style `[S]`, or one for each of B rows, `[B, S]` -> `[B, S]`."""
+    expected = f"expected [{size}] or [{rows}, {size}]"
+    if not isinstance(style, Tensor):
+        raise UsageError(f"a {type(style).__name__} as style: {expected}")
+    if style.shape not in ((size,), (1, size), (rows, size)):
+        raise UsageError(f"a style of shape {list(style.shape)}: {expected}")
+    return finite("a style", style).expand(rows, -1)
+
+
+def code_of(code: object, model: Autoencoder) -> Code:
+    """A code of B >= 1 rows in the shapes of a model's codes."""
+    if not isinstance(code, Code):
+        raise UsageError(f"a {type(code).__name__} as code: expected a Code, such as encode(images)")
+    return Code(
+        contents_of(code.content, model),
+        None if not model.style_size else styles_of(code.style, model.style_size, len(code)),
+        None if code.noise is None else finite("the noise of a code", code.noise),
+    )
+
+
+def contents_of(content: object, model: Autoencoder) -> Tensor:
+    """Contents `[B, K, g, g]`, or `[B, K, levels, 1]` for a model with a latent per level."""
+    channels, *grid = model.content_shape
+    expected = f"expected contents [B, {channels}, {grid[0]}, {grid[1]}], such as encode(images).content"
+    if not isinstance(content, Tensor):
+        raise UsageError(f"a {type(content).__name__} as content: {expected}")
+    grids = (grid, [getattr(model, "levels", grid[0]), 1])
+    if content.ndim != 4 or not len(content) or content.shape[1] != channels or list(content.shape[2:]) not in grids:
+        raise UsageError(f"a content of shape {list(content.shape)}: {expected}")
+    return finite("a content", content)
+
+
+def finite(what: str, values: Tensor) -> Tensor:
+    """Floats that are finite, also as float32."""
+    cast = values.detach().float()
+    if not values.is_floating_point() or not cast.isfinite().all():
+        raise UsageError(f"{what} of {values.dtype} that holds NaN, infinity or no floats: expected finite floats")
+    return cast
+
+
+def _conversion(low: float, high: float) -> str:
+    """The expression that takes values of this range to [0, 1]."""
+    if low >= -1 - TOLERANCE and high <= 1 + TOLERANCE:
+        return "convert values of -1 to 1 with (x + 1) / 2"
+    if low >= -TOLERANCE and high <= 255 + TOLERANCE:
+        return "convert levels of 0 to 255 with x / 255"
+    return "undo the normalisation, such as with x * std + mean"
