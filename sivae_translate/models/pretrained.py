@@ -88,7 +88,7 @@ def described(directory: Path, config: Mapping[str, Any]) -> tuple[Autoencoder, 
     """
     try:
         frame, domains = checked_frame(config["frame"]), checked_names(config["domains"])
-        with torch.device("meta"), _WithoutNormal():
+        with torch.device("meta"), _Uninitialised():
             model = build_model(config["model"], domains, frame.size)
     except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise SivaeError(
@@ -103,13 +103,16 @@ def described(directory: Path, config: Mapping[str, Any]) -> tuple[Autoencoder, 
     return model, frame
 
 
-class _WithoutNormal(TorchFunctionMode):
-    """Leaves tensors as they are in `normal_`, for which torch loads its compiler on the meta device, in seconds."""
+class _Uninitialised(TorchFunctionMode):
+    """Leaves weights as they are, as some functions of `torch.nn.init` load torch's compiler on the meta device."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return args[0] if func is Tensor.normal_ else func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func is Tensor.normal_ or getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def require_format(directory: Path, config: dict[str, Any]) -> None:

@@ -87,12 +87,33 @@ def test_what_is_transparent_shows_the_background(translator: Translator) -> Non
     assert (translator.prepare(clear) == 1).all()
 
 
-def test_a_tensor_beyond_the_range_is_clamped_at_any_size(translator: Translator) -> None:
+def test_an_overshoot_of_resampling_is_clamped_at_any_size(translator: Translator) -> None:
     for size in (SIZE, 2 * SIZE):
-        wild = torch.full((3, size, size), 1.5)
-        wild[:, 0] = -0.5
+        wild = torch.full((3, size, size), 1.009)
+        wild[:, 0] = -0.009
         x = translator.prepare(wild)
         assert x.min() >= 0 and x.max() == 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "fix"),
+    [
+        (-1, 1, "(x + 1) / 2"),
+        (-0.5, 0.9, "(x + 1) / 2"),
+        (0, 255, "x / 255"),
+        (0, 1.02, "x / 255"),
+        (-2.1, 2.6, "x * std + mean"),
+    ],
+)
+@pytest.mark.parametrize("size", [SIZE, 2 * SIZE])
+def test_the_error_of_another_range_has_the_range_and_a_fix(
+    translator: Translator, low: float, high: float, fix: str, size: int
+) -> None:
+    x = torch.linspace(low, high, 3 * size * size).view(3, size, size)
+    for call in (translator.prepare, translator.encode, lambda x: translator(x[None], to="car001")):
+        with pytest.raises(UsageError, match=re.escape(fix)) as caught:
+            call(x)
+        assert f"from {low:g} to {high:g}" in str(caught.value)
 
 
 def test_one_image_gives_a_picture_and_a_list_gives_a_list(translator: Translator, paths: list[Path]) -> None:
@@ -316,8 +337,13 @@ def test_the_folder_of_a_run_loads_its_model(translator: Translator, trained: Pa
         (np.zeros((2, 4, 4, 3), np.uint8), r"\(2, 4, 4, 3\)"),
         (np.zeros((0, 4, 3), np.uint8), r"\(0, 4, 3\)"),
         (torch.zeros(1, 4, 4), r"\(1, 4, 4\)"),
-        (torch.zeros(3, 4, 4, dtype=torch.uint8), "uint8"),
-        (torch.zeros(3, 0, 4), r"\(0, 4, 3\)"),
+        (torch.zeros(4, 5, 3), r"\(4, 5, 3\).*permute\(2, 0, 1\)"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8), r"uint8.*x / 255"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), r"uint8.*x / 255"),
+        (torch.zeros(3, 4, 4, dtype=torch.int64), r"int64.*x / 255"),
+        (torch.zeros(3, 0, 4), r"\(3, 0, 4\)"),
+        (torch.full((3, 16, 16), float("inf")), "NaN or infinity"),
+        (torch.full((3, 4, 4), 1e300, dtype=torch.float64), r"float64.*1e\+300"),
         (torch.full((3, 4, 4), float("nan")), "NaN"),
         ([], "image"),
         (7, "int"),
@@ -346,12 +372,127 @@ def test_a_file_that_cannot_be_read_is_an_error(translator: Translator, tmp_path
         ({"style": []}, "image"),
         ({"to": torch.zeros(5, 64)}, r"\[5, 64\].*\[64\]"),
         ({"to": torch.zeros(3)}, r"\[3\].*\[64\]"),
-        ({"to": 3}, "'3'"),
+        ({"to": 3}, "3.*car000"),
+        ({"to": ["car001"]}, r"\['car001'\]"),
+        ({"style": 3}, "int"),
+        ({"to": torch.full((64,), float("nan"))}, "NaN"),
+        ({"to": torch.full((64,), 1e300, dtype=torch.float64)}, "infinity"),
+        ({"to": torch.zeros(64, dtype=torch.int64)}, "int64"),
+        ({"to": "car001", "style_correction": -1}, "style_correction was -1"),
+        ({"style": np.zeros((4, 4), np.uint8), "inversion_steps": 1.5}, "inversion_steps was 1.5"),
     ],
 )
 def test_a_translation_needs_one_style(translator: Translator, paths: list[Path], options: Any, part: str) -> None:
     with pytest.raises(UsageError, match=part):
         translator(paths[0], **options)
+
+
+BAD_CALLS: dict[str, tuple[Callable[[Translator, Tensor], Any], str]] = {
+    "no sample": (lambda t, x: t.sample(0), "count was 0"),
+    "fewer than none": (lambda t, x: t.sample(-2), "count was -2"),
+    "half a sample": (lambda t, x: t.sample(1.5), "count was 1.5"),  # type: ignore[arg-type]
+    "a sample's text": (lambda t, x: t.sample("3"), "count was '3'"),  # type: ignore[arg-type]
+    "a domain's number": (lambda t, x: t.sample(1, domain=3), "domain was 3"),  # type: ignore[arg-type]
+    "a seed's text": (lambda t, x: t.sample(1, seed="1"), "seed was '1'"),  # type: ignore[arg-type]
+    "a truncation's text": (lambda t, x: t.sample(1, truncation="1"), "truncation"),  # type: ignore[arg-type]
+    "no style": (lambda t, x: t.random_styles("car001", 0), "styles was 0"),
+    "a style's domain": (lambda t, x: t.random_styles(3, 1), "domain was 3"),  # type: ignore[arg-type]
+    "a negative batch": (lambda t, x: t.score(x, batch=-1), "batch was -1"),
+    "no batch": (lambda t, x: t.score(x, batch=0), "batch was 0"),
+    "half a code": (lambda t, x: t.score(x, samples=0.5), "samples was 0.5"),  # type: ignore[arg-type]
+    "a beta's text": (lambda t, x: t.score(x, beta="1"), "beta was '1'"),  # type: ignore[arg-type]
+    "negative steps": (lambda t, x: t.reconstruct(x, inversion_steps=-1), "inversion_steps was -1"),
+    "steps as text": (lambda t, x: t.interpolate(x[0], x[0], steps="4"), "steps was '4'"),  # type: ignore[arg-type]
+    "a number's name": (lambda t, x: t.add_domain(3, x), "3"),  # type: ignore[arg-type]
+    "a surrogate's name": (lambda t, x: t.add_domain("\ud800", x), "folder"),
+    "an image in another size": (lambda t, x: t.translate(x[:, :, 1:], t.style_of(to="car001")), r"\[B, 3, 16, 16\]"),
+    "an image without a batch": (lambda t, x: t.translate(x[0], t.style_of(to="car001")), r"\[B, 3, 16, 16\]"),
+    "an image of -1..1": (lambda t, x: t.translate(2 * x - 2, t.style_of(to="car001")), r"\(x \+ 1\) / 2"),
+    "an array": (lambda t, x: t.translate(x.numpy(), t.style_of(to="car001")), "ndarray"),  # type: ignore[arg-type]
+    "another style": (lambda t, x: t.translate(x, torch.zeros(3)), r"\[3\].*\[64\]"),
+    "a name as style": (lambda t, x: t.translate(x, "car001"), "str"),  # type: ignore[arg-type]
+    "NaN in a style": (lambda t, x: t.translate(x, torch.full((64,), torch.nan)), "NaN"),
+    "NaN in a content": (lambda t, x: t.restyle(t.encode(x).content * torch.nan, torch.zeros(64)), "NaN"),
+    "a flat content": (lambda t, x: t.restyle(torch.zeros(1, 8), torch.zeros(64)), r"\[1, 8\]"),
+    "an infinite code": (lambda t, x: t.decode(t.encode(x).map(lambda p: p * torch.inf)), "NaN"),
+    "a code without style": (lambda t, x: t.decode(Code(t.encode(x).content)), "NoneType"),
+    "a tensor as code": (lambda t, x: t.decode(x), "Tensor"),  # type: ignore[arg-type]
+    "NaN in a direction": (lambda t, x: t.edit(x[0], t.encode(x).map(lambda p: p * torch.nan), [1]), "NaN"),
+    "a tensor as direction": (lambda t, x: t.edit(x[0], x, [1]), "Tensor"),  # type: ignore[arg-type]
+    "a strength of NaN": (lambda t, x: t.edit(x[0], t.encode(x), [float("nan")]), "strengths"),
+    "a strength's text": (lambda t, x: t.edit(x[0], t.encode(x), "12"), "strengths"),
+    "NaN in a picture": (lambda t, x: t.to_pictures(x * torch.nan), "NaN"),
+    "levels as picture": (lambda t, x: t.to_pictures((255 * x).byte()), "uint8"),
+    "a picture without a batch": (lambda t, x: t.to_pictures(x[0]), r"\(3, 16, 16\)"),
+    "no device": (lambda t, x: t.to("gpu"), "gpu"),
+    "the meta device": (lambda t, x: t.to(torch.device("meta")), "meta"),
+}
+
+
+@pytest.mark.parametrize(("call", "part"), BAD_CALLS.values(), ids=BAD_CALLS)
+def test_an_impossible_argument_is_one_line_of_error(
+    translator: Translator, call: Callable[[Translator, Tensor], Any], part: str
+) -> None:
+    with pytest.raises(UsageError, match=part) as caught:
+        call(translator, torch.full((1, 3, SIZE, SIZE), 0.5))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.float32])
+def test_pictures_of_any_float_are_clamped_and_never_wrap(translator: Translator, dtype: torch.dtype) -> None:
+    x = torch.tensor([1.2, -0.2, 1.0, 0.0, 300.0, -300.0]).to(dtype).view(2, 3, 1, 1)
+    assert [picture.getpixel((0, 0)) for picture in translator.to_pictures(x)] == [(255, 0, 255), (0, 255, 0)]
+
+
+def test_images_that_are_not_finite_are_an_error_and_no_black_picture(
+    untrained: Callable[..., Path], paths: list[Path]
+) -> None:
+    broken = Translator.from_pretrained(untrained("conv", "a"), device="cpu")
+    next(broken.model.decoder.parameters()).fill_(torch.nan)
+    for call in (lambda: broken.reconstruct(paths[0]), lambda: broken.sample(1)):
+        with pytest.raises(SivaeError, match="NaN"):
+            call()
+
+
+def test_a_device_may_be_an_object(translator: Translator, trained: Path, paths: list[Path]) -> None:
+    expected = translator(paths[0], to="car001").tobytes()
+    for device in (torch.device("cpu"), torch.device("cpu", 0), "cpu:0"):
+        loaded = Translator.from_pretrained(trained, device=device)
+        assert loaded.device == torch.device("cpu") and loaded(paths[0], to="car001").tobytes() == expected
+        assert loaded.to(device) is loaded
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_network_sees_a_batch_at_a_time_and_results_are_equal(
+    translator: Translator, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, style, seen = paths * 9, translator.style_of(to="car001"), list[int]()  # 72 images
+    encode, decode = translator.model.encode, translator.model.decode
+    monkeypatch.setattr(translator.model, "encode", lambda x: seen.append(len(x)) or encode(x))
+    monkeypatch.setattr(translator.model, "decode", lambda code: seen.append(len(code)) or decode(code))
+    x = translator.prepare(many)
+    code = translator.encode(many)
+    images = {
+        "call": torch.stack([as_pixels(p) for p in translator(many, style=paths[0])]),
+        "reconstruct": torch.stack([as_pixels(p) for p in translator.reconstruct(many, inversion_steps=1)]),
+        "translate": translator.translate(x, style, style_correction=1),
+        "restyle": translator.restyle(code.content, style),
+        "decode": translator.decode(code),
+        "score": translator.score(many, samples=1).rec[:, None] / 1000,
+    }
+    assert max(seen) == 32 and len(code) == 72
+    for name, rows in images.items():
+        assert len(rows) == 72, name
+        for start in range(0, 72, 8):  # the paths again
+            assert (rows[start : start + 8] - rows[:8]).abs().max() <= (1.01 / 255 if len(rows[0].shape) else 1e-5), (
+                name
+            )
+
+
+def as_pixels(picture: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(picture)).float() / 255
 
 
 def test_a_single_latent_encodes_and_samples_but_does_not_translate(
