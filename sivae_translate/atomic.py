@@ -113,7 +113,7 @@ def sweep(parent: Path) -> None:
         if (olds := _old(final)) and not os.path.lexists(final):
             with suppress(OSError):  # another process has put a directory in place
                 os.rename(olds.pop(), final)
-        for old in olds if is_ours(final) else ():
+        for old in reversed(olds) if is_ours(final) else ():
             _discard(old, final)
 
 
@@ -135,12 +135,14 @@ def _temporary(final: Path) -> Iterator[Path]:
 
 def _old(final: Path) -> list[Path]:
     """The old directories of `final`, from the oldest to the newest; normally one at most."""
-    try:
-        matches = [UNIQUE.fullmatch(path.name) for path in final.parent.iterdir()]
-    except OSError:
-        return []
-    paths = [final.with_name(match[0]) for match in matches if match and match.group(1, 2) == ("old", final.name)]
-    return sorted(filter(is_ours, paths), key=lambda path: (path / MANIFEST).stat().st_mtime_ns)
+    found = []
+    with suppress(FileNotFoundError):  # there is no parent
+        for path in final.parent.iterdir():
+            match = UNIQUE.fullmatch(path.name)
+            if match and match.group(1, 2) == ("old", final.name) and is_ours(path):
+                with suppress(FileNotFoundError):  # another process has just put it back or deleted it
+                    found.append(((path / MANIFEST).stat().st_mtime_ns, path))
+    return [path for _, path in sorted(found)]
 
 
 def _flush(temporary: Path) -> None:
@@ -163,13 +165,13 @@ def _replace(temporary: Path, final: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        for old in _old(final):  # left by a crash; `final` exists, so they are obsolete
+        for old in reversed(_old(final)):  # left by a crash; `final` exists, so they are obsolete
             _discard(old, final)
         moved.append(_unique("old", final))
         with suppress(FileNotFoundError):  # another process has just renamed it
             os.rename(final, moved[-1])
     _fsync(final.parent)
-    for old in moved:
+    for old in dict.fromkeys([*moved, *reversed(_old(final))]):  # the newest first, whose notes win
         _discard(old, final)
 
 

@@ -85,10 +85,7 @@ def save(directory: Path, tensors: Mapping[str, Mapping[str, Tensor]], meta: Map
     sums = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
     files[MANIFEST] = _json_bytes({"format": FORMAT, "files": sums})
     try:
-        if directory.exists() and os.listdir(directory) and not is_ours(directory):
-            raise SivaeError(
-                f"{directory}: holds something else than a checkpoint, which is never replaced: choose another folder"
-            )
+        _require_replaceable(directory)
         with atomic_directory(directory) as temporary:
             for name, data in files.items():
                 (temporary / name).write_bytes(data)
@@ -218,6 +215,20 @@ def _tensor_bytes(what: str, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 def _json_bytes(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def _require_replaceable(directory: Path) -> None:
+    """Raise SivaeError for a directory that holds something else than a checkpoint."""
+    while (before := _identity(directory)) is not None:
+        try:
+            if is_ours(directory) or not os.listdir(directory):
+                return
+        except FileNotFoundError:
+            continue
+        if _identity(directory) == before:  # else another process is replacing it
+            raise SivaeError(
+                f"{directory}: holds something else than a checkpoint, which is never replaced: choose another folder"
+            )
 
 
 def _write_error(directory: Path, error: OSError, size: int) -> SivaeError:

@@ -104,7 +104,7 @@ def described(directory: Path, config: Mapping[str, Any]) -> tuple[Autoencoder, 
 
 
 class _Uninitialised(TorchFunctionMode):
-    """Leaves weights as they are, as some functions of `torch.nn.init` load torch's compiler on the meta device."""
+    """Leaves weights as they are. Drawing them on the meta device would load torch's compiler, which takes seconds."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -112,7 +112,7 @@ class _Uninitialised(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is Tensor.normal_ or getattr(func, "__module__", "") == "torch.nn.init":
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return func(*args, **kwargs)
+        return (torch.empty if func is torch.randn else func)(*args, **kwargs)
 
 
 def require_format(directory: Path, config: dict[str, Any]) -> None:

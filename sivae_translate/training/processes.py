@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -20,11 +20,11 @@ from accelerate.state import AcceleratorState
 from sivae_translate.errors import UsageError
 
 LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-PROCESSES = re.compile(  # read by Accelerate, or by torch.distributed on its behalf
+SETTINGS = "(ACCELERATE|FSDP|MEGATRON_LM|PARALLELISM_CONFIG)_.*"  # variables that Accelerate reads
+PROCESSES = (
     "RANK|WORLD_SIZE|LOCAL_RANK|LOCAL_WORLD_SIZE|MASTER_ADDR|MASTER_PORT|FORK_LAUNCHED"
     "|(PMI|OMPI_COMM_WORLD|MV2_COMM_WORLD)_.*|MPI_LOCAL(RANKID|NRANKS)"
 )
-SETTINGS = re.compile("(ACCELERATE|FSDP|MEGATRON_LM|PARALLELISM_CONFIG)_.*")
 REFUSED = {  # each shards a model's weights in its `forward`, and training calls `encode` and `decode`
     "ACCELERATE_USE_FSDP": "FSDP",
     "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
@@ -34,7 +34,7 @@ REFUSED = {  # each shards a model's weights in its `forward`, and training call
 
 
 class RecipeAccelerator(Accelerator):  # type: ignore[misc]
-    """An Accelerator without settings from the environment, which `prepare` reads as the constructor does."""
+    """An Accelerator without settings from the environment, which these methods read as the constructor does."""
 
     def __init__(self, **options: Any) -> None:
         with _hidden_settings():
@@ -44,6 +44,14 @@ class RecipeAccelerator(Accelerator):  # type: ignore[misc]
         """See `Accelerator.prepare`."""
         with _hidden_settings():
             return super().prepare(*args, **options)
+
+    @contextmanager
+    def autocast(self, *args: Any, **options: Any) -> Iterator[None]:
+        """See `Accelerator.autocast`."""
+        with ExitStack() as stack:
+            with _hidden_settings():
+                stack.enter_context(super().autocast(*args, **options))
+            yield
 
 
 def new_accelerator(device: str, precision: str) -> Accelerator:
@@ -94,10 +102,10 @@ def _refuse(device: str) -> None:
 @contextmanager
 def _hidden_settings() -> Iterator[None]:
     """Hide Accelerate's settings in the environment, and without a launcher those of processes; restore them later."""
-    hidden = (SETTINGS,) if launched() else (SETTINGS, PROCESSES)
+    hidden = re.compile(SETTINGS if launched() else f"{SETTINGS}|{PROCESSES}")
 
     def matching() -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if any(each.fullmatch(name) for each in hidden)}
+        return {name: value for name, value in os.environ.items() if hidden.fullmatch(name)}
 
     before = matching()
     try:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import traceback
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,8 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from sivae_translate import checkpoint
+from sivae_translate.atomic import HOST
 from sivae_translate.checkpoint import (
     MAX_JSON,
+    MAX_WEIGHT,
     atomic_directory,
     flatten_optimizer,
     load,
@@ -178,7 +181,7 @@ def test_files_get_the_mode_of_the_umask(tmp_path: Path, umask: int) -> None:
 def test_a_block_that_raises_leaves_the_old_directory(tmp_path: Path, failure: type[BaseException]) -> None:
     saved(tmp_path / "model")
     with pytest.raises(failure), atomic_directory(tmp_path / "model") as stage:
-        assert re.fullmatch(rf"\.tmp-model-{os.getpid()}-[0-9a-f]{{8}}", stage.name)
+        assert re.fullmatch(rf"\.tmp-model-{HOST}-{os.getpid()}-[0-9a-f]{{8}}", stage.name)
         (stage / "half").touch()
         raise failure
     assert listing(tmp_path) == {"model"}
@@ -193,11 +196,11 @@ def dies(folder: Path, call: str, at: int) -> None:
         sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]
         from test_checkpoint import saved
         real, left = os.{call}, [{at}]
-        def deadly(*args):
+        def deadly(*args, **how):
             left[0] -= 1
             if not left[0]:
                 os._exit(9)
-            return real(*args)
+            return real(*args, **how)
         os.{call} = deadly
         saved(Path({str(folder)!r}) / "model", 2.0)
     """
@@ -211,27 +214,88 @@ def dies(folder: Path, call: str, at: int) -> None:
         ("fsync", 1, {"model", ".tmp"}, 1),  # staged, not yet in place
         ("rename", 1, {"model", ".tmp"}, 1),
         ("rename", 2, {"model", ".tmp"}, 1),  # the old one is about to go aside
-        ("rename", 3, {".old-model", ".tmp"}, 1),  # it has, and nothing is in place
-        ("fsync", 5, {"model", ".old-model"}, 2),  # the new one is in place, the old one not yet deleted
+        ("rename", 3, {".old", ".tmp"}, 1),  # it has, and nothing is in place
+        ("fsync", 5, {"model", ".old"}, 2),  # the new one is in place, the old one not yet deleted
+        ("rename", 4, {"model", ".old"}, 2),  # the note is about to move from the old one to the new
+        ("rename", 5, {"model", ".old"}, 2),  # it has
+        ("rmdir", 1, {"model", ".tmp"}, 2),  # the old one is half deleted
     ],
 )
 def test_a_process_that_dies_leaves_a_whole_checkpoint(
     tmp_path: Path, call: str, at: int, left: set[str], value: float
 ) -> None:
     run, swept = tmp_path / "run", tmp_path / "swept"
-    saved(run / "model")
+    (saved(run / "model") / "note.txt").write_text("mine")
     dies(run, call, at)
-    assert {re.sub(r"^(\.tmp)-model-.*", r"\1", name) for name in listing(run)} == left
+    assert {re.sub(r"^(\.tmp|\.old)-model-.*", r"\1", name) for name in listing(run)} == left
     assert value_of(run / "model") == value
 
     shutil.copytree(run, swept)
     sweep(swept)
     assert listing(swept) == {"model"}
     assert value_of(swept / "model") == value
+    assert (swept / "model/note.txt").read_text() == "mine"
 
     saved(run / "model", 3.0)  # without sweeping
     assert value_of(run / "model") == 3
-    assert not (run / ".old-model").exists()
+    assert (run / "model/note.txt").read_text() == "mine"
+    assert not list(run.glob(".old*"))
+
+
+@pytest.mark.parametrize("name", [".old-model", f".old-model-{HOST}-1-0123abcd", ".tmp-model", ".old-notes"])
+def test_a_folder_of_the_user_is_never_taken_for_an_old_checkpoint(tmp_path: Path, name: str) -> None:
+    """Neither the name alone makes a folder ours, nor a checkpoint inside it."""
+    mine = tmp_path / name
+    mine.mkdir()
+    (mine / "photo.jpg").write_text("mine")
+    if name == ".old-model":
+        saved(mine / "model")
+        saved(tmp_path / "elsewhere")
+        shutil.copy(tmp_path / "elsewhere/manifest.json", mine)
+        shutil.rmtree(tmp_path / "elsewhere")
+    before = {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()}
+    sweep(tmp_path)
+    assert listing(tmp_path) == {name}
+    assert "no such directory" in load_error(tmp_path / "model")
+    for value in (1.0, 2.0):
+        saved(tmp_path / "model", value)
+        sweep(tmp_path)
+    assert listing(tmp_path) == {name, "model"}
+    assert {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()} == before
+
+
+def test_files_that_a_person_put_into_a_checkpoint_are_kept(tmp_path: Path) -> None:
+    directory = saved(tmp_path / "model")
+    (directory / "README.md").write_text("a card")
+    (directory / "figures").mkdir()
+    (directory / "figures/a.png").write_bytes(b"png")
+    (directory / "link").symlink_to("nowhere")
+    inode = (directory / "README.md").stat().st_ino
+    for value in (2.0, 3.0):
+        saved(directory, value)
+        assert value_of(directory) == value
+        assert listing(directory) == {
+            "model.safetensors", "config.json", "manifest.json", "README.md", "figures", "link",
+        }  # fmt: skip
+    assert (directory / "README.md").read_text() == "a card" and (directory / "README.md").stat().st_ino == inode
+    assert (directory / "figures/a.png").read_bytes() == b"png" and os.readlink(directory / "link") == "nowhere"
+    assert listing(tmp_path) == {"model"}
+
+
+def test_a_folder_with_another_manifest_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/manifest.json").write_text('{"name": "an app", "icons": []}')
+    assert error(saved, tmp_path / "app").startswith(str(tmp_path / "app"))
+    assert listing(tmp_path) == {"app"} and listing(tmp_path / "app") == {"manifest.json"}
+
+
+def test_the_newest_of_several_old_checkpoints_is_read_and_put_back(tmp_path: Path) -> None:
+    for value, token in ((1.0, "0000000b"), (2.0, "0000000a")):
+        saved(tmp_path / "model", value)
+        (tmp_path / "model").rename(tmp_path / f".old-model-{HOST}-1-{token}")
+    assert value_of(tmp_path / "model") == 2
+    sweep(tmp_path)
+    assert listing(tmp_path) == {"model"} and value_of(tmp_path / "model") == 2
 
 
 def test_a_directory_that_comes_back_while_it_is_replaced_is_replaced(
@@ -243,7 +307,7 @@ def test_a_directory_that_comes_back_while_it_is_replaced_is_replaced(
 
     def meddled(source: Path, target: Path) -> None:
         rename(source, target)
-        if Path(target).name == ".old-model":
+        if Path(target).name.startswith(".old-model-"):
             monkeypatch.setattr(os, "rename", rename)
             rename(target, source)
 
@@ -255,15 +319,15 @@ def test_a_directory_that_comes_back_while_it_is_replaced_is_replaced(
 def test_a_checkpoint_replaced_while_it_is_read_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading finds the new JSON beside the old tensors, or nothing at all."""
     saved(tmp_path / "model")
-    read = Path.read_bytes
+    opened = Path.open
 
-    def interrupted(path: Path) -> bytes:
+    def interrupted(path: Path, *args: Any) -> Any:
         if path.suffix == ".safetensors":
-            monkeypatch.setattr(Path, "read_bytes", read)
+            monkeypatch.setattr(Path, "open", opened)
             saved(tmp_path / "model", 2.0)
-        return read(path)
+        return opened(path, *args)
 
-    monkeypatch.setattr(Path, "read_bytes", interrupted)
+    monkeypatch.setattr(Path, "open", interrupted)
     assert value_of(tmp_path / "model") == 2
 
 
@@ -381,7 +445,29 @@ def test_one_changed_byte_is_an_error(tmp_path: Path, name: str, place: int) -> 
     data[place] ^= 1
     path.write_bytes(data)
     message = load_error(tmp_path / "model")
+    assert message.startswith(str(path)) and (
+        "manifest.json" in message or (path.suffix, place) == (".safetensors", 12)
+    )
+
+
+def test_a_file_of_another_size_than_listed_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """Neither 200 GB that take no room on the disk nor a header of them take memory."""
+    path = saved(tmp_path / "model") / "model.safetensors"
+    data = path.read_bytes()
+    os.truncate(path, 200 * 10**9)
+    message = load_error(tmp_path / "model")
     assert message.startswith(str(path)) and "manifest.json" in message
+    (tmp_path / "model/manifest.json").unlink()  # then the header has another size
+    assert load_error(tmp_path / "model").startswith(str(path))
+    path.write_bytes((150 * 10**9).to_bytes(8, "little") + data[8:])  # a header too large to read
+    os.truncate(path, 200 * 10**9)
+    assert load_error(tmp_path / "model").startswith(str(path))
+    header = json.dumps({"w": {"dtype": "F32", "shape": [50 * 10**9], "data_offsets": [0, 200 * 10**9]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(path, 8 + len(header) + 200 * 10**9)
+    forms = checkpoint.read(tmp_path / "model", lambda files: files.forms("model"))
+    assert forms["w"].shape == (50 * 10**9,) and forms["w"].device.type == "meta"
+    assert "large" in error(checkpoint.load_file, path, 10**6)
 
 
 @pytest.mark.parametrize(
@@ -458,6 +544,25 @@ def test_tensors_are_loaded_into_their_module() -> None:
     load_into(
         target, {k: v.bfloat16() if v.is_floating_point() else v for k, v in source.state_dict().items()}, "model"
     )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.tensor(1e300, dtype=torch.float64),  # finite until it is cast
+        torch.tensor(1e30),
+        torch.tensor(-2 * MAX_WEIGHT),
+    ],
+)
+def test_weights_that_no_training_gives_are_an_error_and_change_nothing(value: Tensor) -> None:
+    module = net()
+    tensors = module.state_dict() | {"2.bias": value.expand(2)}
+    message = error(load_into, module, tensors, "runs/a: model")
+    assert message.startswith("runs/a") and "2.bias" in message and "1e+06" in message
+    assert all(
+        torch.equal(a, b) for a, b in zip(module.state_dict().values(), net().state_dict().values(), strict=True)
+    )
+    load_into(module, tensors | {"2.bias": torch.full((2,), MAX_WEIGHT)}, "model")
 
 
 @pytest.mark.parametrize(
@@ -561,22 +666,56 @@ def test_tensors_that_are_no_optimizer_state_are_an_error(tensors: dict[str, Ten
 def test_sweep_removes_temporary_files_of_ended_processes_alone(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     dead = int(ended.stdout)
+    other = "0" * 8  # another machine on a shared volume
     stages = {
-        f".tmp-model-{dead}-0123abcd": False,
-        f".tmp-a-b-1-{dead}-0123abcd": False,
-        f".tmp-model-{os.getpid()}-0123abcd": False,  # left by a process of the same id in another container
-        f".tmp-model-{os.getppid()}-0123abcd": True,
-        f".tmp-model-{dead}": True,
+        f".tmp-model-{HOST}-{dead}-0123abcd": False,
+        f".tmp-a-b-1-{HOST}-{dead}-0123abcd": False,
+        f".tmp-model-{HOST}-{os.getpid()}-0123abcd": False,  # left by a process of the same id in another container
+        f".tmp-model-{HOST}-{os.getppid()}-0123abcd": True,
+        f".tmp-model-{other}-{dead}-0123abcd": True,
+        f".tmp-model-{HOST}-{dead}": True,
+        f".tmp-model-{dead}-0123abcd": True,
         ".tmp-notes": True,
-        f"tmp-model-{dead}-0123abcd": True,
+        f"tmp-model-{HOST}-{dead}-0123abcd": True,
     }
     for name in stages:
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").touch()
-    (tmp_path / f".tmp-log.json-{dead}-0123abcd").touch()
+    (tmp_path / f".tmp-log.json-{HOST}-{dead}-0123abcd").touch()
     (tmp_path / ".old-notes").touch()
     sweep(tmp_path)
     assert listing(tmp_path) == {name for name, stays in stages.items() if stays} | {".old-notes"}
+
+
+def test_sweep_leaves_what_another_thread_of_this_process_is_writing(tmp_path: Path) -> None:
+    with atomic_directory(tmp_path / "model") as stage:
+        (stage / "file").touch()
+        sweep(tmp_path)
+        assert stage.exists()
+    assert listing(tmp_path) == {"model"} and listing(tmp_path / "model") == {"file"}
+
+
+def test_two_processes_that_save_and_sweep_at_once_leave_a_whole_checkpoint(tmp_path: Path) -> None:
+    (saved(tmp_path / "model") / "note.txt").write_text("mine")
+    children = []
+    for value in (1.0, 2.0):
+        children.append(os.fork())
+        if not children[-1]:
+            status = 1
+            try:
+                for _ in range(40):
+                    saved(tmp_path / "model", value)
+                    sweep(tmp_path)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)  # without the tests that follow
+    for _ in range(100):
+        assert value_of(tmp_path / "model") in (1.0, 2.0)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    sweep(tmp_path)
+    assert listing(tmp_path) == {"model"} and (tmp_path / "model/note.txt").read_text() == "mine"
 
 
 def test_text_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
