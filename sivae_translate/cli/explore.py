@@ -68,13 +68,13 @@ def mix(
     """
     with terminal() as display:
         from sivae_translate.inference.files import mix_folders
-        from sivae_translate.pictures import contact_sheet, save_picture, to_pictures
+        from sivae_translate.pictures import contact_sheet, save_picture
 
         path, left_out = new_file(out, PICTURES, contents, styles), list[Any]()
         translator = load_translator(model, device, display)
         grid, down, across = mix_folders(translator, contents, styles, left_out, count=count)
         lost = note_left_out(left_out, display)
-        save_picture(contact_sheet(to_pictures(grid), across + 1), path)
+        save_picture(contact_sheet(translator.to_pictures(grid), across + 1), path)
         say(f"{down} contents in {across} styles in {out}")
     if lost:
         raise typer.Exit(SOME_FAILED)

@@ -19,7 +19,7 @@ TOLERANCE = 0.01  # resampled images overshoot [0, 1] by little; such values are
 def whole(name: str, value: object, least: int, note: str = "") -> int:
     """A whole number of at least `least`. The message ends with `note`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < least:
-        raise UsageError(f"{name} was {value!r}: expected {least}{note} or more")
+        raise UsageError(f"{name} was {value!r}: expected {least} or more{note}")
     return int(value)
 
 
@@ -96,9 +96,11 @@ def contents_of(content: object, model: Autoencoder) -> Tensor:
 
 def finite(what: str, values: Tensor) -> Tensor:
     """Floats that are finite, also as float32."""
+    if not values.is_floating_point():
+        raise UsageError(f"{what} of {values.dtype}: expected floats")
     cast = values.detach().float()
-    if not values.is_floating_point() or not cast.isfinite().all():
-        raise UsageError(f"{what} of {values.dtype} that holds NaN, infinity or no floats: expected finite floats")
+    if not cast.isfinite().all():
+        raise UsageError(f"{what} that holds NaN or infinity in float32: expected finite floats")
     return cast
 
 

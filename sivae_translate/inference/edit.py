@@ -114,4 +114,4 @@ def shape(code: Code) -> str:
 
 def at_least_two(steps: int) -> None:
     """Raise UsageError for fewer than 2 steps."""
-    whole("steps", steps, 2, ", the first and the last,")
+    whole("steps", steps, 2, ", the first and the last among them")

@@ -43,7 +43,7 @@ def invert(model: Model, x: Tensor, inversion_steps: int, *, one_style: bool = F
     Raises:
         UsageError: steps that are no whole number, or negative.
     """
-    whole("inversion_steps", inversion_steps, 0, ", the encoder's own code,")
+    whole("inversion_steps", inversion_steps, 0, ", 0 for the encoder's own code")
     start: Code = model.encode(x).mean.detach()
     if one_style and start.style is not None:
         start = replace(start, style=start.style.mean(0, keepdim=True))

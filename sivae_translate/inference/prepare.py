@@ -64,7 +64,8 @@ def pixels_of(image: Any, frame: Frame) -> np.ndarray:
         return read_image(image, background=frame.background, min_side=frame.size)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] not in ((), (3,), (4,)):
-            expected = "uint8 [H, W] or [H, W, 3 or 4]; several images are a list of them"
+            fix = "; several images are a list of them" if image.ndim == 4 else ""
+            expected = f"uint8 [H, W] or [H, W, 3 or 4]{fix}"
             raise UsageError(f"an array of shape {image.shape}, {image.dtype}: expected {expected}")
         image = Image.fromarray(image)
     if isinstance(image, Image.Image):

@@ -43,5 +43,5 @@ def rounds_for(content_shape: Sequence[int], style_correction: int) -> int:
     Raises:
         UsageError: no whole number, or a negative one.
     """
-    whole("style_correction", style_correction, 0)
+    whole("style_correction", style_correction, 0, f", such as {ROUNDS}")
     return style_correction if content_shape[-1] > 1 else 0

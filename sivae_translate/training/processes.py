@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from sivae_translate.errors import UsageError
+from sivae_translate.host import own_state
 
 LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 SETTINGS = "(ACCELERATE|FSDP|MEGATRON_LM|PARALLELISM_CONFIG)_.*"  # variables that Accelerate reads
@@ -54,6 +55,20 @@ class RecipeAccelerator(Accelerator):  # type: ignore[misc]
             yield
 
 
+@contextmanager
+def own_run() -> Iterator[None]:
+    """As `host.own_state`; what all Accelerators of the caller share is restored too."""
+    shared = [state._shared_state for state in (PartialState, AcceleratorState, GradientState)]
+    callers = [dict(state) for state in shared]
+    try:
+        with own_state():
+            yield
+    finally:
+        for state, before in zip(shared, callers, strict=True):
+            state.clear()
+            state.update(before)
+
+
 def new_accelerator(device: str, precision: str) -> Accelerator:
     """An Accelerator without the settings of an earlier run in this process; the process group is kept.
 
@@ -65,6 +80,7 @@ def new_accelerator(device: str, precision: str) -> Accelerator:
     if device.startswith("cuda:"):
         torch.cuda.set_device(device)
     AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+    GradientState._reset_state()
     return RecipeAccelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=device == "cpu")
 
 

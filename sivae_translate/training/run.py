@@ -17,7 +17,6 @@ from sivae_translate.data.batches import Images, PairSampler, UnreadableDomainEr
 from sivae_translate.data.domains import find_domains
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError
-from sivae_translate.host import own_state
 from sivae_translate.models import MODELS, Autoencoder
 from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import build_model, load_model, model_directory, save_model
@@ -36,7 +35,7 @@ from sivae_translate.training.monitor import Monitor
 from sivae_translate.training.optimizers import NonFiniteLossError, Optimizers, moving_average
 from sivae_translate.training.out_of_memory import free_memory, ran_out
 from sivae_translate.training.prior_refit import refit_style_prior
-from sivae_translate.training.processes import new_accelerator
+from sivae_translate.training.processes import new_accelerator, own_run
 from sivae_translate.training.snapshot import Snapshot
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import Stop
@@ -53,7 +52,7 @@ class InterruptedRunError(SivaeError):
         self.exit_code = 128 + signal_number
 
 
-@own_state()
+@own_run()
 def train(
     domains: str | Path,
     recipe: Recipe | str | Path = "style",

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
 from torch import Tensor
 
 from sivae_translate import Translator, evaluate, train, translate_folder
@@ -147,6 +149,17 @@ def test_no_setting_of_the_host_changes_a_result_and_no_call_changes_the_setting
     assert {name for name in expected if found[name] != expected[name]} == set()
 
 
+def test_an_evaluation_is_the_same_in_every_host(translator: Translator, cars: Path, tmp_path: Path) -> None:
+    def report(out: Path) -> dict[str, Any]:
+        return evaluate(translator, out=out, pairs=cars / "pairs_unseen.csv", root=cars, inversion_steps=1)
+
+    expected = report(tmp_path / "plain")
+    with everything():
+        before, seeds = settings(), random_states()
+        assert report(tmp_path / "host") == expected
+        assert settings() == before and random_states() == seeds
+
+
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
 def test_a_call_that_fails_leaves_the_setting(host: Host, translator: Translator, trained: Path, cars: Path) -> None:
     failing: list[tuple[Callable[[], Any], type[SivaeError]]] = [
@@ -212,6 +225,17 @@ LEFTOVER = {
 }
 
 
+def test_an_accelerator_of_the_host_is_as_it_was_after_training(weights_of: Callable[[], str], plain: str) -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)
+    mine = Accelerator(mixed_precision="bf16", gradient_accumulation_steps=4, cpu=True)
+    mine.gradient_state._set_sync_gradients(False)  # amid an accumulation, in which an optimizer's step does nothing
+    assert weights_of() == plain
+    assert (mine.mixed_precision, mine.gradient_accumulation_steps, mine.sync_gradients) == ("bf16", 4, False)
+    assert mine.device == torch.device("cpu") and mine.num_processes == 1
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
 @pytest.fixture(scope="module")
 def weights_of(cars: Path, tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
     """Trains for some steps and returns a hash of the weights and the optimizers."""
@@ -229,7 +253,7 @@ def plain(weights_of: Callable[[], str]) -> str:
     return weights_of()
 
 
-@pytest.mark.parametrize("host", ["float64", "meta", "everything"])
+@pytest.mark.parametrize("host", ["float64", "meta", "no_grad", "everything"])
 def test_training_gives_the_same_weights_in_every_host(host: str, plain: str, weights_of: Callable[[], str]) -> None:
     random.seed(5)
     np.random.seed(5)

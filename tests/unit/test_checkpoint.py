@@ -291,8 +291,9 @@ def test_a_folder_with_another_manifest_is_not_replaced(tmp_path: Path) -> None:
 
 def test_the_newest_of_several_old_checkpoints_is_read_and_put_back(tmp_path: Path) -> None:
     for value, token in ((1.0, "0000000b"), (2.0, "0000000a")):
-        saved(tmp_path / "model", value)
-        (tmp_path / "model").rename(tmp_path / f".old-model-{HOST}-1-{token}")
+        saved(tmp_path / token, value)
+    for token in ("0000000a", "0000000b"):
+        (tmp_path / token).rename(tmp_path / f".old-model-{HOST}-1-{token}")
     assert value_of(tmp_path / "model") == 2
     sweep(tmp_path)
     assert listing(tmp_path) == {"model"} and value_of(tmp_path / "model") == 2

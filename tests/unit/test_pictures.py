@@ -31,6 +31,12 @@ def test_a_tensor_is_clamped_and_rounded_to_8_bits_and_its_channels_are_rgb() ->
     assert [picture.getpixel((2, 2)) for picture in pictures] == [(0, 255, 101), (0, 255, 128)]
 
 
+def test_no_value_wraps_around_and_nan_is_black() -> None:
+    for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+        x = torch.tensor([1.2, -0.2, torch.inf, -torch.inf, torch.nan, 0.5]).to(dtype).view(2, 3, 1, 1)
+        assert [picture.getpixel((0, 0)) for picture in to_pictures(x)] == [(255, 0, 255), (0, 0, 128)]
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 def test_every_precision_and_memory_layout_is_taken(dtype: torch.dtype) -> None:
     x = torch.eye(3).view(1, 3, 3, 1).contiguous(memory_format=torch.channels_last).to(dtype).requires_grad_()
@@ -55,6 +61,13 @@ def test_a_label_stands_in_a_white_margin_beside_its_row_alone(size: int) -> Non
     heights = [int((row < 128).any(1).sum()) for row in rows]  # of the letters, in pixels
     assert heights[1] == 0 and min(heights[0], heights[2]) >= 8
     assert (np.asarray(picture)[:, 0] == 255).all() and (np.asarray(picture)[:, margin - 1] == 255).all()
+
+
+def test_no_file_beside_a_written_picture_is_touched(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-a.png").write_text("mine")
+    save_picture(plain(COLOURS[0]), tmp_path / "a.png")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", ".tmp-a.png"}
+    assert (tmp_path / ".tmp-a.png").read_text() == "mine"
 
 
 def test_another_number_of_labels_than_rows_is_an_error() -> None:

@@ -106,3 +106,12 @@ def test_a_direction_with_nan_is_not_written(trained: Path, tmp_path: Path) -> N
     with pytest.raises(SivaeError, match="NaN"):
         save_direction(tmp_path / "x.safetensors", codes(1, 0).map(lambda t: t * torch.nan), trained)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_too_large_for_a_direction_is_refused_before_it_is_read(trained: Path, tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    save_direction(file, difference(codes(2, 0), codes(2, 1)), trained)
+    os.truncate(file, 200 * 10**9)  # takes no room on the disk
+    with pytest.raises(UsageError, match="too large") as caught:
+        load_direction(file, trained)
+    assert str(file) in str(caught.value) and "\n" not in str(caught.value)
