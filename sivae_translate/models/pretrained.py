@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,9 +17,9 @@ from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.host import own_torch_state
 from sivae_translate.models import MODELS, Autoencoder, StyleAutoencoder
 from sivae_translate.models.autoencoder import SIZES
+from sivae_translate.names import names_a_folder
 
 MAX_PARAMETERS = 10**9  # 4 GB in float32; the largest network that the settings allow has 8.2e8
-MAX_NAME = 255  # bytes of a file's name on common file systems
 FORMAT = 2  # of `config.json`; raised when models of the previous format can no longer be loaded
 
 
@@ -157,16 +156,6 @@ def require_new_name(name: str, domains: tuple[str, ...]) -> None:
         raise UsageError(f"no folder can be called {name!r}, and each domain's translations get one: choose another")
     if name in domains:
         raise UsageError(f"this model has a domain {name!r} already: choose another name")
-
-
-def names_a_folder(name: object) -> bool:
-    """Whether a sub-folder can have this name. Control characters are allowed, as folders may have them."""
-    if not isinstance(name, str) or name in ("", "..") or "\0" in name or PurePath(name).name != name:
-        return False
-    try:
-        return len(os.fsencode(name)) <= MAX_NAME
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can hold
-        return False
 
 
 def with_domain(model: Autoencoder, name: str, style: Tensor) -> Autoencoder:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sivae_translate.inference.translator import Translator
 from sivae_translate.pictures import VISIBLE
+from sivae_translate.training.run import train
 
 SCALE = VISIBLE // 16  # pixels of a strip to one of the model
 
@@ -286,3 +287,23 @@ def test_a_strip_of_a_third_image_goes_from_one_style_to_the_other(
     ends = strip.crop((0, 0, 16, 16)), strip.crop((48, 0, 64, 16))
     assert alike(ends[0], translator(content, style=place.view))
     assert alike(ends[1], translator(content, style=place.other))
+
+
+# --- locales --------------------------------------------------------------------------------------------------------
+
+
+def test_a_domain_has_one_name_under_every_locale(
+    cars: Path, tiny: tuple[str, ...], command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, car in (("😀", "car000"), ("ö", "car001")):
+        shutil.copytree(cars / "train" / car, tmp_path / "domains" / name)
+    run = tmp_path / "run"
+    train(tmp_path / "domains", "tiny", run, set=(*tiny, "training.images=16"), device="cpu")
+    for name, value in {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "LC_ALL": "C"}.items():
+        monkeypatch.setenv(name, value)
+    view = cars / "unseen/car003/el0_az00.png"
+    every = command("run", view, "--model", run, "--out", tmp_path / "every")
+    assert every.wait() == 0, every.stderr.read()
+    assert (tmp_path / "every/😀/el0_az00.png").exists() and (tmp_path / "every/ö/el0_az00.png").exists()
+    one = command("run", view, "--to", "😀", "--model", run, "--out", tmp_path / "one")
+    assert one.wait() == 0, one.stderr.read()

@@ -17,7 +17,8 @@ import torch
 from sivae_translate.checkpoint import MAX_WEIGHT
 from sivae_translate.errors import SivaeError
 from sivae_translate.models import pretrained
-from sivae_translate.models.pretrained import FORMAT, load_model, model_directory, names_a_folder
+from sivae_translate.models.pretrained import FORMAT, load_model, model_directory
+from sivae_translate.names import names_a_folder
 
 
 def with_format(directory: Path, **changes: Any) -> Path:
