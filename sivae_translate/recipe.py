@@ -80,6 +80,9 @@ class Data(Settings):
     background: Annotated[str, AfterValidator(_colour)] = "white"
     """Colour under transparent images and beside padded ones: white, black, grey or "#rrggbb". Choose the background
     of the images."""
+    white: NonNegative = 0.0
+    """Value that is white in float and 32-bit images; black is 0. 0 is automatic: the smallest of 1, 255, 65535 and
+    4294967295 that holds all of them. Set it where the brightest image is darker than white."""
     augment: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_transforms), Field(strict=False)] = ()
     """Random transforms of each image, in this order, as tables such as {name = "crop", keep = 0.8}. The names are
     flip, crop, affine, colour, noise and blur. Use transforms where images are few. Leave out "flip" where left and

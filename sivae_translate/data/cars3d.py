@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sivae_translate.data.images import MAX_PIXELS, UnreadableImage, regular_file
+from sivae_translate.data.images import UnreadableImage, regular_file
 
 AZIMUTHS, ELEVATIONS = 24, 4
 VIEWS = AZIMUTHS * ELEVATIONS
+MAX_PIXELS = 89_478_485  # of all views of a file: 256 MiB
 LOADING = threading.Lock()  # else each thread that reads a view of a file would load all views
 
 

@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median_low
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from sivae_translate.data.domains import Domains, Source
 from sivae_translate.data.images import open_image, to_rgb
 from sivae_translate.data.listing import LeftOut, account, shown
 from sivae_translate.data.reader import read_each, read_source
+from sivae_translate.data.white import automatic_white
 from sivae_translate.progress import Progress
 
 SMALL_SIDE = 16  # pixels; a smaller image has little to translate
@@ -74,7 +75,8 @@ def check_domains(domains: Domains, progress: Progress | None = None) -> Check:
     left_out = list(domains.left_out)
     first: dict[bytes, tuple[int, Source]] = {}
     duplicates: list[tuple[Source, Source]] = []
-    images = read_each(inspect, domains.sources, progress=progress)
+    look = partial(inspect, white=automatic_white(domains.sources))
+    images = read_each(look, domains.sources, progress=progress)
     for label, source, image in zip(domains.labels, domains.sources, images, strict=True):
         if isinstance(image, LeftOut):
             left_out.append(image)
@@ -147,13 +149,13 @@ class Found:
         return Row(name, len(self.sizes), lost, smallest, median, largest, dict(self.kinds.most_common()))
 
 
-def inspect(source: Source) -> Inspected:
-    """Decode one image. Raises UnreadableImage."""
+def inspect(source: Source, white: float | None = None) -> Inspected:
+    """Decode one image; `white` as in `Frame`. Raises UnreadableImage."""
     if source.view is not None:
         pixels, kinds = read_source(source), list[str]()
     else:
         image = open_image(source.path)
-        pixels, kinds = np.asarray(to_rgb(image)), kinds_of(image)
+        pixels, kinds = to_rgb(image, white=white), kinds_of(image)
     height, width = pixels.shape[:2]
     digest = hashlib.blake2b(str(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest()
     return Inspected((width, height), kinds, digest)

@@ -14,7 +14,7 @@ import numpy as np
 
 from sivae_translate.data.cars3d import read_view
 from sivae_translate.data.domains import Source
-from sivae_translate.data.images import BACKGROUND, Colour, Frame, UnreadableImage, fit, read_image
+from sivae_translate.data.images import BACKGROUND, Colour, Frame, UnreadableImage, fit, open_image, read_image
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.progress import Progress
 
@@ -65,16 +65,31 @@ def read_each(
 
 
 def read_in_frame(source: Source | Path, frame: Frame) -> np.ndarray:
-    """One image in a frame, uint8 `[size, size, 3]`. Raises UnreadableImage."""
-    pixels = read_source(as_source(source), background=frame.background, min_side=frame.size)
+    """One image in a frame, uint8 `[size, size, 3]`. Raises UnreadableImage, whose `path` is that of the file."""
+    source = as_source(source)
+    try:
+        pixels = read_source(source, background=frame.background, min_side=frame.size, white=frame.white)
+    except UnreadableImage as error:
+        error.path = source.path  # a caller in another process has no list of sources at hand
+        raise
     return fit(pixels, frame.size, frame.fit, frame.background)
 
 
-def read_source(source: Source, *, background: Colour = BACKGROUND, min_side: int | None = None) -> np.ndarray:
+def read_source(
+    source: Source, *, background: Colour = BACKGROUND, min_side: int | None = None, white: float | None = None
+) -> np.ndarray:
     """One image in its own size, uint8 `[H, W, 3]`; see `read_image`. Raises UnreadableImage."""
     if source.view is not None:
         return read_view(source.path, source.view)
-    return read_image(source.path, background=background, min_side=min_side)
+    return read_image(source.path, background=background, min_side=min_side, white=white)
+
+
+def source_size(source: Source) -> tuple[int, int]:
+    """(width, height) of one image in pixels, from its header where it has one. Raises UnreadableImage."""
+    if source.view is None:
+        return open_image(source.path).size
+    height, width, _ = read_source(source).shape
+    return width, height
 
 
 def as_source(item: Source | Path) -> Source:

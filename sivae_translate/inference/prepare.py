@@ -61,7 +61,7 @@ def pixels_of(image: Any, frame: Frame) -> np.ndarray:
     A large JPEG file may be decoded at a reduced size, with a shorter side of at least the frame's size.
     """
     if isinstance(image, str | Path):
-        return read_image(image, background=frame.background, min_side=frame.size)
+        return read_image(image, background=frame.background, min_side=frame.size, white=frame.white)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] not in ((), (3,), (4,)):
             fix = "; several images are a list of them" if image.ndim == 4 else ""
@@ -69,7 +69,7 @@ def pixels_of(image: Any, frame: Frame) -> np.ndarray:
             raise UsageError(f"an array of shape {image.shape}, {image.dtype}: expected {expected}")
         image = Image.fromarray(image)
     if isinstance(image, Image.Image):
-        return np.asarray(to_rgb(image, frame.background))
+        return to_rgb(image, frame.background, white=frame.white)
     raise UsageError(f"a {type(image).__name__} is no image: expected a path, PIL image, array or tensor")
 
 

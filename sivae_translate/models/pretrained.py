@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,10 @@ def save_model(directory: Path, model: Autoencoder, settings: dict[str, Any], fr
         "format": FORMAT,
         "model": settings,
         "domains": list(model.domains),
-        "frame": {"size": frame.size, "fit": frame.fit, "background": list(frame.background)},
+        "frame": {
+            **{"size": frame.size, "fit": frame.fit, "background": list(frame.background)},
+            **({} if frame.white is None else {"white": frame.white}),
+        },
     }
     checkpoint.save(directory, {"model": model.state_dict()}, {"config": config})
 
@@ -135,7 +139,10 @@ def checked_frame(frame: Mapping[str, Any]) -> Frame:
     levels = background if isinstance(background, list) else []
     if len(levels) != 3 or not all(type(level) is int and 0 <= level <= 255 for level in levels):
         raise ValueError(f"frame.background = {background!r}: must be three whole numbers from 0 to 255")
-    return Frame(size, fit, (levels[0], levels[1], levels[2]))
+    white = frame.get("white")  # missing where training has seen no float or 32-bit image
+    if white is not None and not (type(white) in (int, float) and 0 < white < math.inf):
+        raise ValueError(f"frame.white = {white!r}: must be a positive number")
+    return Frame(size, fit, (levels[0], levels[1], levels[2]), white)
 
 
 def checked_names(domains: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from sivae_translate.data.domains import Domains
 from sivae_translate.data.images import UnreadableImage
-from sivae_translate.data.reader import read_source
+from sivae_translate.data.reader import source_size
 from sivae_translate.device import pick_precision
 from sivae_translate.recipe import Recipe
 from sivae_translate.training.constructors import complete
@@ -100,5 +100,5 @@ def typical_side(domains: Domains) -> int:
     sides = []
     for source in domains.sources[:: -(-len(domains.sources) // SAMPLED)]:
         with suppress(UnreadableImage):
-            sides.append(min(read_source(source).shape[:2]))
+            sides.append(min(source_size(source)))
     return int(statistics.median(sides)) if sides else min(SIZES["cpu"])

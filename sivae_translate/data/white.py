@@ -1,0 +1,45 @@
+"""Decide which value is white in the float and 32-bit images of a data set, once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sivae_translate.data.depth import TOLERANCE, grey_of, needs_white, smallest_white
+from sivae_translate.data.domains import Source
+from sivae_translate.data.images import bands, may_need_white, open_image
+from sivae_translate.data.decoding import decoding, decoding_bytes
+from sivae_translate.data.reader import read_each
+
+
+def automatic_white(sources: Sequence[Source]) -> float | None:
+    """The smallest full scale, 1, 255, 65535 or 2^32 - 1, that holds the values of every float and 32-bit image.
+
+    Images with negative values or values that are not finite do not count, as reading leaves them out. Only the first
+    bytes of most files are read, and only float and 32-bit images are decoded.
+
+    Returns:
+        None where there is no such image.
+    """
+    candidates = [source for source in sources if source.view is None and may_need_white(source.path)]
+    found = [each for each in read_each(largest_value, candidates) if isinstance(each, float)]
+    return smallest_white(max(found)) if found else None
+
+
+def largest_value(source: Source) -> float | None:
+    """The largest value of a float or 32-bit image; None for other images, and for values that cannot be scaled.
+
+    Raises:
+        UnreadableImage: the file cannot be decoded.
+    """
+    image = open_image(source.path)
+    if not needs_white(image):
+        return None
+    grey = grey_of(image, None)
+    assert grey is not None
+    with decoding.part(decoding_bytes(image)):
+        ends = [(float(values.min()), float(values.max())) for values in map(grey.values, bands(image))]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    scalable = np.isfinite(ends).all() and low >= -TOLERANCE * high and smallest_white(high)
+    return high if scalable else None
