@@ -16,8 +16,8 @@ from PIL import Image
 
 from sivae_translate.data.colour import on_background
 from sivae_translate.data.cut import is_cut
-from sivae_translate.data.depth import grey_of
 from sivae_translate.data.decoding import MAX_MEGAPIXELS, decoding, decoding_bytes, max_megapixels, require_pixels
+from sivae_translate.data.depth import grey_of
 from sivae_translate.data.orientation import upright
 from sivae_translate.data.png import SoundPng
 from sivae_translate.data.tiff import PlainTiff

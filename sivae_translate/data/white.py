@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sivae_translate.data.decoding import decoding, decoding_bytes
 from sivae_translate.data.depth import TOLERANCE, grey_of, needs_white, smallest_white
 from sivae_translate.data.domains import Source
 from sivae_translate.data.images import bands, may_need_white, open_image
-from sivae_translate.data.decoding import decoding, decoding_bytes
 from sivae_translate.data.reader import read_each
 
 

@@ -21,6 +21,7 @@ CASES = [
     Case("train: unknown section", lambda w: train(w, "--set", "train.images=1"), 2, ["train", "training"]),
     Case("train: no assignment", lambda w: train(w, "--set", "images"), 2, ["images", "="]),
     Case("train: text for a number", lambda w: train(w, "--set", "training.images=many"), 2, ["training.images"]),
+    Case("train: negative white", lambda w: train(w, "--set", "data.white=-1"), 2, ["data.white", "-1"]),
     Case("train: impossible size", lambda w: train(w, "--set", "data.size=33"), 2, ["data.size", "33"]),
     Case("train: impossible width", lambda w: train(w, "--set", "model.width=1"), 2, ["model.width", "1"]),
     Case("train: unknown model", lambda w: train(w, "--set", "model.name=stile"), 2, ["stile", "style"]),

@@ -160,6 +160,7 @@ def test_the_last_override_wins_and_the_others_stay(built_in: Path) -> None:
         ("data.batch", ["-2", "7"]),
         ("data.fit", ["squash"]),
         ("data.background", ["pink", "#fff", "3"]),
+        ("data.white", ["-1", "nan", "inf", "bright"]),
         ("data.augment", ["1", "true"]),
         ("data.domain_aug", ["1.5", "-0.1"]),
         ("data.encoder_warp", ["0.51", "-0.1"]),

@@ -196,3 +196,14 @@ def test_odd_names_stay_on_one_line(tmp_path: Path) -> None:
     lines = report_lines(check_domains(find_domains(tmp_path)))
     assert len(lines) == 1 + 3 + 1 + 1 + 4  # heading, domains, totals, bad file, warnings
     assert all(line.isprintable() and line.encode() for line in lines)
+
+
+def test_deep_images_are_checked_with_the_white_of_their_set(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for number, values in enumerate(([[0, 300]], [[0, 40]], [[-9, 300]])):
+        Image.fromarray(np.array(values, np.int32)).save(tmp_path / "a" / f"{number}.tif")
+    report = check_domains(find_domains(tmp_path))
+    assert (report.rows[0].count, report.rows[0].kinds) == (3, {"32-bit grey": 3})
+    Image.fromarray(np.array([[-9000, 300]], np.int32)).save(tmp_path / "a" / "2.tif")
+    report = check_domains(find_domains(tmp_path))
+    assert report.rows[0].count == 2 and "negative" in report.bad[0].reason

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from sivae_translate.data import reader
 from sivae_translate.data.domains import Source
 from sivae_translate.data.images import Frame, UnreadableImage, fit, read_image
 from sivae_translate.data.listing import LeftOut
-from sivae_translate.data.reader import read_each, read_images, read_in_frame, read_source
+from sivae_translate.data.reader import read_each, read_images, read_in_frame, read_source, source_size
 
 WHITE = (255, 255, 255)
 FRAME = Frame(8, "pad", (1, 2, 3))
@@ -121,3 +123,26 @@ def test_a_source_is_read_on_its_background_and_reduced(tmp_path: Path) -> None:
     assert read_source(Source(path), background=(1, 2, 3)).tolist() == [[[1, 2, 3]] * 3] * 2
     Image.new("RGB", (80, 160)).save(tmp_path / "1.jpg")
     assert read_source(Source(tmp_path / "1.jpg"), background=WHITE, min_side=20).shape == (40, 20, 3)
+
+
+def test_an_unreadable_image_knows_its_path_also_in_another_process(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage, match=r"^no such file or directory$") as caught:
+        read_in_frame(Source(tmp_path / "vanished.png"), FRAME)
+    assert caught.value.path == tmp_path / "vanished.png"
+    sent = pickle.loads(pickle.dumps(caught.value))
+    assert (str(sent), sent.path) == ("no such file or directory", tmp_path / "vanished.png")
+
+
+def test_the_frame_has_the_white_of_deep_images(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 51, np.float32)).save(tmp_path / "1.tif")
+    assert (read_in_frame(tmp_path / "1.tif", replace(FRAME, white=255)) == 51).all()
+    assert (read_in_frame(tmp_path / "1.tif", replace(FRAME, white=510)) == 26).all()
+    with pytest.raises(UnreadableImage, match="white"):
+        read_in_frame(tmp_path / "1.tif", FRAME)
+
+
+def test_the_size_of_a_source_comes_from_its_header(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((3, 5), np.int32)).save(tmp_path / "1.tif")
+    assert source_size(Source(tmp_path / "1.tif")) == (5, 3)
+    with pytest.raises(UnreadableImage):
+        source_size(Source(tmp_path / "2.tif"))

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from sivae_translate.checkpoint import MAX_WEIGHT
 from sivae_translate.errors import SivaeError
 from sivae_translate.models import pretrained
-from sivae_translate.models.pretrained import FORMAT, load_model, model_directory
+from sivae_translate.models.pretrained import FORMAT, load_model, model_directory, save_model
 from sivae_translate.names import names_a_folder
 
 
@@ -56,6 +57,26 @@ def test_a_model_of_another_format_is_one_line_of_error_with_a_fix(
         load_model(directory)
     message = str(caught.value)
     assert advice in message and "config.json" in message and "\n" not in message
+
+
+@pytest.mark.parametrize("white", [None, 1.0, 255.0, 4294967295.0])
+def test_the_white_of_deep_images_is_saved_with_the_frame(
+    untrained: Callable[..., Path], white: float | None, tmp_path: Path
+) -> None:
+    model, settings, frame = load_model(untrained("conv", "a"))
+    assert frame.white is None
+    save_model(tmp_path / "deep", model, settings, replace(frame, white=white))
+    assert load_model(tmp_path / "deep")[2] == replace(frame, white=white)
+    assert ("white" in json.loads((tmp_path / "deep" / "config.json").read_text())["frame"]) == (white is not None)
+
+
+@pytest.mark.parametrize("white", [0, -1, float("nan"), float("inf"), "bright", [255]])
+def test_an_impossible_white_is_an_error(untrained: Callable[..., Path], white: Any) -> None:
+    directory = untrained("conv", "a")
+    config = json.loads((directory / "config.json").read_text())
+    config["frame"]["white"] = white
+    with pytest.raises(SivaeError, match=r"config\.json"):
+        load_model(with_format(directory, **config))
 
 
 def test_the_format_is_checked_before_the_weights_are_read(untrained: Callable[..., Path]) -> None:
