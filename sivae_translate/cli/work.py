@@ -13,6 +13,7 @@ from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model
 from sivae_translate.cli.options import PICTURES, WORK, Device, Domains, InversionSteps, Model, Set, StyleCorrection
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
+from sivae_translate.names import as_text
 
 commands = typer.Typer()
 
@@ -139,7 +140,7 @@ def run(
             translator,
             source,
             out,
-            to=to,
+            to=[as_text(name) for name in to or ()],
             style=style,
             inversion_steps=inversion_steps,
             style_correction=style_correction,
@@ -191,7 +192,7 @@ def add_domain(
         translator, left_out = load_translator(model, device, display), list[Any]()
         images = read_all(translator, source, left_out)
         lost = note_left_out(left_out, display)
-        translator.add_domain(name, images, inversion_steps=inversion_steps).save_pretrained(out)
+        translator.add_domain(as_text(name), images, inversion_steps=inversion_steps).save_pretrained(out)
         use = f"sivae-translate run INPUT --to {shlex.quote(name)} --model {out}"
         say(f"{name} from {len(images):,} images in {out}; translate with: {use}")
     if lost:
@@ -217,6 +218,6 @@ def sample(
 
         path = new_file(out, PICTURES)
         translator = load_translator(model, device, display)
-        pictures = translator.sample(count, domain=domain, seed=seed, truncation=truncation)
+        pictures = translator.sample(count, domain=domain and as_text(domain), seed=seed, truncation=truncation)
         save_picture(contact_sheet(pictures), path)
         say(f"{count} samples in {out}")

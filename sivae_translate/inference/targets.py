@@ -16,7 +16,7 @@ from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.style_correction import rounds_for
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
-from sivae_translate.names import as_path, as_text
+from sivae_translate.names import as_path
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def domain_targets(
             f"this model knows a single domain ({translator.domains[0]}): there is no other to translate to; "
             "give a reference with --style IMAGE, or draw styles with --styles N"
         )
-    names = list(dict.fromkeys(map(as_text, to or translator.domains)))
+    names = list(dict.fromkeys(to or translator.domains))
     if styles is None:
         return [Target(name, as_path(name) if len(names) > 1 else "", translator.style_of(to=name)) for name in names]
     return [

@@ -38,7 +38,6 @@ from sivae_translate.models.pretrained import (
     save_model,
     with_domain,
 )
-from sivae_translate.names import as_text
 from sivae_translate.pictures import to_pictures
 from sivae_translate.types import Code, Gaussian, Scores
 
@@ -198,7 +197,6 @@ class Translator:
             UsageError: the name of a known domain, one that cannot name a folder, or a model with a single latent.
         """
         require_style(self.model)
-        name = as_text(name)
         require_new_name(name, self.domains)
         style = self.style_of(style=images, inversion_steps=inversion_steps)
         return Translator(with_domain(self.model, name, style), self.settings, self.frame).to(self.device)
@@ -354,7 +352,6 @@ class Translator:
     def _label(self, domain: str) -> int:
         if not isinstance(domain, str):
             raise UsageError(f"domain was {domain!r}: expected a name; {did_you_mean('', list(self.domains))}")
-        domain = as_text(domain)
         if domain not in self.domains:
             raise UsageError(f"no domain {domain!r} in this model: {did_you_mean(domain, list(self.domains))}")
         return self.domains.index(domain)

@@ -206,4 +206,4 @@ def test_deep_images_are_checked_with_the_white_of_their_set(tmp_path: Path) -> 
     assert (report.rows[0].count, report.rows[0].kinds) == (3, {"32-bit grey": 3})
     Image.fromarray(np.array([[-9000, 300]], np.int32)).save(tmp_path / "a" / "2.tif")
     report = check_domains(find_domains(tmp_path))
-    assert report.rows[0].count == 2 and "negative" in report.bad[0].reason
+    assert report.rows[0].count == 2 and "negative" in report.left_out[0].reason
