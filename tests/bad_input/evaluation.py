@@ -71,7 +71,7 @@ EVALUATE = [
 ]  # fmt: skip
 
 FIDELITY = [
-    Case("fidelity: empty folder", lambda w: fidelity(w, real=w.folder("empty")), 2, ["empty", "20"]),
+    Case("fidelity: empty folder", lambda w: fidelity(w, real=w.folder("empty")), 2, ["empty", "JPEG"]),
     Case("fidelity: too few images", lambda w: fidelity(w, real=w.images(19)), 2, ["images", "19", "20"]),
     Case("fidelity: too few readable", lambda w: fidelity(w, real=w.images(19, 1)), 2, ["19", "bad0.png", "20"]),
     Case("fidelity: small count", lambda w: fidelity(w, "--count", 19), 2, ["count", "19", "20"]),
