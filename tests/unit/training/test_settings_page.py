@@ -20,10 +20,11 @@ def test_the_page_is_that_of_the_code() -> None:
 
 
 def test_the_page_has_every_key() -> None:
+    page = settings_page()
     models = [section_settings(section, name) for section, table in CONSTRUCTORS.items() for name in table]
     for model in (Data, Training, *models):
         for key in model.model_fields:
-            assert f"| `{key}` |" in settings_page()
+            assert f"| `{key}` |" in page
 
 
 @pytest.mark.parametrize("model", [Data, Training])
