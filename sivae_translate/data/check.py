@@ -17,7 +17,7 @@ from sivae_translate.data.domains import Domains, Source
 from sivae_translate.data.images import open_image, to_rgb
 from sivae_translate.data.listing import LeftOut, account, shown
 from sivae_translate.data.reader import read_each, read_source
-from sivae_translate.data.white import automatic_white
+from sivae_translate.data.white import white_of
 from sivae_translate.progress import Progress
 
 SMALL_SIDE = 16  # pixels; a smaller image has little to translate
@@ -75,7 +75,7 @@ def check_domains(domains: Domains, progress: Progress | None = None) -> Check:
     left_out = list(domains.left_out)
     first: dict[bytes, tuple[int, Source]] = {}
     duplicates: list[tuple[Source, Source]] = []
-    look = partial(inspect, white=automatic_white(domains.sources))
+    look = partial(inspect, white=white_of(domains.sources))
     images = read_each(look, domains.sources, progress=progress)
     for label, source, image in zip(domains.labels, domains.sources, images, strict=True):
         if isinstance(image, LeftOut):

@@ -13,7 +13,7 @@ from sivae_translate.data.images import bands, may_need_white, open_image
 from sivae_translate.data.reader import read_each
 
 
-def automatic_white(sources: Sequence[Source]) -> float | None:
+def white_of(sources: Sequence[Source]) -> float | None:
     """The smallest full scale, 1, 255, 65535 or 2^32 - 1, that holds the values of every float and 32-bit image.
 
     Images with negative values or values that are not finite do not count, as reading leaves them out. Only the first

@@ -1,4 +1,4 @@
-"""Automatic settings: image size, batch size, patch and precision, from the images and the device."""
+"""Automatic settings: image size, white, batch size, patch and precision, from the images and the device."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import suppress
 from sivae_translate.data.domains import Domains
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.data.reader import source_size
+from sivae_translate.data.white import white_of
 from sivae_translate.device import pick_precision
 from sivae_translate.recipe import Recipe
 from sivae_translate.training.constructors import complete
@@ -21,13 +22,14 @@ PATCH = 2
 # borders between patches are visible in pictures, so their least side is larger.
 CPU_PATCH = {"objects": {64: 4, 256: 8}, "pictures": {128: 4}}
 
-Automatic = Callable[[Recipe, Domains, str], tuple[int | str, str]]
+Automatic = Callable[[Recipe, Domains, str], tuple[float | str, str]]
 
 
 def resolve(recipe: Recipe, domains: Domains, device: str, begun: Recipe | None = None) -> tuple[Recipe, str]:
     """The complete recipe with all automatic settings resolved, and a line that lists them ("" for none).
 
-    Automatic settings are `data.size` = 0, `data.batch` = 0, `model.patch` = 0 and `training.precision` = "auto".
+    Automatic settings are `data.size` = 0, `data.white` = 0, `data.batch` = 0, `model.patch` = 0 and
+    `training.precision` = "auto". White stays 0 where no image needs one.
 
     Args:
         device: where training will run, such as "cpu" or "cuda:1".
@@ -42,10 +44,11 @@ def resolve(recipe: Recipe, domains: Domains, device: str, begun: Recipe | None 
     notes = []
     for key, automatic in AUTOMATIC.items():
         if recipe.get(key) in (0, "auto"):
-            kept = begun.get(key) if begun else None
-            value, reason = (kept, "as in the resumed run") if kept else automatic(recipe, domains, device)
+            resumed = (begun.get(key), "as in the resumed run") if begun else None
+            value, reason = resumed or automatic(recipe, domains, device)
             recipe = recipe.override({key: value})
-            notes.append(f"{key.partition('.')[2]} {value} ({reason})")
+            if value:
+                notes.append(f"{key.partition('.')[2]} {value} ({reason})")
     pick_precision(recipe.training.precision, device)
     return recipe, ", ".join(notes)
 
@@ -54,6 +57,11 @@ def automatic_size(recipe: Recipe, domains: Domains, device: str) -> tuple[int, 
     """The largest size in `SIZES` for this device that is not above the images' typical side."""
     side, sizes = typical_side(domains), SIZES[machine(device)]
     return max((size for size in sizes if size <= side), default=sizes[0]), f"images of {side} px, {where(device)}"
+
+
+def automatic_white(recipe: Recipe, domains: Domains, device: str) -> tuple[float, str]:
+    """The smallest full scale that holds the float and 32-bit images; 0 where there are none."""
+    return white_of(domains.sources) or 0.0, "the smallest full scale that holds the float and 32-bit images"
 
 
 def automatic_batch(recipe: Recipe, domains: Domains, device: str) -> tuple[int, str]:
@@ -77,6 +85,7 @@ def automatic_precision(recipe: Recipe, domains: Domains, device: str) -> tuple[
 
 AUTOMATIC: dict[str, Automatic] = {  # in this order, as the patch depends on the size
     "data.size": automatic_size,
+    "data.white": automatic_white,
     "data.batch": automatic_batch,
     "model.patch": automatic_patch,
     "training.precision": automatic_precision,

@@ -7,7 +7,6 @@ from sivae_translate.data.batches import Images
 from sivae_translate.data.domains import Domains
 from sivae_translate.data.images import Frame
 from sivae_translate.data.listing import account, shown
-from sivae_translate.data.white import automatic_white
 from sivae_translate.progress import Display
 from sivae_translate.recipe import Recipe
 
@@ -21,7 +20,7 @@ def load_images(domains: Domains, recipe: Recipe, display: Display) -> Images:
     def progress(done: int, total: int) -> None:
         display.step(done / total, f"reading {done:,} of {total:,} images")
 
-    frame = Frame(data.size, data.fit, data.background_rgb, data.white or white_of(domains, display))
+    frame = Frame(data.size, data.fit, data.background_rgb, data.white or None)
     images = Images(domains, frame, Augment(data.size, data.augment), progress)
     for line in (*domains.notes, *account(images.domains.left_out)):
         display.note(line)
@@ -34,17 +33,6 @@ def load_images(domains: Domains, recipe: Recipe, display: Display) -> Images:
     for line in single_images(images.domains):
         display.note(line)
     return images
-
-
-def white_of(domains: Domains, display: Display) -> float | None:
-    """The white of the set's float and 32-bit images, with a note; None for no such image."""
-    white = automatic_white(domains.sources)
-    if white is not None:
-        display.note(
-            f"float or 32-bit images: white is {white:.0f}, the smallest full scale that holds them all; "
-            "set data.white to change it"
-        )
-    return white
 
 
 def single_images(domains: Domains) -> list[str]:

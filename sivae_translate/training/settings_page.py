@@ -20,8 +20,9 @@ settings` prints this page from the docstrings of the code. `--set section.key=v
 `sivae-translate recipes schema > recipe.json` writes a JSON schema. With it, editors complete and check a recipe whose
 first line is `#:schema ./recipe.json`.
 
-Four settings can be automatic: `data.size` = 0, `data.batch` = 0, `model.patch` = 0 and `training.precision` = "auto".
-Training prints the automatic values, and writes them to the run's `recipe.toml`. A resumed run keeps the values.
+Five settings can be automatic: `data.size` = 0, `data.white` = 0, `data.batch` = 0, `model.patch` = 0 and
+`training.precision` = "auto". Training prints the automatic values, and writes them to the run's `recipe.toml`. A
+resumed run keeps the values.
 """
 TABLE = "| key | type, range | default | effect, when to change it |\n|---|---|---|---|\n"
 

@@ -39,10 +39,21 @@ def test_the_white_of_the_set_is_noted_saved_and_applied(
     images, notes = write_set(tmp_path / "images", 1.0, 200.0), Notes()
     settings = [*tiny, "training.images=16", *extra]
     run = train(images, "tiny", tmp_path / "run", set=settings, device="cpu", display=notes)
-    noted = [line for line in notes.lines if "data.white" in line]
-    assert len(noted) == (0 if extra else 1) and all(" 255," in line for line in noted)
+    noted = [line for line in notes.lines if "white 255" in line]
+    assert len(noted) == (0 if extra else 1)
     assert json.loads((run / "config.json").read_text())["frame"]["white"] == white
     assert Translator.from_pretrained(run, device="cpu").frame.white == white
+
+
+def test_a_resumed_run_keeps_its_white(tmp_path: Path, tiny: tuple[str, ...]) -> None:
+    images, run = write_set(tmp_path / "images", 1.0, 200.0), tmp_path / "run"
+    train(images, "tiny", run, set=[*tiny, "training.images=16"], device="cpu")
+    write_set(tmp_path / "more", 1000.0)
+    (tmp_path / "more/a/0.tif").rename(images / "a/bright.tif")
+    settings = [*tiny, "training.images=32"]
+    train(images, "tiny", run, set=settings, device="cpu", display=(notes := Notes()), allow_changed=True)
+    assert json.loads((run / "model/config.json").read_text())["frame"]["white"] == 255
+    assert any("bright.tif" in line for line in notes.lines)
 
 
 def test_a_set_of_ordinary_images_has_no_white(trained: Path) -> None:

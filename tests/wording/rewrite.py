@@ -10,4 +10,4 @@ import pytest
 
 if __name__ == "__main__":
     os.environ["SIVAE_REWRITE_SNAPSHOTS"] = "1"
-    sys.exit(pytest.main(["-q", str(Path(__file__).parent)]))
+    sys.exit(pytest.main(["-q", "-n0", str(Path(__file__).parent)]))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sivae_translate.data import images
 from sivae_translate.data.domains import Source
-from sivae_translate.data.white import automatic_white
+from sivae_translate.data.white import white_of
 
 
 def sources(folder: Path, *contents: np.ndarray) -> list[Source]:
@@ -49,7 +49,7 @@ def integers(*values: int) -> np.ndarray:
 def test_it_is_the_smallest_full_scale_that_holds_them_all(
     contents: list[np.ndarray], white: float | None, tmp_path: Path
 ) -> None:
-    assert automatic_white(sources(tmp_path, *contents)) == white
+    assert white_of(sources(tmp_path, *contents)) == white
 
 
 def test_other_images_have_no_say_and_are_not_decoded(tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_other_images_have_no_say_and_are_not_decoded(tmp_path: Path) -> None:
     (tmp_path / "b.tif").write_bytes(b"II*\0 and nothing more")
     found += [Source(tmp_path / name) for name in ("a.png", "b.tif", "none.tif")]
     found.append(Source(tmp_path / "views.mat", 3))
-    assert automatic_white(found) == 1
-    assert automatic_white(found[:2] + found[3:]) is None
-    assert automatic_white([]) is None
+    assert white_of(found) == 1
+    assert white_of(found[:2] + found[3:]) is None
+    assert white_of([]) is None
 
 
 def test_one_value_that_is_not_finite_takes_the_say_from_the_whole_image(
@@ -68,9 +68,9 @@ def test_one_value_that_is_not_finite_takes_the_say_from_the_whole_image(
 ) -> None:
     monkeypatch.setattr(images, "BAND", 1)
     values = np.array([[0, 60000], [float("nan"), 0]], np.float32)
-    assert automatic_white(sources(tmp_path, values, floats(0, 1))) == 1
+    assert white_of(sources(tmp_path, values, floats(0, 1))) == 1
 
 
 def test_unsigned_values_count_as_such(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "x.tif", np.array([[0, (1 << 32) - 1]], np.uint32), photometric="minisblack")
-    assert automatic_white([Source(tmp_path / "x.tif")]) == 4294967295
+    assert white_of([Source(tmp_path / "x.tif")]) == 4294967295
