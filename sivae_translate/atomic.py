@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -118,7 +119,9 @@ def sweep(parent: Path) -> None:
 
 
 def _unique(kind: str, final: Path) -> Path:
-    return final.with_name(f".{kind}-{final.name}-{HOST}-{os.getpid()}-{secrets.token_hex(4)}")
+    # An old directory must tell its name. Of a temporary one the beginning does: a longer name may be none.
+    name = final.name if kind == "old" else os.fsdecode(os.fsencode(final.name)[:100])
+    return final.with_name(f".{kind}-{name}-{HOST}-{os.getpid()}-{secrets.token_hex(4)}")
 
 
 @contextmanager
@@ -180,10 +183,16 @@ def _discard(old: Path, final: Path) -> None:
     with suppress(SivaeError, OSError):  # nothing is deleted then; the next save or sweep comes back to it
         listed = {MANIFEST, *(read_manifest(old) or ())}
         for path in sorted(old.iterdir()):
-            if path.name not in listed and not os.path.lexists(final / path.name):
-                os.rename(path, final / path.name)
+            if path.name not in listed:
+                os.rename(path, _free(final / path.name))
         with _temporary(final) as obsolete:  # a directory that is half deleted must not pass for an old one
             os.rename(old, obsolete)
+
+
+def _free(path: Path) -> Path:
+    """The path, or the first of `name.1`, `name.2`, ... where it exists."""
+    names = itertools.chain([path], (path.with_name(f"{path.name}.{n}") for n in itertools.count(1)))
+    return next(each for each in names if not os.path.lexists(each))
 
 
 def _delete(path: Path) -> None:

@@ -16,14 +16,12 @@ def pick_device(device: str | torch.device) -> str:
     device = str(device)
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind, _, index = device.partition(":")
-    present = {
-        "cpu": index in ("", "0"),
-        "cuda": torch.cuda.is_available() and (not index or index in map(str, range(torch.cuda.device_count()))),
-        "mps": torch.backends.mps.is_available() and index in ("", "0"),
-    }
-    if not present.get(kind):
-        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    kind = device.partition(":")[0]
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    present = ["cpu", "cpu:0", *gpus, *(["cuda"] if gpus else []), *mps, *(f"{name}:0" for name in mps)]
+    if device not in present:
+        there = ["cpu", *gpus, *mps]
         raise UsageError(f"device {device!r} is not there: expected one of auto, {', '.join(there)}")
     return device if kind == "cuda" else kind
 

@@ -64,14 +64,14 @@ def evaluate(
     test against the truths. With `--domains`: domain accuracy, KID to the target domain, leakage probes and diversity.
     `index.html` has every figure beside its baselines, and pictures.
 
-    `--domains` and some metrics need the extra `evaluation`. Exit code 3: some images of --domains cannot be read.
+    `--domains` and some metrics need the extra `evaluation`. Exit code 3: some pictures could not be read.
     """
     with terminal() as display:
         from sivae_translate.data.listing import LeftOut
-        from sivae_translate.evaluation.report import evaluate as write_report
+        from sivae_translate.evaluation.report import evaluate as evaluate_model
         from sivae_translate.evaluation.tables import as_text, summaries
 
-        report = write_report(
+        report = evaluate_model(
             load_translator(model, device, display),
             out=out,
             pairs=pairs,
@@ -126,15 +126,16 @@ def ood(
 ) -> None:
     """Score images by their likelihood, and report how well the scores separate out-of-distribution images.
 
-    The report of two sets needs the extras `evaluation` and `plots`. Exit code 3: some images cannot be read.
+    The report of two sets needs the extras `evaluation` and `plots`. Exit code 3: some pictures could not be read.
     """
     with terminal() as display:
         from sivae_translate.evaluation.detection import evaluate_ood, find_sets, score_set
-        from sivae_translate.inference.threshold import save_threshold, threshold_of
+        from sivae_translate.inference.threshold import save_threshold, threshold_of, weights_of
 
         if outside is None and set_threshold is None:
             raise UsageError("one set alone has no AUROC: expected --out-of FOLDER too, or --set-threshold 0.95")
         sets, how = find_sets(inside, outside, out), {"samples": samples, "seed": seed, "beta": beta}
+        weights = weights_of(model)
         translator, progress = load_translator(model, device, display), counting(display, "images scored")
         scored = {
             name: score_set(translator, images, how, batch=batch, progress=progress) for name, images in sets.items()
@@ -145,7 +146,7 @@ def ood(
             say(separation_table(evaluate_ood(scored["in"], scored["out"], out, how)))
             say(f"scores.csv, report.json and histogram.png are in {out}")
         if set_threshold is not None:
-            threshold = threshold_of(model, scored["in"].scores.bound.tolist(), set_threshold, **how)
+            threshold = threshold_of(weights, scored["in"].scores.bound.tolist(), set_threshold, **how)
             say(f"threshold of {threshold.bound:.2f} nats stored in {save_threshold(model, threshold)}")
     if left_out:
         raise typer.Exit(SOME_FAILED)

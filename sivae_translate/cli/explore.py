@@ -64,7 +64,7 @@ def mix(
 ) -> None:
     """Draw the style-mixing grid: every content in every style, with the originals in the first row and column.
 
-    Exit code 3: some images could not be read.
+    Exit code 3: some pictures could not be read.
     """
     with terminal() as display:
         from sivae_translate.inference.files import mix_folders
@@ -93,18 +93,20 @@ def direction(
 ) -> None:
     """Find an attribute direction for `edit`: the difference of the mean codes of two folders.
 
-    Exit code 3: some images could not be read.
+    Exit code 3: some pictures could not be read.
     """
     with terminal() as display:
         from sivae_translate.inference.direction import SUFFIX, save_direction
         from sivae_translate.inference.files import direction_between
+        from sivae_translate.inference.threshold import weights_of
 
         path, left_out = new_file(out, (SUFFIX,), with_, without), list[Any]()
         model = named_model(model, display)
+        weights = weights_of(model)
         translator, progress = load_translator(model, device, display), counting(display, "images")
         found, n, m = direction_between(translator, with_, without, left_out, batch=batch, progress=progress)
         lost = note_left_out(left_out, display)
-        save_direction(path, found, model)
+        save_direction(path, found, model, weights)
         style = "" if found.style is None else f", style {found.style.norm():.2f}"
         say(f"from {m:,} images to {n:,} in {out}: content {found.content.norm():.2f}{style} long")
     if lost:
@@ -157,7 +159,7 @@ def reconstruct(
 ) -> None:
     """Reconstruct images by latent optimisation (inversion) from the encoder's codes, with PSNR before and after.
 
-    Exit code 3: some images could not be read.
+    Exit code 3: some pictures could not be read.
     """
     with terminal() as display:
         from statistics import fmean

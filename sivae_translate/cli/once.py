@@ -12,6 +12,8 @@ class Once:
     """Refuses an option given twice, unless the option takes several values."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # of shell completion, which must not fail
+            return super().parse_args(ctx, args)  # type: ignore[misc, no-any-return]
         _, _, order = self.make_parser(ctx).parse_args(list(args))  # type: ignore[attr-defined]
         for parameter, count in Counter(order).items():
             if parameter.param_type_name == "option" and count > 1 and not parameter.multiple:

@@ -82,7 +82,8 @@ def terminal() -> Iterator[Terminal]:
     def fail(message: str, exit_code: int) -> typer.Exit:
         ignore_interrupts()
         display.close()
-        write_line(sys.stderr, f"error: {shown(' '.join(message.split()))}")
+        with suppress(OSError, ValueError):
+            write_line(sys.stderr, f"error: {shown(' '.join(message.split()))}")
         return typer.Exit(exit_code)
 
     try:
@@ -98,8 +99,19 @@ def terminal() -> Iterator[Terminal]:
         where = f" ({error.filename})" if error.filename else ""
         fix = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
         raise fail(f"{error.strerror or error}{where}{fix}", 1) from None
+    except (MemoryError, RuntimeError) as error:
+        if not memory_ran_out(error):
+            raise
+        raise fail("memory ran out: lower --batch, take smaller images, or use --device cpu", 1) from None
     finally:
         display.close()
+
+
+def memory_ran_out(error: Exception) -> bool:
+    """Whether an error says so. PyTorch, which raises most of them, is loaded only then."""
+    from sivae_translate.training.out_of_memory import ran_out
+
+    return ran_out(error)
 
 
 def ignore_interrupts() -> None:

@@ -182,7 +182,7 @@ def add_domain(
 ) -> None:
     """Add a domain to a copy of a model, from a few images and without training.
 
-    Exit code 3: some files could not be read, or are pictures in another format.
+    Exit code 3: some pictures could not be read.
     """
     with terminal() as display:
         from sivae_translate.inference.files import read_all

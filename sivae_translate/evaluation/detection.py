@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from sivae_translate.data.listing import LeftOut, Listing, shown
-from sivae_translate.errors import UsageError
+from sivae_translate.data.listing import LeftOut, Listing
+from sivae_translate.errors import UsageError, shown
 from sivae_translate.extras import require
 from sivae_translate.inference.files import read
 from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Progress
-from sivae_translate.reports import report_folder, write_report
+from sivae_translate.reports import begin_report, report_folder, write_report
 from sivae_translate.types import Scores
 
 # Each score times its sign is higher for images like the training images.
@@ -68,7 +68,7 @@ def find_sets(inside: Path, outside: Path | None, out: Path) -> dict[str, Listin
     twice = set.intersection(*({path.resolve() for path in listing.images} for listing in sets.values()))
     if twice:
         raise UsageError(f"{shown(min(twice))} is in both sets ({len(twice)} such): expected sets that share no image")
-    report_folder(out)
+    report_folder(out, "ood")
     return sets
 
 
@@ -113,9 +113,10 @@ def evaluate_ood(inside: Scored, outside: Scored, out: Path, how: Mapping[str, A
         "scores": figures,
         "left_out": {str(bad.path): bad.reason for bad in (*inside.bad, *outside.bad)},
     }
+    begin_report(out, "ood")
     write_scores(inside, outside, out / "scores.csv")
     histograms(inside, outside, figures, out / "histogram.png")
-    write_report(out, report)
+    write_report(out, "ood", report)
     return report
 
 

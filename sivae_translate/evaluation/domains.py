@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from sivae_translate.data.domains import Domains, find_domains
-from sivae_translate.data.listing import LeftOut, evenly_spread, shown
-from sivae_translate.errors import UsageError
+from sivae_translate.data.listing import LeftOut, evenly_spread
+from sivae_translate.errors import UsageError, shown
 from sivae_translate.evaluation.content_labels import find_labels
 from sivae_translate.evaluation.extractors import Extractor
 from sivae_translate.evaluation.set_distances import MINIMUM

@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torchvision.models import vgg16
 from torchvision.transforms.functional import pil_to_tensor
 
-from sivae_translate.data.listing import shown
-from sivae_translate.errors import UsageError
+from sivae_translate.errors import UsageError, shown
 from sivae_translate.extras import require
 
 # The file of torch-fidelity; pytorch-fid publishes the same bytes as pt_inception-2015-12-05-6726825d.pth.

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sivae_translate.data.listing import LeftOut, Listing, evenly_spread, shown
-from sivae_translate.errors import UsageError
+from sivae_translate.data.listing import LeftOut, Listing, evenly_spread
+from sivae_translate.errors import UsageError, shown
 from sivae_translate.evaluation.extractors import Extractor, centred
 from sivae_translate.evaluation.set_distances import MINIMUM, distances, halves
 from sivae_translate.inference.files import read
@@ -18,7 +18,7 @@ from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.translator import Translator
 from sivae_translate.pictures import contact_sheet, save_picture, sheet
 from sivae_translate.progress import Progress
-from sivae_translate.reports import report_folder, write_report
+from sivae_translate.reports import begin_report, report_folder, write_report
 
 SAMPLES, COLUMNS = 64, 12  # in the pictures
 
@@ -37,7 +37,7 @@ def find_real(real: Path, count: int, out: Path) -> Listing:
         raise UsageError(f"{shown(real)} holds too few images ({len(paths)}): expected a folder of {MINIMUM} or more")
     if real.resolve() in (out.resolve(), *out.resolve().parents):
         raise UsageError(f"{out} is among the images of {shown(real)}: choose another with --out")
-    report_folder(out)
+    report_folder(out, "fidelity")
     return Listing(evenly_spread(paths, count), left_out)
 
 
@@ -80,7 +80,7 @@ def evaluate_fidelity(
         n += len(x)
     if n < MINIMUM:
         raise UsageError(
-            f"only {n} of {len(paths)} images can be read ({shown(bad[0].path)}: {bad[0].reason}): "
+            f"only {n} of {len(paths)} images can be read ({shown(bad[-1].path)}: {bad[-1].reason}): "
             f"expected {MINIMUM} or more"
         )
     pictures, samples = translator.sample(n, seed=seed), list[Tensor]()
@@ -100,7 +100,8 @@ def evaluate_fidelity(
         "half_split": distances(*halves(sets["real"], seed), extractor.name, seed),
         "left_out": {str(each.path): each.reason for each in bad},
     }
+    begin_report(out, "fidelity")
     save_picture(contact_sheet(pictures[:SAMPLES]), out / "samples.png")
     save_picture(sheet(shown_pairs), out / "reconstructions.png")
-    write_report(out, report)
+    write_report(out, "fidelity", report)
     return report

@@ -10,8 +10,7 @@ from tempfile import TemporaryFile
 import numpy as np
 from PIL import Image
 
-from sivae_translate.data.listing import shown
-from sivae_translate.errors import UsageError
+from sivae_translate.errors import UsageError, shown
 from sivae_translate.evaluation.metrics.psnr import psnr
 from sivae_translate.evaluation.reading import read_one
 from sivae_translate.evaluation.sets import TranslatedPairs

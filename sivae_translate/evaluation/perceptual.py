@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 from torchvision.models import alexnet
 
-from sivae_translate.data.listing import shown
-from sivae_translate.errors import UsageError
+from sivae_translate.errors import UsageError, shown
 from sivae_translate.evaluation.extractors import RandomVGG16, read_published
 from sivae_translate.extras import require
 

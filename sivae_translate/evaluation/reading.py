@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from sivae_translate.data.images import UnreadableImage
-from sivae_translate.data.listing import shown
 from sivae_translate.data.reader import read_in_frame
-from sivae_translate.errors import SivaeError
+from sivae_translate.errors import SivaeError, shown
 from sivae_translate.inference.translator import Translator
 
 

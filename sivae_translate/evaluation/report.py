@@ -32,7 +32,7 @@ from sivae_translate.host import own_state
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.inference.translator import Translator, require_style
 from sivae_translate.progress import Display, Silent, counting
-from sivae_translate.reports import report_folder, write_report
+from sivae_translate.reports import begin_report, report_folder, write_report
 
 
 @own_state()
@@ -87,7 +87,7 @@ def evaluate(
         raise UsageError("nothing to evaluate on: expected --pairs CSV --root DIR, --domains DIR, or both")
     perceptual = load_perceptual(lpips, translator.frame.size, translator.device)
     extractor = load_reader(inception)
-    report_folder(out)
+    report_folder(out, "evaluate")
     rounds = rounds_for(translator.model.content_shape, style_correction)
     translation = Translation(translator, inversion_steps, rounds, batch)
 
@@ -95,6 +95,7 @@ def evaluate(
     left_out, notes = list[LeftOut](), list[str]()
     if images is not None:  # first, as it may fail and writes nothing
         s = with_domains(s, translation, images, left_out, notes, display)
+    begin_report(out, "evaluate")
     if rows:
         s = replace(s, pairs=translate_pairs(translation, rows, out, counting(display, "pairs translated")))
     figures = measure(s, notes, display)
@@ -109,7 +110,7 @@ def evaluate(
         "notes": notes,
     }  # fmt: skip
     pictures = draw(s, translation, out)
-    write_report(out, report)
+    write_report(out, "evaluate", report)
     (out / "index.html").write_text(page(report, pictures), encoding="utf-8", errors="backslashreplace")
     return report
 
@@ -144,6 +145,7 @@ def with_domains(
 ) -> EvaluationSet:
     """The evaluation set with real images, and with translations of them between domains of the model."""
     translator = translation.translator
+    notes += images.notes
     real = encode_domains(
         translator, images, s.extractor, bad, batch=translation.batch, progress=counting(display, "images encoded")
     )

@@ -9,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sivae_translate import checkpoint
-from sivae_translate.data.listing import shown
-from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.errors import SivaeError, UsageError, shown
 from sivae_translate.host import own_torch_state
 from sivae_translate.inference.threshold import weights_of
 from sivae_translate.models.pretrained import model_directory
@@ -29,7 +28,7 @@ def difference(with_: Code, without: Code) -> Code:
 
 
 @own_torch_state()
-def save_direction(file: Path, direction: Code, model: Path) -> None:
+def save_direction(file: Path, direction: Code, model: Path, weights: str) -> None:
     """Write a direction as safetensors, atomically.
 
     The file holds `content` `[1, K, g, g]` and, for a model with style, `style` `[1, S]`. The metadata holds the
@@ -37,9 +36,10 @@ def save_direction(file: Path, direction: Code, model: Path) -> None:
 
     Args:
         model: the run or model directory that encoded the images.
+        weights: `weights_of` the model, taken before it was loaded, as training may replace it meanwhile.
     """
     tensors = {"content": direction.content} | ({} if direction.style is None else {"style": direction.style})
-    metadata = {"kind": KIND, "weights": weights_of(model), "model": name_of(model)}
+    metadata = {"kind": KIND, "weights": weights, "model": name_of(model)}
     checkpoint.save_file(file, tensors, metadata)
 
 

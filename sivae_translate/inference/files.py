@@ -7,16 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import torch
 from torch import Tensor
 
 from sivae_translate.data.domains import Source
 from sivae_translate.data.images import UnreadableImage
-from sivae_translate.data.listing import LeftOut, evenly_spread, shown
+from sivae_translate.data.listing import LeftOut, evenly_spread
 from sivae_translate.data.reader import read_images
-from sivae_translate.errors import UsageError
+from sivae_translate.errors import UsageError, shown
 from sivae_translate.inference.direction import difference
 from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.inversion import eight_bit, invert, psnr
@@ -25,6 +24,7 @@ from sivae_translate.inference.translator import BATCH, Translator, require_styl
 from sivae_translate.models.mixing import mixing_grid
 from sivae_translate.pictures import save_picture
 from sivae_translate.progress import Progress
+from sivae_translate.reports import require_writable
 from sivae_translate.types import Code
 
 
@@ -205,17 +205,15 @@ def reconstruct_folder(
     """Reconstruct an image or a folder tree into `out` as PNG, names kept as in `plan`; see `invert` for the steps.
 
     Raises:
-        UsageError: no image can be read, or `out` holds the inputs or a file with an output's name.
-        OSError: `out` cannot be written.
+        UsageError: no image can be read, or `out` cannot be written, or holds the inputs or a file with an output's
+            name.
     """
     planned = plan(source, out, "png")
     paths, outputs = [path for path, _ in planned.outputs], [out / name for _, name in planned.outputs]
     taken = next(filter(os.path.lexists, outputs), None)
     if taken:
         raise UsageError(f"{shown(taken)} exists, and nothing is overwritten: choose another with --out")
-    out.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=out):  # a folder that cannot be written is found before the work
-        pass
+    require_writable(out)  # before the work
     before, after, left_out = list[float](), list[float](), planned.left_out
     for rows, x in read(translator, paths, left_out, batch, progress):
         encoded, optimised = (translator.decode(invert(translator.model, x, n)) for n in (0, inversion_steps))

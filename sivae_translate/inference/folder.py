@@ -8,7 +8,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -241,10 +241,10 @@ def translate_to(
     translations = translator.to_pictures(translator.translate(x, target.style, style_correction=target.rounds))
     paths, outputs = [image.task.path for image, _ in chosen], [output for _, output in chosen]
     rows = [manifest.row_of(output) for output in outputs]
+    writing = [pool.submit(write_temporary, *job) for job in zip(translations, paths, outputs, rows, strict=True)]
     try:
-        written = pool.map(write_temporary, translations, paths, outputs, rows)
-        for (image, output), result in zip(chosen, written, strict=True):
-            path = image.task.path
+        for (image, output), written in zip(chosen, writing, strict=True):
+            path, result = image.task.path, written.result()
             if isinstance(result, LeftOut):
                 yield path, manifest.add_untranslated(path, target.name, output, "failed", result.reason)
             else:
@@ -252,6 +252,9 @@ def translate_to(
                 os.replace(temporary(output), output)  # last, so that a killed call leaves no output without a row
                 yield path, row
     finally:
+        for each in writing:
+            each.cancel()
+        wait(writing)  # a thread that still writes would leave its file behind
         for output in outputs:
             with suppress(OSError):
                 temporary(output).unlink()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sivae_translate.data.images import FORMATS
-from sivae_translate.data.listing import Listing, kinds, list_folder, shown
-from sivae_translate.errors import UsageError
+from sivae_translate.data.listing import Listing, kinds, list_folder
+from sivae_translate.errors import UsageError, shown
 
 
 def list_inputs(source: Path, *, outside: Path | None = None) -> Listing:

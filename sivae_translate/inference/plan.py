@@ -41,8 +41,8 @@ def plan(source: Path, out: Path, format: str) -> Plan:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file: expected a folder for the translations; choose another with --out")
     base = source if source.is_dir() else source.parent
-    if out.resolve() == base.resolve():
-        raise UsageError(f"{out} is where the inputs are, and they are never overwritten: choose another with --out")
+    if out.resolve() in (base.resolve(), *base.resolve().parents):
+        raise UsageError(f"{out} holds the inputs, and they are never overwritten: choose another with --out")
     images, left_out = list_inputs(source, outside=out)
     inputs = [(path, path.relative_to(base)) for path in images]
     taken = {folded(folder) for _, relative in inputs for folder in relative.parents}

@@ -63,14 +63,22 @@ def pixels_of(image: Any, frame: Frame) -> np.ndarray:
     if isinstance(image, str | Path):
         return read_image(image, background=frame.background, min_side=frame.size, white=frame.white)
     if isinstance(image, np.ndarray):
+        require_pixels(image.size, image.shape)
         if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] not in ((), (3,), (4,)):
             fix = "; several images are a list of them" if image.ndim == 4 else ""
             expected = f"uint8 [H, W] or [H, W, 3 or 4]{fix}"
             raise UsageError(f"an array of shape {image.shape}, {image.dtype}: expected {expected}")
         image = Image.fromarray(image)
     if isinstance(image, Image.Image):
+        require_pixels(image.width * image.height, image.size)
         return to_rgb(image, frame.background, white=frame.white)
     raise UsageError(f"a {type(image).__name__} is no image: expected a path, PIL image, array or tensor")
+
+
+def require_pixels(count: int, shape: tuple[int, ...]) -> None:
+    """Raise UsageError for an image without pixels."""
+    if not count:
+        raise UsageError(f"an image of shape {shape}: expected at least one pixel")
 
 
 def several(images: Picture | Sequence[Picture]) -> bool:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from sivae_translate.data.listing import LeftOut, shown
-from sivae_translate.errors import UsageError
+from sivae_translate.data.listing import LeftOut
+from sivae_translate.errors import UsageError, shown
 from sivae_translate.inference.files import reference_style
 from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.style_correction import rounds_for

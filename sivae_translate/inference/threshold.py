@@ -51,21 +51,27 @@ class Threshold:
         return None if bound >= self.bound else f"scores {bound:.2f} nats, below the threshold of {self.bound:.2f}"
 
 
-def threshold_of(model: Path, bounds: list[float], share: float, **how: Any) -> Threshold:
+def threshold_of(weights: str, bounds: list[float], share: float, **how: Any) -> Threshold:
     """The highest bound that at least a fraction `share` of `bounds` reaches, lowered by the tolerance `SLACK`.
 
     Args:
+        weights: `weights_of` the model, taken before it was loaded, as training may replace it meanwhile.
         bounds: of the calibration images, in nats.
         how: `samples`, `seed` and `beta` of their scores.
     """
     kept = math.ceil(share * len(bounds) - 1e-9)  # as floats, 0.07 * 100 exceeds 7
     bound = sorted(bounds)[-kept] - SLACK * max(map(abs, bounds))
-    return Threshold(bound, share, len(bounds), weights=weights_of(model), **how)
+    return Threshold(bound, share, len(bounds), weights=weights, **how)
+
+
+def directory_of(model: Path) -> Path:
+    """The directory of a run's or a model's files, also while a writer is replacing it."""
+    return checkpoint.in_place(model_directory(model))
 
 
 def weights_of(model: Path) -> str:
     """SHA-256 of the weights in a run or a model's directory. Raises SivaeError where they cannot be read."""
-    file = model_directory(model) / "model.safetensors"
+    file = directory_of(model) / "model.safetensors"
     try:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -75,7 +81,7 @@ def weights_of(model: Path) -> str:
 
 def save_threshold(model: Path, threshold: Threshold) -> Path:
     """Write a threshold beside the weights of a run or model directory, atomically, and return the file."""
-    file = model_directory(model) / FILE
+    file = directory_of(model) / FILE
     checkpoint.write_text_atomic(file, json.dumps(asdict(threshold), indent=2) + "\n")
     return file
 
@@ -86,7 +92,7 @@ def load_threshold(model: Path) -> Threshold:
     Raises:
         UsageError: no threshold, another file, or a threshold of other weights.
     """
-    file = model_directory(model) / FILE
+    file = directory_of(model) / FILE
     fix = f"set one with: sivae-translate ood {model} --in FOLDER --set-threshold 0.95"
     if not file.exists():
         raise UsageError(f"{model} has no threshold to reject by: {fix}")

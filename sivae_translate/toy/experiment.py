@@ -74,13 +74,13 @@ def run_toy(settings: Settings, out: Path, display: Display | None = None) -> Re
         SivaeError: training diverged.
     """
     require("matplotlib", "plots")
-    report_folder(out)
+    report_folder(out, "toy")
     try:
         model, report = run(settings, display)
     except (NonFiniteLossError, NotFiniteError) as error:
         lr = settings.training.lr
         raise SivaeError(f"{error}: lower training.lr (now {lr:g}) or the objective's weights with --set") from None
-    write_report(out, report)
+    write_report(out, "toy", report)
     points = sample(model, SAMPLES, torch.Generator().manual_seed(settings.training.seed))
     with (out / "samples.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("x", "y"), *points.tolist()])

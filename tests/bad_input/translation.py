@@ -37,6 +37,7 @@ INPUTS = [
     Case("run: large seed", lambda w: run(w, "--styles", "2", "--seed", 10**30), 2, ["seed", str(10**30)]),
     Case("run: unknown format", lambda w: run(w, "--format", "tiff"), 2, ["tiff", "png", "jpg", "webp"]),
     Case("run: inputs as output", lambda w: run(w, "--out", w.views), 2, ["car003", "--out"]),
+    Case("run: output above the inputs", lambda w: run(w, "--out", w.cars), 2, ["cars", "--out"]),
     Case("run: file as output", lambda w: run(w, "--out", w.make("file")), 2, ["file", "--out"]),
     Case("run: output below a file", lambda w: run(w, "--out", w.make("file") / "out"), 1, ["file/out"]),
     Case("run: foreign manifest", lambda w: run(w, "--out", w.make("out/manifest.jsonl", "my\nown\n").parent), 2,

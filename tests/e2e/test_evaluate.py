@@ -101,7 +101,7 @@ class Page(HTMLParser):
 
 # --- the report -----------------------------------------------------------------------------------------------------
 
-KEYS = {"made_by",
+KEYS = {"made_by", "kind",
     "model", "size", "seed", "inversion_steps", "style_correction", "extractor", "perceptual", "pairs", "domains",
     "metrics", "left_out", "notes",
 }  # fmt: skip

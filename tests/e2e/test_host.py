@@ -21,6 +21,7 @@ from torch import Tensor
 from sivae_translate import Translator, evaluate, train, translate_folder
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.host import own_torch_state
+from sivae_translate.inference import threshold
 from sivae_translate.inference.direction import load_direction, save_direction
 from sivae_translate.types import Code
 
@@ -102,7 +103,7 @@ def results(trained: Path, pictures: list[Path], out: Path) -> dict[str, str]:
     a, b = pictures[:2]
     x, style, code = t.prepare(pictures), t.style_of(to="car001"), t.encode(pictures)
     t.save_pretrained(out / "saved")
-    save_direction(out / "direction.safetensors", code[:1], trained)
+    save_direction(out / "direction.safetensors", code[:1], trained, threshold.weights_of(trained))
     translate_folder(t, a.parent, out / "folder", to=["car001"], batch=4)
     score = t.score(pictures, samples=2)
     found = {

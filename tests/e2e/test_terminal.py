@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_output import expect_error
 
 from sivae_translate.cli.terminal import Terminal, quiet_console, say
+from sivae_translate.models import StyleAutoencoder
 
 MODULE = f"{sys.executable} -m sivae_translate"
 
@@ -90,3 +92,24 @@ def test_results_and_notes_show_no_control_characters(capsys: Any) -> None:
     display.step(0.5, "blue\x1b[31m")
     display.close()
     assert "\x1b[31m" not in display.console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_memory_that_runs_out_is_one_line(cli: Any, workspace: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def encode(*_: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(StyleAutoencoder, "encode", encode)
+    expect_error(cli("run", workspace.view, "--model", workspace.trained), 1, "memory", "--batch")
+
+
+def test_an_error_that_cannot_be_shown_keeps_its_exit_code() -> None:
+    assert shell(f"{MODULE} check nowhere 2> /dev/full").returncode == 2
+
+
+def test_completion_of_a_line_with_an_option_given_twice_is_silent() -> None:
+    line = "sivae-translate interpolate --steps 2 --steps 3 --o"
+    environment = {"_SIVAE_TRANSLATE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": "6"}
+    variables = " ".join(f"{name}='{value}'" for name, value in environment.items())
+    code = "from sivae_translate.cli import app; app(prog_name='sivae-translate')"
+    result = shell(f'{variables} {sys.executable} -c "{code}"')
+    assert "Traceback" not in result.stderr and "--out" in result.stdout

@@ -737,3 +737,18 @@ def test_text_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyP
         write_text_atomic(path, "new")
     assert listing(tmp_path) == {"log.json"}
     assert path.read_bytes() == "neu: é\r\n".encode()
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "ö" * 127])
+def test_a_file_of_the_longest_name_is_written(tmp_path: Path, name: str) -> None:
+    checkpoint.write_text_atomic(tmp_path / name, "text")
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_note_under_a_name_that_a_save_brings_is_kept_beside_it(tmp_path: Path) -> None:
+    directory = tmp_path / "model"
+    checkpoint.save(directory, {}, {"config": {}})
+    (directory / "extra.json").write_text("mine")
+    checkpoint.save(directory, {}, {"config": {}, "extra": {"a": 1}})
+    assert json.loads((directory / "extra.json").read_text()) == {"a": 1}
+    assert (directory / "extra.json.1").read_text() == "mine"

@@ -437,7 +437,7 @@ def test_a_grey_profile_is_applied(mode: str, tmp_path: Path) -> None:
     assert np.abs(read[0].astype(int) - [[0] * 3, [128] * 3, [255] * 3]).max() <= 2  # 55 / 255 of the light
 
 
-@pytest.mark.parametrize("profile", [b"no profile at all", swapped_profile()[:300]])
+@pytest.mark.parametrize("profile", [b"no profile at all", swapped_profile()[:300]], ids=["text", "cut"])
 def test_a_broken_profile_is_ignored(profile: bytes, tmp_path: Path) -> None:
     path = write(tmp_path, encoded(Image.fromarray(smooth(SIDE, SIDE)), "PNG", icc_profile=profile))
     assert (read_image(path) == smooth(SIDE, SIDE)).all()

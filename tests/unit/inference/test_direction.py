@@ -44,13 +44,13 @@ def test_swapping_the_folders_negates_the_direction() -> None:
 
 def test_a_file_holds_the_direction_the_weights_and_the_model_s_name(trained: Path, tmp_path: Path) -> None:
     file, direction = tmp_path / "x.safetensors", difference(codes(2, 0), codes(2, 1))
-    save_direction(file, direction, trained)
+    save_direction(file, direction, trained, weights_of(trained))
     assert same(load_direction(file, trained), direction)
     assert same(load_direction(file, trained / "model"), direction)
     with safe_open(file, "pt") as opened:
         assert opened.metadata()["weights"] == weights_of(trained)
         assert opened.metadata()["model"] == trained.name
-    save_direction(file, Code(direction.content), trained)
+    save_direction(file, Code(direction.content), trained, weights_of(trained))
     assert load_direction(file, trained).style is None
     assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]
 
@@ -104,13 +104,15 @@ def test_a_pickle_is_an_error_and_never_loaded(trained: Path, tmp_path: Path) ->
 
 def test_a_direction_with_nan_is_not_written(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(SivaeError, match="NaN"):
-        save_direction(tmp_path / "x.safetensors", codes(1, 0).map(lambda t: t * torch.nan), trained)
+        save_direction(
+            tmp_path / "x.safetensors", codes(1, 0).map(lambda t: t * torch.nan), trained, weights_of(trained)
+        )
     assert not list(tmp_path.iterdir())
 
 
 def test_a_file_too_large_for_a_direction_is_refused_before_it_is_read(trained: Path, tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
-    save_direction(file, difference(codes(2, 0), codes(2, 1)), trained)
+    save_direction(file, difference(codes(2, 0), codes(2, 1)), trained, weights_of(trained))
     os.truncate(file, 200 * 10**9)  # takes no room on the disk
     with pytest.raises(UsageError, match="too large") as caught:
         load_direction(file, trained)
