@@ -70,8 +70,13 @@ def directory_of(model: Path) -> Path:
 
 
 def weights_of(model: Path) -> str:
-    """SHA-256 of the weights in a run or a model's directory. Raises SivaeError where they cannot be read."""
-    file = directory_of(model) / "model.safetensors"
+    """SHA-256 of the weights in a run or a model's directory.
+
+    Raises:
+        UsageError: no such directory.
+        SivaeError: the weights cannot be read.
+    """
+    file = checkpoint.Files(directory_of(model)).directory / "model.safetensors"
     try:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
