@@ -20,6 +20,11 @@ def shown(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
+def one_line(error: BaseException) -> str:
+    """The first line of an error that is not empty, or its type."""
+    return next(filter(str.strip, str(error).splitlines()), "") or type(error).__name__
+
+
 def did_you_mean(given: str, known: list[str]) -> str:
     """A clause for the end of a message: the known names similar to the given one, else up to 12 known names."""
     import difflib

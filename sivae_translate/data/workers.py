@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from torch.utils.data import DataLoader, Dataset
 
+from sivae_translate.errors import one_line
 from sivae_translate.signals import HANG_UP, INTERRUPT, handle_signals
 
 RESTARTS = 3
@@ -62,7 +64,7 @@ def read_batches(
             trouble += 1
             workers = 0 if trouble > RESTARTS else workers
             fix = "started again" if workers else "images are read without further processes now"
-            note(f"a process that reads images failed ({str(error).splitlines()[0]}): {fix}")
+            note(f"a process that reads images failed ({one_line(error)}): {fix}")
 
 
 def load(dataset: Dataset[Any], keys: Stream, options: dict[str, Any]) -> Generator[Any]:
@@ -77,7 +79,12 @@ def load(dataset: Dataset[Any], keys: Stream, options: dict[str, Any]) -> Genera
         **options,
     )
     others = set(multiprocessing.active_children())
-    batches = iter(loader)
+    try:
+        batches = iter(loader)
+    except BaseException:
+        kill(set(multiprocessing.active_children()) - others)
+        raise
+    own = set(multiprocessing.active_children()) - others  # only now: the caller may start others between two batches
     # PyTorch's handler raises in the middle of a training step where a process ends. The loader polls them as well.
     with handle_signals([CHILD_ENDED], lambda number, frame: None):
         try:
@@ -85,9 +92,13 @@ def load(dataset: Dataset[Any], keys: Stream, options: dict[str, Any]) -> Genera
                 yield wait(batches)
         finally:
             del loader, batches
-            for process in set(multiprocessing.active_children()) - others:
-                process.kill()  # a stopped process would outlive SIGTERM
-                process.join()
+            kill(own)
+
+
+def kill(processes: Iterable[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()  # a stopped process would outlive SIGTERM
+        process.join()
 
 
 def wait(batches: Iterator[Any]) -> Any:

@@ -116,3 +116,28 @@ def test_an_error_of_this_process_is_raised() -> None:
 
     with pytest.raises(RuntimeError, match="a bug"):
         next(read_batches(Broken(), Counting(), 0, collate=list, pin_memory=False, note=print))
+
+
+def test_processes_that_the_caller_starts_meanwhile_live_on() -> None:
+    started: list[multiprocessing.Process] = []
+
+    def start(t: int) -> None:
+        if not started:
+            started.append(multiprocessing.Process(target=time.sleep, args=(60,)))
+            started[0].start()
+
+    read(3, [], start)
+    assert started[0].is_alive()
+    started[0].kill()
+    started[0].join()
+
+
+def test_a_failure_without_a_text_is_named_by_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(batches: Any) -> Any:
+        monkeypatch.undo()
+        raise EOFError
+
+    monkeypatch.setattr(workers, "wait", fail)
+    notes: list[str] = []
+    assert read(2, notes, lambda t: None) == [0, 1]
+    assert "EOFError" in notes[0]
