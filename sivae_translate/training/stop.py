@@ -23,7 +23,9 @@ class Stop:
         """Whether to stop. All processes must call this together, and get the same result."""
         if self.accelerator.num_processes > 1:
             asked = self.accelerator.gather(torch.tensor([self.signal or 0], device=self.accelerator.device))
-            self.signal = int(asked.max()) or None
+            agreed = int(asked.max())
+            self.signal = agreed or self.signal  # a signal that arrived while this one waited counts at the next step
+            return agreed != 0
         return self.signal is not None
 
     def listening(self) -> AbstractContextManager[None]:
