@@ -107,7 +107,8 @@ def lost_by_domain(domains: Domains, left_out: list[LeftOut]) -> Counter[str]:
         source.path.relative_to(domains.base).parts[0]: domains.names[label]
         for label, source in zip(domains.labels, domains.sources, strict=True)
     }
-    places = (each.path.relative_to(domains.base).parts[0] for each in left_out if each.lost)
+    lost = (each.path for each in left_out if each.lost and each.path.is_relative_to(domains.base))
+    places = (path.relative_to(domains.base).parts[0] for path in lost)
     return Counter(beside[place] for place in places if place in beside)
 
 

@@ -71,7 +71,9 @@ def find_layout(root: Path) -> Layout:
     notes: list[str] = []
     base, folders = training_split(root, images, notes)
     files = {name: training_images(base, paths, notes) for name, paths in sides(folders, notes).items()}
-    left_out = [each for each in left_out if belongs(each.path, base, files)]
+    beside = [path for path in images if path.parent == root != base]
+    left_out = [each for each in left_out if each.path.parent == root or belongs(each.path, base, files)]
+    left_out += [LeftOut(path, f"an image beside {shown(base.name)}/") for path in beside]
     bare = [path for path in images if path.parent == base]
     if files:
         notes += hints(base, files)
@@ -137,15 +139,16 @@ def training_split(root: Path, images: list[Path], notes: list[str]) -> tuple[Pa
 
 def sides(folders: Folders, notes: list[str]) -> Folders:
     """The images of each domain, where a split and a domain make up the names of sub-folders, such as trainA."""
-    train, others = Folders(), Folders()
-    for name, paths in folders.items():
-        split, domain = split_and_domain(name)
-        side = train if split in TRAIN else others
-        side[domain if side is train else name] = paths
-    if not train or (len(train) == 1 and not any(split_and_domain(name)[0] for name in others)):
+    parts = {name: split_and_domain(name) for name in folders}
+    train = [name for name, (split, _) in parts.items() if split in TRAIN]
+    others = {name: paths for name, paths in folders.items() if name not in train}
+    held_out = all(parts[name][0] or name.lower() in HELD_OUT for name in others)  # else express_train beside bus
+    by_domain = {parts[name][1]: folders[name] for name in train}
+    unique = len(by_domain) == len(train)  # else trainA beside train_A
+    if not (train and unique and held_out and len(train) + len(others) > 1):
         return folders
-    notes.append(f"the domains are {named(train)}{f'; not used: {counted(others)}' if others else ''}")
-    return dict(sorted(train.items()))
+    notes.append(f"the domains are {named(by_domain)}{f'; not used: {counted(others)}' if others else ''}")
+    return dict(sorted(by_domain.items()))
 
 
 def split_and_domain(name: str) -> tuple[str, str]:

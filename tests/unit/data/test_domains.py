@@ -100,6 +100,19 @@ LAYOUTS = {
         ["horse_train/1.png", "horse_test/2.png", "zebra_train/3.png"],
         {"horse": ["horse_train/1.png"], "zebra": ["zebra_train/3.png"]},
     ),
+    "two spellings of one side": (
+        ["trainA/1.png", "train_A/2.png"],
+        {"trainA": ["trainA/1.png"], "train_A": ["train_A/2.png"]},
+    ),
+    "trains by kind": (
+        ["express_train/1.png", "freight_train/2.png", "bus/3.png", "tram/4.png"],
+        {
+            "bus": ["bus/3.png"],
+            "express_train": ["express_train/1.png"],
+            "freight_train": ["freight_train/2.png"],
+            "tram": ["tram/4.png"],
+        },
+    ),
     "splits inside domains": (
         ["A/train/1.png", "A/test/2.png", "B/training/1.png", "B/val/2.png", "B/3.png"],
         {"A": ["A/train/1.png"], "B": ["B/3.png", "B/training/1.png"]},
@@ -306,6 +319,12 @@ def test_images_beside_the_domains_and_held_out_ones_are_told_apart(tmp_path: Pa
     root = tree(tmp_path / "set", "train/a/1.png", "train/a/2.heic", "train/3.png", "train/4.txt", "test/a/5.heic")
     left_out = {(each.path.relative_to(root).as_posix(), each.lost) for each in find_domains(root).left_out}
     assert left_out == {("train/a/2.heic", True), ("train/3.png", True), ("train/4.txt", False)}
+
+
+def test_images_beside_a_training_split_are_accounted_for(tmp_path: Path) -> None:
+    root = tree(tmp_path / "set", "train/a/1.png", "test/a/5.png", "3.png", "photo.heic")
+    left_out = {(each.path.relative_to(root).as_posix(), each.lost) for each in find_domains(root).left_out}
+    assert left_out == {("3.png", True), ("photo.heic", True)}
 
 
 # --- nothing to read ---
