@@ -70,15 +70,23 @@ class Images(Dataset[Row | UnreadableDomainError]):
         frame: the square that every image is put into.
         augment: uint8 `[size, size, 3]` and a seed -> the same shape.
         progress: called after each decoded image.
+        processes: number of processes on this machine that each hold the images.
 
     Raises:
         UsageError: no image can be read (from `Domains.without`).
     """
 
-    def __init__(self, domains: Domains, frame: Frame, augment: Augment, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        domains: Domains,
+        frame: Frame,
+        augment: Augment,
+        progress: Progress | None = None,
+        processes: int = 1,
+    ) -> None:
         self.frame, self.augment = frame, augment
         shape = (len(domains.sources), frame.size, frame.size, 3)
-        self.in_memory = int(np.prod(shape)) <= HELD * available_memory()
+        self.in_memory = int(np.prod(shape)) <= HELD * available_memory(processes)
         held = np.empty(shape if self.in_memory else (0, *shape[1:]), np.uint8)
         digests: list[bytes] = []
         bad: list[LeftOut] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import psutil
@@ -15,10 +14,10 @@ VERSIONS = (  # of control groups: folder of the hierarchy, limit, use, and the 
 )
 
 
-def available_memory() -> int:
-    """Bytes that this process can allocate without swapping; its part, where a launcher started several here."""
+def available_memory(processes: int = 1) -> int:
+    """Bytes that this process can allocate without swapping; its part of what `processes` on this machine share."""
     free = min(psutil.virtual_memory().available, cgroup_memory(CGROUPS, OWN_CGROUPS))
-    return int(free) // max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return int(free) // processes
 
 
 def cgroup_memory(root: Path, own: Path) -> float:

@@ -9,6 +9,7 @@ from sivae_translate.data.images import Frame
 from sivae_translate.data.listing import account, shown
 from sivae_translate.progress import Display
 from sivae_translate.recipe import Recipe
+from sivae_translate.training.processes import local_processes
 
 SHOWN = 10  # domains of a single image named
 
@@ -21,7 +22,7 @@ def load_images(domains: Domains, recipe: Recipe, display: Display) -> Images:
         display.step(done / total, f"reading {done:,} of {total:,} images")
 
     frame = Frame(data.size, data.fit, data.background_rgb, data.white or None)
-    images = Images(domains, frame, Augment(data.size, data.augment), progress)
+    images = Images(domains, frame, Augment(data.size, data.augment), progress, local_processes())
     for line in (*domains.notes, *account(images.domains.left_out)):
         display.note(line)
     names = images.domains.names

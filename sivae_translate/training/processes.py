@@ -89,6 +89,12 @@ def launched() -> bool:
     return all(os.environ.get(name) for name in LAUNCHER)
 
 
+def local_processes() -> int:
+    """The number of processes that a launcher has started on this machine; 1 without a launcher or where unknown."""
+    count = os.environ.get("LOCAL_WORLD_SIZE", "") if launched() else ""
+    return max(1, int(count)) if count.isdecimal() else 1
+
+
 def is_first_process() -> bool:
     """Whether this process is the first of its launcher's, or has no launcher."""
     return not launched() or os.environ["RANK"] == "0"
