@@ -15,6 +15,7 @@ from sivae_translate.types import Batch, Model, Phase
 
 DOMINATED = 100.0  # ratio of the weighted KL to the weighted error, above which the KL alone is trained
 COLLAPSED = 10.0  # nats per image; a dominating KL below is that of an empty code, of a diverged encoder thousands
+EMPTY = 0.1  # nats per image; a KL below is that of an empty code, whatever the weights: runs begin with more than 1
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class VAE:
 
     def diagnose(self, terms: Mapping[str, float], numel: int) -> str | None:
         """Advice where the encoder has diverged, or where the posterior has collapsed; see `types.Objective`."""
-        kl, error = terms.get("kl_real", 0.0), terms.get("rec", 0.0) / numel
+        if "kl_real" not in terms or "rec" not in terms:
+            return None
+        kl, error = terms["kl_real"], terms["rec"] / numel
         weighted_kl, weighted_error = self.elbo.beta_kl * kl, self.elbo.beta_rec * error
         dominated = weighted_kl > DOMINATED * weighted_error
         if dominated and kl > COLLAPSED:
             return f"KL(real) = {kl:,.0f} nats, the encoder has diverged: start again with a lower training.lr"
-        if dominated or (kl < 1 and weighted_kl > weighted_error):
+        if dominated or kl < EMPTY or (kl < 1 and weighted_kl > weighted_error):
             fix = f"lower objective.beta_kl (now {self.elbo.beta_kl:g})"
             return f"KL(real) = {kl:.2g} nats, the code says little of the image (posterior collapse): {fix}"
         return None

@@ -43,6 +43,7 @@ def test_an_encoder_that_diverged_is_to_start_again_at_a_lower_rate(name: str) -
         (1000.0, 1e-3, 0.03),  # nearly no nats, and still more than the error
         (1.0, 4.7, 0.033),  # the content's mixture of priors keeps the bound on the KL from 0
         (100.0, 0.99 * COLLAPSED, 0.03),
+        (100.0, 1e-5, 0.05),  # a full collapse: the KL weighs next to nothing
     ],
 )
 def test_a_collapsed_posterior_calls_for_a_lower_weight_of_the_kl_and_not_for_a_lower_rate(
