@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from sivae_translate import checkpoint
+from sivae_translate.atomic import MANIFEST, atomic_directory, is_ours, read_manifest
 from sivae_translate.data.batches import Fingerprint
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import Autoencoder
@@ -40,6 +43,7 @@ class SavedProgress(Saved):
     images: Count
     seconds: Annotated[float, Field(ge=0)]
     lr_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    scaled_lr: Annotated[float, Field(ge=0)] | None = None  # not in states of earlier versions
 
 
 class SavedImages(Saved):
@@ -80,23 +84,29 @@ class States:
     ) -> None:
         """Write a state; see `save_state`. The newest one becomes the one before. At every instant one is whole.
 
+        Files of others, such as notes, are kept. Where the one before cannot be replaced, it stays as it is.
+
         Raises:
-            SivaeError: the state cannot be written; those there are kept.
+            SivaeError: the state cannot be written; the newest one is kept.
         """
-        rotated = self.whole and not self.newest.is_symlink()  # renaming a link would not move its directory
         try:
-            if rotated:
-                shutil.rmtree(self.before, ignore_errors=True)
-                os.rename(self.newest, self.before)
-            elif not self.whole:
-                shutil.rmtree(self.newest, ignore_errors=True)  # damaged, or not there
+            if self.whole:
+                with suppress(OSError, SivaeError):  # the state before is a spare, which training can do without
+                    self._copy_newest()
+            set_aside_other(self.newest)
             save_state(self.newest, model, ema, optimizers, state, images)
         except OSError as error:
             raise SivaeError(f"{self.newest}: not saved: {error.strerror or error}") from error
-        finally:
-            if rotated and not self.newest.exists() and self.before.exists():
-                os.rename(self.before, self.newest)
         self.whole = True
+
+    def _copy_newest(self) -> None:
+        """Replace the state before by the newest one, which stays in its place. Raises OSError or SivaeError."""
+        set_aside_other(self.before)
+        files = read_manifest(self.newest)
+        names = [path.name for path in self.newest.iterdir() if path.is_file()] if files is None else [MANIFEST, *files]
+        with atomic_directory(self.before) as temporary:
+            for name in names:
+                link_or_copy(self.newest / name, temporary / name)
 
     def load(
         self, model: Autoencoder, ema: AveragedModel, optimizers: Optimizers, images: Fingerprint | None = None
@@ -126,6 +136,26 @@ class States:
         raise SivaeError(
             f"no state can be resumed ({'; '.join(reasons)}): restore one of both, or choose another --out"
         )
+
+
+def set_aside_other(path: Path) -> None:
+    """Rename what is no whole checkpoint of ours, such as a state without its manifest, to a free name.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    if not os.path.lexists(path) or is_ours(path):
+        return
+    names = (path.with_name(f"{path.name}-aside-{n}") for n in itertools.count(1))
+    os.rename(path, next(name for name in names if not os.path.lexists(name)))
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file under another name, or a copy where the file system has no links. Raises OSError."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def save_state(

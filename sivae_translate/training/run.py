@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from sivae_translate.data.batches import Images, PairSampler, UnreadableDomainError, batches, collate
 from sivae_translate.data.domains import find_domains
 from sivae_translate.device import pick_device
-from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.errors import SivaeError, UsageError, one_line
 from sivae_translate.models import MODELS, Autoencoder
 from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import build_model, load_model, model_directory, save_model
@@ -25,7 +25,7 @@ from sivae_translate.recipe import Recipe
 from sivae_translate.training.augment import augment_batch
 from sivae_translate.training.checkpointing import States
 from sivae_translate.training.configure import configure, select_recipe
-from sivae_translate.training.directory import check_directory, prepare_directory, saved_recipe, write_recipe
+from sivae_translate.training.directory import check_directory, prepare_directory, write_recipe
 from sivae_translate.training.display import LastingDisplay
 from sivae_translate.training.grids import COLUMNS, Grids
 from sivae_translate.training.images import load_images
@@ -98,7 +98,8 @@ def train(
     lock = FileLock(run / ".lock", timeout=0)
     if first:
         try:
-            lock.acquire()
+            with writing(run):
+                lock.acquire()
         except Timeout:
             raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
     try:
@@ -108,8 +109,9 @@ def train(
         images = load_images(found, recipe, shown)
         build = partial(Run, run, objective, images, smaller, accelerator, shown, allow_changed)
         return train_within_memory(build, recipe, automatic=given.data.batch == 0)
-    except OSError as error:  # of the recipe; the last checkpoint is complete
-        raise SivaeError(f"cannot write to {run} ({error.strerror or error}): mend that and run it again") from None
+    except OSError as error:
+        where, reason = error.filename or "training", error.strerror or one_line(error)
+        raise SivaeError(f"{where!s} failed ({reason}): mend that and run the same command again") from error
     except Exception as error:
         if ran_out(error):
             raise SivaeError(f"memory ran out ({one_line(error)}): lower data.size or the model's width") from None
@@ -147,9 +149,15 @@ def train_within_memory(build: Callable[[Recipe], Run], recipe: Recipe, automati
         free_memory()
 
 
-def one_line(error: BaseException) -> str:
-    """The first line of an error, or its type."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+@contextmanager
+def writing(run: Path) -> Iterator[None]:
+    """A block that writes into the run's directory. Raises SivaeError where it cannot; the last checkpoint is whole."""
+    try:
+        yield
+    except Timeout:  # of a lock, which is an OSError too
+        raise
+    except OSError as error:
+        raise SivaeError(f"cannot write to {run} ({error.strerror or error}): mend that and run it again") from None
 
 
 def smaller_model(path: Path, recipe: Recipe) -> Autoencoder:
@@ -179,7 +187,7 @@ class Run:
         allow_changed: bool,
         recipe: Recipe,
     ) -> None:
-        settings, begun = recipe.training, saved_recipe(folder)  # read before the first process writes another
+        settings = recipe.training
         self.folder, self.recipe, self.accelerator, self.display = folder, recipe, accelerator, display
         self.objective, self.images, self.states = objective, images, States(folder)
         set_seed(settings.seed)
@@ -192,10 +200,12 @@ class Run:
         self.ema = moving_average(self.model, settings.ema)
         self.parts = (self.model, self.ema, self.optimizers)
         self.state = self.resume(allow_changed)
-        if begun and begun.training.lr != settings.lr:
+        if self.state.scaled_lr not in (None, settings.lr):
             self.state.lr_scale = 1.0
+        self.state.scaled_lr = settings.lr
         if accelerator.is_main_process:  # only now: a state that cannot be resumed leaves its recipe as it is
-            write_recipe(folder / "recipe.toml", recipe)
+            with writing(folder):
+                write_recipe(folder / "recipe.toml", recipe)
         self.snapshot = Snapshot(*self.parts, self.state)
         self.stop = Stop(accelerator)
 
@@ -264,7 +274,8 @@ class Run:
             self.go_back(error)
             return False
         except UnreadableDomainError:
-            self.save()
+            if self.accelerator.is_main_process:  # another one alone cannot save
+                self.save()
             raise
         return True
 
@@ -338,18 +349,28 @@ class Run:
             save_model(self.folder / "model", model, self.recipe.model, self.images.frame)
 
     def ended_by_memory(self, reason: str, batch: int) -> SivaeError:
-        """Save the run, whose memory ran out, and return the error that tells how to go on with a smaller batch."""
-        saved = self.state.images > 0
+        """Save the run, whose memory ran out, and return the error that tells how to go on with a smaller batch.
+
+        The state is that of the broken step: the phases before the one that ran out have updated their parts.
+        """
         for adam in self.optimizers.adam.values():
             adam.zero_grad()
         free_memory()
-        if saved:
-            with suppress(RuntimeError, MemoryError):  # the state, which is saved first, needs no further memory
-                self.save()
-        flag = " --allow-changed" if saved else ""
+        where = "in the first step"
+        if self.state.images:
+            saved = "which are saved" if self.save_state() else "not saved"
+            where = f"at {self.state.images:,} images, {saved}"
+        flag = " --allow-changed" if self.states.exist() else ""
         fix = f"run the same command with --set data.batch={batch}{flag}" if batch else "lower data.size"
-        where = f"at {self.state.images:,} images, which are saved" if saved else "in the first step"
         return SivaeError(f"memory ran out {where} ({reason}): {fix}")
+
+    def save_state(self) -> bool:
+        """Whether this process has written `state/` alone, which needs little memory beyond that of the run."""
+        if self.accelerator.is_main_process:
+            with suppress(RuntimeError, MemoryError, SivaeError):
+                self.states.save(*self.parts, self.state, self.images.fingerprint())
+                return True
+        return False
 
 
 def advice(error: NonFiniteLossError, images: int, recipe: Recipe) -> str:

@@ -15,12 +15,14 @@ class State:
         images: images seen by all processes together.
         seconds: time in the loop, with logging, drawing and saving, without reading images or pauses between runs.
         lr_scale: factor of the learning rate, halved each time that training diverged and went back.
+        scaled_lr: the training.lr that `lr_scale` belongs to; None for a new run.
     """
 
     step: int = 0
     images: int = 0
     seconds: float = 0.0
     lr_scale: float = 1.0
+    scaled_lr: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -321,6 +322,8 @@ def test_training_that_diverges_again_and_again_ends_with_its_state_saved(
     with pytest.raises(SivaeError, match="lower training"):
         go()  # not three more times
     monkeypatch.undo()
+    recipe = run / "recipe.toml"  # as a call with another rate leaves it that is killed before it saves
+    recipe.write_text(re.sub(r"(?m)^lr = .*$", "lr = 1e-4", recipe.read_text()))
     go("training.lr=1e-4", allow_changed=True)
     assert json.loads((run / "state/trainer.json").read_text())["state"]["lr_scale"] == 1.0
 

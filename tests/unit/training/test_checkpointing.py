@@ -268,6 +268,43 @@ def test_a_save_that_fails_leaves_the_newest_state_in_its_place(
     assert images_seen(tmp_path) == 16
 
 
+def test_notes_beside_a_state_outlive_every_save(tmp_path: Path) -> None:
+    states = save_twice(tmp_path)
+    (states.newest / "notes.txt").write_text("newest")
+    (states.before / "old.txt").write_text("before")
+    for images in (12, 16, 20):
+        states.save(*parts(0), State(1, images, 2.5))
+    assert (states.newest / "notes.txt").read_text() == "newest"
+    assert (states.before / "old.txt").read_text() == "before"
+    assert load_state(states.before, *parts(1)).images == 16
+
+
+def test_a_state_that_is_no_checkpoint_of_ours_is_set_aside(tmp_path: Path) -> None:
+    states = save_twice(tmp_path)
+    (states.newest / "manifest.json").unlink()
+    truncate(states.newest)
+    states = States(tmp_path)
+    states.load(*parts(1))
+    states.save(*parts(0), State(1, 6, 2.5))
+    assert (tmp_path / "state-aside-1" / "encoder.safetensors").exists()
+
+
+def test_a_state_before_that_cannot_be_replaced_does_not_end_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, rename = save_twice(tmp_path), os.rename
+
+    def refused(source: Any, target: Any) -> None:
+        if Path(source).name == "state-before":
+            raise PermissionError(13, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refused)
+    states.save(*parts(0), State(1, 12, 2.5))
+    assert load_state(states.newest, *parts(1)).images == 12
+    assert load_state(states.before, *parts(1)).images == 4
+
+
 def test_a_run_whose_states_are_damaged_or_negative_is_not_finished(trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained, run)
