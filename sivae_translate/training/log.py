@@ -52,15 +52,15 @@ class LogFiles:
         """Delete half-written rows, and rows of more than this number of images. Raises OSError."""
         for path, kept in ((self.jsonl, whole_objects), (self.csv, whole_rows)):
             if path.is_file():  # and no device
-                text = path.read_text(errors="replace")
+                text = path.read_text(encoding="utf-8", errors="replace")
                 lines = kept(text.splitlines(keepends=True), images)
                 if lines != text:
                     checkpoint.write_text_atomic(path, lines)
 
     def write(self, row: dict[str, float]) -> None:
-        """Append a row to both files. Raises OSError where one cannot be written; the other one has the row."""
+        """Append a row to both files. Raises OSError where one cannot be written; the other may have the row."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, self.COLUMNS, restval="", extrasaction="ignore")
+        writer = csv.DictWriter(text, self.COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
         if not self.csv.exists() or self.csv.stat().st_size == 0:
             writer.writeheader()
         writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
@@ -74,7 +74,7 @@ def append(path: Path, text: str) -> None:
     """Append to a file, wholly or not at all. Raises OSError."""
     size = path.stat().st_size if path.is_file() else None
     try:
-        with path.open("a", newline="") as file:
+        with path.open("a", newline="", encoding="utf-8") as file:
             file.write(text)
     except OSError:
         if path.is_file():

@@ -16,7 +16,7 @@ SAVING = 0.1  # largest fraction of the time spent on saving; at 256 px on a CPU
 
 
 class Monitor:
-    """A callable for the argument `monitor` of `loop.train`.
+    """A callable for the argument `monitor` of `loop.train_loop`.
 
     Args:
         log: the log's files; None for all processes but the first.
