@@ -11,6 +11,7 @@ from functools import partial
 from statistics import median_low
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from sivae_translate.data.domains import Domains, Source
@@ -158,8 +159,9 @@ def inspect(source: Source, white: float | None = None) -> Inspected:
         image = open_image(source.path)
         pixels, kinds = to_rgb(image, white=white), kinds_of(image)
     height, width = pixels.shape[:2]
-    digest = hashlib.blake2b(str(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest()
-    return Inspected((width, height), kinds, digest)
+    digest = hashlib.blake2b(str(pixels.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels))
+    return Inspected((width, height), kinds, digest.digest())
 
 
 def kinds_of(image: Image.Image) -> list[str]:

@@ -92,7 +92,8 @@ def find_domains(root: str | Path) -> Domains:
 def _sources(file: Path) -> list[Source]:
     """The images in a file, without decoding. Raises UnreadableImage for no regular file or no Cars3D file."""
     if os.path.isdir(file):
-        raise UnreadableImage("a folder that cannot be listed")
+        linked = os.path.islink(file)
+        raise UnreadableImage("a linked folder, which is not followed" if linked else "a folder that cannot be listed")
     if not os.path.isfile(file):
         raise UnreadableImage("not a regular file" if os.path.exists(file) else "broken link")
     if file.suffix.lower() == CARS3D_SUFFIX:

@@ -77,7 +77,7 @@ def find_layout(root: Path) -> Layout:
     bare = [path for path in images if path.parent == base]
     if files:
         notes += hints(base, files)
-        left_out += [LeftOut(path, "an image beside the sub-folders of the domains") for path in bare]
+        left_out += [LeftOut(path, why_bare(path)) for path in bare]
         return Layout(base, files, True, left_out, notes)
     if bare:
         return Layout(base, {Path(os.path.abspath(root)).name or "images": bare}, False, left_out, notes)
@@ -87,6 +87,14 @@ def find_layout(root: Path) -> Layout:
         return Layout(base, {each.path.stem: [each.path] for each in sorted(cars, key=by_stem)}, True, rest, notes)
     there = kinds(left_out)
     raise UsageError(f"{shown(root)}/ holds no images{f' ({there})' if there else ''}: {expected(root)}")
+
+
+def why_bare(path: Path) -> str:
+    """The reason why what counts as an image is not used beside the domains."""
+    if os.path.isdir(path):
+        linked = os.path.islink(path)
+        return "a linked folder, which is not followed" if linked else "a folder that cannot be listed"
+    return "an image beside the sub-folders of the domains"
 
 
 def by_stem(each: LeftOut) -> str:

@@ -22,7 +22,7 @@ def white_of(sources: Sequence[Source]) -> float | None:
     Returns:
         None where there is no such image.
     """
-    candidates = [source for source in sources if source.view is None and may_need_white(source.path)]
+    candidates = [source for source in sources if source.view is None]
     found = [each for each in read_each(largest_value, candidates) if isinstance(each, float)]
     return smallest_white(max(found)) if found else None
 
@@ -33,6 +33,8 @@ def largest_value(source: Source) -> float | None:
     Raises:
         UnreadableImage: the file cannot be decoded.
     """
+    if not may_need_white(source.path):
+        return None
     image = open_image(source.path)
     if not needs_white(image):
         return None

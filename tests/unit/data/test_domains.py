@@ -272,6 +272,13 @@ def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
     assert listing(find_domains(tmp_path / "link")) == {"red": ["red/1.png"]}
 
 
+def test_a_linked_folder_named_like_an_image_is_called_a_linked_folder(tmp_path: Path) -> None:
+    root = tree(tmp_path / "set", "red/1.png")
+    for link in ("red/2.png", "3.png"):
+        (root / link).symlink_to(tree(tmp_path / "outside"))
+    assert {each.reason for each in find_domains(root).left_out} == {"a linked folder, which is not followed"}
+
+
 def test_a_pipe_is_bad(tmp_path: Path) -> None:
     root = tree(tmp_path / "set", "red/1.png")
     os.mkfifo(root / "red" / "2.png")
