@@ -17,8 +17,6 @@ from sivae_translate.names import as_text
 
 commands = typer.Typer()
 
-SPLITS = {"train", "training"}  # names of folders that say nothing about the set
-
 
 @commands.command(
     rich_help_panel=WORK,
@@ -76,8 +74,10 @@ def train(
 
 def default_run(domains: Path) -> Path:
     """runs/NAME for a folder of domains: its name, or for a split such as cars/train the name of the set."""
+    from sivae_translate.data.layout import TRAIN
+
     folder = domains.resolve()
-    while folder.name.lower() in SPLITS:
+    while folder.name.lower() in TRAIN:
         folder = folder.parent
     return Path("runs") / (folder.name or "train")
 

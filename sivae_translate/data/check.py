@@ -160,7 +160,7 @@ def inspect(source: Source, white: float | None = None) -> Inspected:
         pixels, kinds = to_rgb(image, white=white), kinds_of(image)
     height, width = pixels.shape[:2]
     digest = hashlib.blake2b(str(pixels.shape).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return Inspected((width, height), kinds, digest.digest())
 
 

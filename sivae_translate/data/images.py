@@ -60,6 +60,11 @@ class Frame:
     white: float | None = None
 
 
+def max_bytes() -> float:
+    """The largest image file that is read: no file of `max_megapixels()` is larger uncompressed."""
+    return BYTES_PER_PIXEL * max_megapixels() * 1e6
+
+
 def read_image(
     path: str | Path, *, background: Colour = BACKGROUND, min_side: int | None = None, white: float | None = None
 ) -> np.ndarray:
@@ -92,7 +97,7 @@ def open_image(path: str | Path, *, min_side: int | None = None) -> Image.Image:
         UnreadableImage: the file is not regular, not one of `FORMATS`, visibly damaged, or too large.
     """
     with only_unreadable():
-        size, limit = regular_file(path).st_size, BYTES_PER_PIXEL * max_megapixels() * 1e6
+        size, limit = regular_file(path).st_size, max_bytes()
         if size > limit:
             raise UnreadableImage(f"a file of more than {limit / 2**20:.0f} MiB")
         image = _identify(Path(path).read_bytes())
@@ -184,12 +189,22 @@ def fit(image: np.ndarray, size: int, how: str = "crop", background: Colour = BA
 
 def is_image(path: str | Path) -> bool:
     """Whether a regular file begins like an image of `FORMATS`."""
+    return _opener_of(path) is not None
+
+
+def may_need_white(path: str | Path) -> bool:
+    """Whether a regular file begins like a TIFF file; of `FORMATS` only TIFF holds floats and 32-bit integers."""
+    return _opener_of(path) is PlainTiff
+
+
+def _opener_of(path: str | Path) -> Callable[..., Image.Image] | None:
+    """Pillow's reader of a file, by its first bytes; None where that is no regular file that can be read."""
     try:
         regular_file(path)
         with open(path, "rb") as file:
-            return _opener(file.read(16)) is not None
+            return _opener(file.read(16))
     except (UnreadableImage, OSError):
-        return False
+        return None
 
 
 def _identify(data: bytes) -> Image.Image:
@@ -217,16 +232,6 @@ def _opener(start: bytes) -> Callable[..., Image.Image] | None:
         if opener and accepts and accepts(start) is True:
             return READERS.get(name, opener)
     return None
-
-
-def may_need_white(path: str | Path) -> bool:
-    """Whether a regular file begins like a TIFF file; of `FORMATS` only TIFF holds floats and 32-bit integers."""
-    try:
-        regular_file(path)
-        with open(path, "rb") as file:
-            return _opener(file.read(16)) is PlainTiff
-    except (UnreadableImage, OSError):
-        return False
 
 
 def _resize(image: Image.Image, width: int, height: int) -> Image.Image:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sivae_translate.data.images import FORMATS
-from sivae_translate.data.listing import LeftOut, is_junk, kinds, list_folder, list_images, shown
+from sivae_translate.data.listing import LeftOut, is_junk, kinds, list_folder, shown
 from sivae_translate.errors import UsageError
 
 CARS3D_SUFFIX = ".mat"
@@ -76,7 +76,7 @@ def find_layout(root: Path) -> Layout:
     left_out += [LeftOut(path, f"an image beside {shown(base.name)}/") for path in beside]
     bare = [path for path in images if path.parent == base]
     if files:
-        notes += hints(base, files)
+        notes += hints(base, files, images)
         left_out += [LeftOut(path, why_bare(path)) for path in bare]
         return Layout(base, files, True, left_out, notes)
     if bare:
@@ -84,7 +84,13 @@ def find_layout(root: Path) -> Layout:
     cars = [each for each in left_out if each.path.suffix.lower() == CARS3D_SUFFIX and each.path.parent == base]
     if cars:
         rest = [each for each in left_out if each not in cars]
-        return Layout(base, {each.path.stem: [each.path] for each in sorted(cars, key=by_stem)}, True, rest, notes)
+        return Layout(
+            base,
+            {each.path.stem: [each.path] for each in sorted(cars, key=lambda car: car.path.stem)},
+            True,
+            rest,
+            notes,
+        )
     there = kinds(left_out)
     raise UsageError(f"{shown(root)}/ holds no images{f' ({there})' if there else ''}: {expected(root)}")
 
@@ -95,10 +101,6 @@ def why_bare(path: Path) -> str:
         linked = os.path.islink(path)
         return "a linked folder, which is not followed" if linked else "a folder that cannot be listed"
     return "an image beside the sub-folders of the domains"
-
-
-def by_stem(each: LeftOut) -> str:
-    return each.path.stem
 
 
 def require_listing(base: Path) -> None:
@@ -179,7 +181,7 @@ def training_images(base: Path, images: list[Path], notes: list[str]) -> list[Pa
     return [path for path in images if path not in gone]
 
 
-def hints(base: Path, files: Folders) -> list[str]:
+def hints(base: Path, files: Folders, images: Iterable[Path]) -> list[str]:
     """What else the domains may be, and the sub-folders that are none."""
     notes = []
     if len(files) == 1:
@@ -190,7 +192,8 @@ def hints(base: Path, files: Folders) -> list[str]:
     splits = [name for name in files if name.lower() in TRAIN | HELD_OUT]
     if splits and len(files) > 1:
         notes.append(f"{named(splits)}: used as a domain; keep what is held out beside a folder train/")
-    empty = [folder.name for folder in folders_in(base) if not list_images(folder)]
+    filled = by_folder(base, (path for path in images if path.is_relative_to(base)))
+    empty = [folder.name for folder in folders_in(base) if folder.name not in filled]
     if empty:
         notes.append(f"sub-folders without images: {named(empty)}")
     return notes

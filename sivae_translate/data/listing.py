@@ -24,6 +24,42 @@ NOT_READ = {  # suffixes of pictures and films in formats that are not read
     *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
     *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
 }
+NO_PICTURES = {  # suffixes of files that are not opened to see whether they are pictures
+    *(
+        ".txt",
+        ".csv",
+        ".tsv",
+        ".json",
+        ".jsonl",
+        ".md",
+        ".xml",
+        ".html",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".log",
+        ".py",
+        ".db",
+    ),
+    *(
+        ".zip",
+        ".tar",
+        ".gz",
+        ".tgz",
+        ".bz2",
+        ".xz",
+        ".7z",
+        ".rar",
+        ".mat",
+        ".npz",
+        ".npy",
+        ".pt",
+        ".pth",
+        ".pkl",
+        ".pdf",
+    ),
+    *(".safetensors", ".h5", ".parquet"),
+}
 JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 NAMED = 3  # files named for each reason
 REASONS = 10  # reasons shown
@@ -61,8 +97,8 @@ class Listing(NamedTuple):
 def list_folder(root: Path) -> Listing:
     """The images in a folder and its sub-folders; for a file, that file alone.
 
-    Files are recognised by suffix, and by content where they have no suffix. Broken links and folders without
-    permission count as images, so that a reader reports them with the reason.
+    Files are recognised by suffix, and by content where the suffix is none or unknown, as in `x.jpg.1`. Broken links
+    and folders without permission count as images, so that a reader reports them with the reason.
 
     Raises:
         UsageError: there is no file or folder of this name.
@@ -95,7 +131,7 @@ def why_no_image(path: Path) -> LeftOut | None:
         return LeftOut(path, "a linked folder, which is not followed") if path.is_symlink() else None
     if suffix in NOT_READ:
         return LeftOut(path, f"{suffix} is not read: expected {', '.join(FORMATS)}")
-    if not suffix and is_image(path):
+    if suffix not in NO_PICTURES and is_image(path):
         return None
     return LeftOut(path, f"no image ({shown(suffix) or 'no suffix'})", lost=False)
 

@@ -65,13 +65,9 @@ def read_each(
 
 
 def read_in_frame(source: Source | Path, frame: Frame) -> np.ndarray:
-    """One image in a frame, uint8 `[size, size, 3]`. Raises UnreadableImage, whose `path` is that of the file."""
+    """One image in a frame, uint8 `[size, size, 3]`. Raises UnreadableImage."""
     source = as_source(source)
-    try:
-        pixels = read_source(source, background=frame.background, min_side=frame.size, white=frame.white)
-    except UnreadableImage as error:
-        error.path = source.path  # a caller in another process has no list of sources at hand
-        raise
+    pixels = read_source(source, background=frame.background, min_side=frame.size, white=frame.white)
     return fit(pixels, frame.size, frame.fit, frame.background)
 
 

@@ -21,13 +21,7 @@ OTHER_PIXELS = "pixels of a type that is not read: convert the image to unsigned
 
 
 class UnreadableImage(SivaeError):  # noqa: N818 - named after the file's state, like FileNotFound
-    """A file that cannot be decoded. The message is the reason alone, such as "truncated"; the caller adds the path.
-
-    Attributes:
-        path: the file, where the reader of files knows it; see `reader.read_in_frame`.
-    """
-
-    path: Path | None = None
+    """A file that cannot be decoded. The message is the reason alone, such as "truncated"; the caller adds the path."""
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import TextIO
 
 from filelock import FileLock, Timeout
 
-from sivae_translate.data.images import MAX_BYTES, UnreadableImage, regular_file
+from sivae_translate.data.images import UnreadableImage, max_bytes, regular_file
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError
 from sivae_translate.names import as_path, as_text
@@ -223,7 +223,7 @@ def rewrite(path: Path, rows: list[Row]) -> None:
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file in hexadecimal, read in chunks; empty if it is empty, unreadable, or larger than any image."""
     try:
-        if regular_file(path).st_size > MAX_BYTES:
+        if regular_file(path).st_size > max_bytes():
             return ""
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -279,6 +279,19 @@ def test_a_batch_of_the_user_s_is_kept_and_the_error_says_how_to_go_on(
     assert logged(tmp_path / "run")[-1] == 32
 
 
+def test_where_the_state_cannot_be_saved_the_error_does_not_claim_it(
+    go: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise SivaeError("no space left on device")
+
+    small_memory(monkeypatch, 4, after=16)
+    monkeypatch.setattr(run_module.States, "save", refuse)
+    with pytest.raises(SivaeError, match="memory ran out at 16 images, not saved") as caught:
+        go()
+    assert "--allow-changed" not in str(caught.value)  # there is nothing to resume
+
+
 # --- divergence -----------------------------------------------------------------------------------------------------
 
 

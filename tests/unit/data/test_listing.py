@@ -74,3 +74,12 @@ def test_an_account_of_many_reasons_is_short() -> None:
 def test_shown_fits_on_one_line() -> None:
     assert shown("plain/ö.png") == "plain/ö.png"
     assert shown("a\nb\x1b[31m" + os.fsdecode(b"\xff")) == "a\\nb\\x1b[31m\\udcff"
+
+
+def test_images_of_an_unknown_suffix_are_recognised_by_content(tmp_path: Path) -> None:
+    for name in ("IMG_2020.01.02", "x.jpg.1", "x.jpg_orig", "labels.txt"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name, "PNG")
+    (tmp_path / "y.jpg.part").write_text("no image")
+    found = list_folder(tmp_path)
+    assert [path.name for path in found.images] == ["IMG_2020.01.02", "x.jpg.1", "x.jpg_orig"]
+    assert [(each.path.name, each.lost) for each in found.left_out] == [("labels.txt", False), ("y.jpg.part", False)]

@@ -125,12 +125,10 @@ def test_a_source_is_read_on_its_background_and_reduced(tmp_path: Path) -> None:
     assert read_source(Source(tmp_path / "1.jpg"), background=WHITE, min_side=20).shape == (40, 20, 3)
 
 
-def test_an_unreadable_image_knows_its_path_also_in_another_process(tmp_path: Path) -> None:
+def test_an_unreadable_image_keeps_its_reason_in_another_process(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImage, match=r"^no such file or directory$") as caught:
         read_in_frame(Source(tmp_path / "vanished.png"), FRAME)
-    assert caught.value.path == tmp_path / "vanished.png"
-    sent = pickle.loads(pickle.dumps(caught.value))
-    assert (str(sent), sent.path) == ("no such file or directory", tmp_path / "vanished.png")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == "no such file or directory"
 
 
 def test_the_frame_has_the_white_of_deep_images(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from accelerate.utils import DistributedType
 
 from sivae_translate.errors import UsageError
-from sivae_translate.training.processes import LAUNCHER, is_first_process, launched, new_accelerator
+from sivae_translate.training.processes import LAUNCHER, is_first_process, launched, local_processes, new_accelerator
 
 LAUNCHED = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
 
@@ -96,3 +96,14 @@ def test_a_launcher_is_known_by_all_its_variables_and_the_first_process_by_its_r
     assert launched() and not is_first_process()
     monkeypatch.setenv("RANK", "0")
     assert is_first_process()
+
+
+@pytest.mark.parametrize(("stated", "count"), [("3", 3), ("", 1), ("many", 1), ("0", 1)])
+def test_the_processes_here_are_counted_only_under_a_launcher(
+    monkeypatch: pytest.MonkeyPatch, stated: str, count: int
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", stated)
+    assert local_processes() == 1
+    for name, value in LAUNCHED.items():
+        monkeypatch.setenv(name, value)
+    assert local_processes() == count
