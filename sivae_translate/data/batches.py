@@ -221,7 +221,7 @@ def collate(rows: list[tuple[np.ndarray, int]]) -> tuple[Tensor, Tensor]:
     return images, torch.tensor([label for _, label in rows])
 
 
-class Rows(NamedTuple):
+class Collated(NamedTuple):
     """Images uint8 `[B, 3, H, W]`, their labels int64 `[B]`, and files that could not be read."""
 
     images: Tensor
@@ -229,14 +229,14 @@ class Rows(NamedTuple):
     lost: list[LeftOut]
 
 
-def collate_rows(rows: list[Row | UnreadableDomainError]) -> Rows | UnreadableDomainError:
+def collate_rows(rows: list[Row | UnreadableDomainError]) -> Collated | UnreadableDomainError:
     """The rows of a batch as tensors, or the error in place of a row."""
     whole = []
     for row in rows:
         if isinstance(row, UnreadableDomainError):
             return row
         whole.append(row)
-    return Rows(*collate([row[:2] for row in whole]), [bad for row in whole for bad in row.lost])
+    return Collated(*collate([row[:2] for row in whole]), [bad for row in whole for bad in row.lost])
 
 
 def batches(

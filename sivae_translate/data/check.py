@@ -38,7 +38,7 @@ class Row:
     Attributes:
         name: of the domain.
         count: readable images.
-        lost: files that are left out and may be pictures.
+        lost: files inside the domain's folder that are left out and may be pictures.
         smallest, median, largest: (width, height) in pixels, over widths and heights separately; (0, 0) for
             no readable image.
         kinds: numbers of images by kind, such as "grey" or "transparent", plain RGB left out.

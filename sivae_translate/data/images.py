@@ -32,9 +32,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 
 READERS: dict[str, Callable[..., Image.Image]] = {"PNG": SoundPng, "TIFF": PlainTiff}  # in place of Pillow's own
 
-BYTES_PER_PIXEL = 8  # 16 bits in four channels: no image file is larger uncompressed
+FILE_BYTES_PER_PIXEL = 8  # 16 bits in four channels: no image file is larger uncompressed
 MAX_PIXELS = MAX_MEGAPIXELS * 1_000_000
-MAX_BYTES = BYTES_PER_PIXEL * MAX_PIXELS
+MAX_BYTES = FILE_BYTES_PER_PIXEL * MAX_PIXELS
 LARGE = 1 << 24  # pixels; only a larger image is reduced while it is converted
 SPARE = 4  # times the side that is needed, of a reduced image
 BAND = 1 << 20  # pixels that are converted at a time
@@ -62,7 +62,7 @@ class Frame:
 
 def max_bytes() -> float:
     """The largest image file that is read: no file of `max_megapixels()` is larger uncompressed."""
-    return BYTES_PER_PIXEL * max_megapixels() * 1e6
+    return FILE_BYTES_PER_PIXEL * max_megapixels() * 1e6
 
 
 def read_image(

@@ -45,7 +45,7 @@ class Layout(NamedTuple):
         base: the folder that holds the domains, which is the root or its train/.
         files: the files of each domain, at least one.
         labelled: False for images without sub-folders, whose one domain is named after the folder.
-        left_out: files and folders below `base` that belong to no domain and to no held-out split.
+        left_out: files and folders that belong to no domain and to no held-out split, below `base` or beside it.
         notes: what was chosen, and what else the folder may mean; one line each.
     """
 
