@@ -21,12 +21,12 @@ from torch.utils.data import Dataset
 from sivae_translate.data.augment import Augment
 from sivae_translate.data.domains import Domains
 from sivae_translate.data.images import Frame, UnreadableImage
-from sivae_translate.data.listing import LeftOut, shown
+from sivae_translate.data.listing import LeftOut
 from sivae_translate.data.memory import available_memory
 from sivae_translate.data.pseudo_domains import cluster_by_colour
 from sivae_translate.data.reader import read_images, read_in_frame
 from sivae_translate.data.workers import read_batches
-from sivae_translate.errors import SivaeError
+from sivae_translate.errors import SivaeError, shown
 from sivae_translate.progress import Progress
 from sivae_translate.types import Batch
 

@@ -16,9 +16,10 @@ from PIL import Image
 
 from sivae_translate.data.domains import Domains, Source
 from sivae_translate.data.images import open_image, to_rgb
-from sivae_translate.data.listing import LeftOut, account, shown
+from sivae_translate.data.listing import LeftOut, account
 from sivae_translate.data.reader import read_each, read_source
 from sivae_translate.data.white import white_of
+from sivae_translate.errors import shown
 from sivae_translate.progress import Progress
 
 SMALL_SIDE = 16  # pixels; a smaller image has little to translate

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from sivae_translate.data.cars3d import view_count
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.data.layout import CARS3D_SUFFIX, find_layout
-from sivae_translate.data.listing import LeftOut, shown
-from sivae_translate.errors import UsageError
+from sivae_translate.data.listing import LeftOut
+from sivae_translate.errors import UsageError, shown
 from sivae_translate.names import as_text
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sivae_translate.data.images import FORMATS
-from sivae_translate.data.listing import LeftOut, is_junk, kinds, list_folder, shown
-from sivae_translate.errors import UsageError
+from sivae_translate.data.listing import LeftOut, is_junk, kinds, list_folder
+from sivae_translate.errors import UsageError, shown
 
 CARS3D_SUFFIX = ".mat"
 TRAIN = {"train", "training"}

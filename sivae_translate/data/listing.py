@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from sivae_translate.data.images import FORMATS, is_image
-from sivae_translate.errors import UsageError
-from sivae_translate.errors import shown as shown
+from sivae_translate.errors import UsageError, shown
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 NOT_READ = {  # suffixes of pictures and films in formats that are not read
@@ -25,40 +24,9 @@ NOT_READ = {  # suffixes of pictures and films in formats that are not read
     *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
 }
 NO_PICTURES = {  # suffixes of files that are not opened to see whether they are pictures
-    *(
-        ".txt",
-        ".csv",
-        ".tsv",
-        ".json",
-        ".jsonl",
-        ".md",
-        ".xml",
-        ".html",
-        ".yaml",
-        ".yml",
-        ".toml",
-        ".log",
-        ".py",
-        ".db",
-    ),
-    *(
-        ".zip",
-        ".tar",
-        ".gz",
-        ".tgz",
-        ".bz2",
-        ".xz",
-        ".7z",
-        ".rar",
-        ".mat",
-        ".npz",
-        ".npy",
-        ".pt",
-        ".pth",
-        ".pkl",
-        ".pdf",
-    ),
-    *(".safetensors", ".h5", ".parquet"),
+    *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".xml", ".html", ".yaml", ".yml", ".toml", ".log", ".py"),
+    *(".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".pdf", ".db"),
+    *(".mat", ".npz", ".npy", ".pt", ".pth", ".pkl", ".safetensors", ".h5", ".parquet"),
 }
 JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 NAMED = 3  # files named for each reason

@@ -19,10 +19,9 @@ from typing import Any
 from PIL import Image
 from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST, utils
 
-from sivae_translate.data.listing import shown
 from sivae_translate.datasets.published_files import Labelled, read_cifar10, read_mnist, read_svhn
 from sivae_translate.datasets.writing import atomic_folder, is_taken
-from sivae_translate.errors import SivaeError, UsageError, did_you_mean
+from sivae_translate.errors import SivaeError, UsageError, did_you_mean, shown
 from sivae_translate.progress import Progress
 
 DIGITS = tuple("0123456789")

@@ -15,8 +15,7 @@ from scipy.io import loadmat, whosmat
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from sivae_translate.data.images import MAX_BYTES, MAX_PIXELS, UnreadableImage, regular_file
-from sivae_translate.data.listing import shown
-from sivae_translate.errors import SivaeError
+from sivae_translate.errors import SivaeError, shown
 
 Labelled = tuple[np.ndarray, np.ndarray]  # images, uint8 [N, H, W] or [N, H, W, 3]; the class of each, [N] in 0..9
 T = TypeVar("T")

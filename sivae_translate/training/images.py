@@ -6,7 +6,8 @@ from sivae_translate.data.augment import Augment
 from sivae_translate.data.batches import Images
 from sivae_translate.data.domains import Domains
 from sivae_translate.data.images import Frame
-from sivae_translate.data.listing import account, shown
+from sivae_translate.data.listing import account
+from sivae_translate.errors import shown
 from sivae_translate.progress import Display
 from sivae_translate.recipe import Recipe
 from sivae_translate.training.processes import local_processes

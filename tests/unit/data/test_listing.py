@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sivae_translate.data.listing import NAMED, REASONS, LeftOut, account, list_folder, list_images, shown
-from sivae_translate.errors import UsageError
+from sivae_translate.data.listing import NAMED, REASONS, LeftOut, account, list_folder, list_images
+from sivae_translate.errors import UsageError, shown
 
 
 def tree(root: Path, *names: str) -> Path:
