@@ -68,7 +68,7 @@ def test_a_folder_for_reconstructions_that_cannot_be_written_is_found_before_an_
     folder = images(tmp_path / "in", "a.png")
     (tmp_path / "file").touch()
     monkeypatch.setattr(files, "read_images", None)
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(UsageError, match="file"):
         files.reconstruct_folder(translator, folder, tmp_path / "file/out", inversion_steps=0)
 
 
