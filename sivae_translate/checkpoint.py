@@ -125,7 +125,11 @@ def read(directory: Path, reader: Callable[[Files], T]) -> T:
     while True:
         before = _identity(directory)
         try:
-            return reader(Files(in_place(directory)))
+            files = Files(in_place(directory))
+            result = reader(files)
+            if files.manifest is None and _identity(directory) != before:
+                continue  # the manifest was missed as the checkpoint was replaced, so nothing vouches for the files
+            return result
         except (SivaeError, OSError) as error:
             if _identity(directory) != before:  # another process has replaced the checkpoint: read the new one
                 continue

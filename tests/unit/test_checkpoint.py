@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from sivae_translate import checkpoint
-from sivae_translate.atomic import HOST
+from sivae_translate.atomic import HOST, read_manifest
 from sivae_translate.checkpoint import (
     MAX_JSON,
     MAX_WEIGHT,
@@ -717,6 +717,26 @@ def test_two_processes_that_save_and_sweep_at_once_leave_a_whole_checkpoint(tmp_
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     sweep(tmp_path)
     assert listing(tmp_path) == {"model"} and (tmp_path / "model/note.txt").read_text() == "mine"
+
+
+def test_a_checkpoint_whose_manifest_was_missed_while_it_was_replaced_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, manifests = saved(tmp_path / "model", 1.0), []
+
+    def reader(files: checkpoint.Files) -> float:
+        manifests.append(files.manifest)
+        tensors = files.tensors("model")
+        if len(manifests) == 1:
+            saved(directory, 2.0)
+        config = files.json("config")
+        assert len(manifests) == 1 or tensors["w"].eq(config["value"]).all()
+        return float(config["value"])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "read_manifest", lambda path: None if not manifests else read_manifest(path))
+        assert checkpoint.read(directory, reader) == 2.0
+    assert len(manifests) == 2 and manifests[0] is None and manifests[1] is not None
 
 
 def test_text_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
