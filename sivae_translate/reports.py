@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sivae_translate.atomic import write_text_atomic
 from sivae_translate.errors import UsageError
 
 FILE = "report.json"
@@ -53,13 +54,7 @@ def begin_report(out: Path, kind: str) -> None:
 
 def write_report(out: Path, kind: str, report: Mapping[str, Any]) -> None:
     """Write `report.json` with our mark, atomically."""
-    text = json.dumps({"made_by": MADE_BY, "kind": kind, **report}, indent=2) + "\n"
-    temporary = out / f".tmp-{os.getpid()}-{FILE}"
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, out / FILE)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text_atomic(out / FILE, json.dumps({"made_by": MADE_BY, "kind": kind, **report}, indent=2) + "\n")
 
 
 def is_report(file: Path, kind: str) -> bool:

@@ -68,9 +68,9 @@ def read_json(path: Path, manifest: Manifest | None = None) -> Meta:
     return value
 
 
-def read_header(path: Path, manifest: Manifest | None = None, limit: int | None = None) -> Header:
+def read_header(path: Path, manifest: Manifest | None = None) -> Header:
     """The header of a safetensors file, which agrees with the file's size. The tensors are not read."""
-    with _open(path, manifest, limit) as file:
+    with _open(path, manifest, None) as file:
         return _header(path, file)
 
 

@@ -1,4 +1,4 @@
-"""Folders to translate, and the manifests of their translations."""
+"""Folders of files and of images, and the manifests of their translations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from pathlib import Path
 from PIL import Image
 
 from sivae_translate.inference.manifest import MANIFEST
+
+
+def tree(root: Path, *names: str) -> Path:
+    """A folder of empty files."""
+    root.mkdir(exist_ok=True)
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
 
 
 def images(folder: Path, *names: str) -> Path:

@@ -53,7 +53,7 @@ def test_a_report_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(OSError):
             write_report(tmp_path, "ood", {"n": 2})
     assert json.loads((tmp_path / FILE).read_text())["n"] == 1 and os.listdir(tmp_path) == [FILE]

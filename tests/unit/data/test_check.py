@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folders import tree
 from PIL import Image
 from scipy.io import savemat
 
@@ -25,16 +26,6 @@ def draw(path: Path, seed: int = 0, size: tuple[int, int] = (20, 20)) -> Path:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path, "PNG")
     return path
-
-
-def tree(root: Path, *names: str) -> Path:
-    """A folder of empty files."""
-    root.mkdir(exist_ok=True)
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
 
 
 def cars3d(path: Path, seed: int = 0) -> Path:

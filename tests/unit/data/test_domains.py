@@ -9,21 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folders import tree
 from scipy.io import savemat
 
 from sivae_translate.data.domains import Domains, Source, find_domains
 from sivae_translate.data.listing import IMAGE_SUFFIXES, LeftOut
 from sivae_translate.errors import UsageError
-
-
-def tree(root: Path, *names: str) -> Path:
-    """A folder of empty files: listing does not read them."""
-    root.mkdir(exist_ok=True)
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
 
 
 def cars3d(path: Path, seed: int = 0) -> Path:

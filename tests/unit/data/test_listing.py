@@ -6,20 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from folders import tree
 from PIL import Image
 
 from sivae_translate.data.listing import NAMED, REASONS, LeftOut, account, list_folder, list_images
 from sivae_translate.errors import UsageError, shown
-
-
-def tree(root: Path, *names: str) -> Path:
-    """A folder of empty files: listing does not read them."""
-    root.mkdir(exist_ok=True)
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
 
 
 def test_images_of_a_tree_are_listed_by_suffix_and_sorted(tmp_path: Path) -> None:
