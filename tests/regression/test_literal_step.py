@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from regression.literal_step import Noise, PaperWeights, literal_step
 from torch import Tensor
 
+from sivae_translate.bench.literal_step import Noise, PaperWeights, literal_step
 from sivae_translate.models import ConvAutoencoder
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.types import Batch
