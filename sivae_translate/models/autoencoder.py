@@ -87,6 +87,11 @@ class Autoencoder(nn.Module, ABC):
     def prior(self, domains: Tensor) -> Distribution:
         """p(code | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""
 
+    def standard_content(self, domains: Tensor) -> Gaussian:
+        """N(0, I) for the content of every row of `domains`, in the type of the weights."""
+        dtype = next(self.parameters()).dtype
+        return standard_normal(torch.zeros(len(domains), *self.content_shape, device=domains.device, dtype=dtype))
+
     def mix_styles(self, samples: Code, generator: torch.Generator) -> Code:
         """Samples of the prior, unchanged; a model with style mixing overrides this method."""
         return samples
@@ -137,7 +142,7 @@ class ConvAutoencoder(Autoencoder):
 
     def prior(self, domains: Tensor) -> Posterior:
         """N(0, I) for every image, `domains` int64 `[B]`."""
-        return Posterior(standard_normal(torch.zeros(len(domains), *self.content_shape, device=domains.device)))
+        return Posterior(self.standard_content(domains))
 
 
 class StyleAutoencoder(Autoencoder):

@@ -40,7 +40,9 @@ class Decoder(nn.Module):
         # removes those that fill the image.
         modulated = AdaIN if grid == 1 else AdaGN
         norm: Norm = (lambda channels: modulated(channels, style)) if style else group_norm
-        self.blocks = nn.ModuleList(ResidualBlock(a, b, norm) for a, b in zip(coarse, outs, strict=True))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(a, b, norm, upsample=level > 0) for level, (a, b) in enumerate(zip(coarse, outs, strict=True))
+        )
         kernel = 5 if patch == 1 else 3
         self.output = nn.Conv2d(outs[-1], 3 * patch**2, kernel, padding=kernel // 2)
 
@@ -50,6 +52,6 @@ class Decoder(nn.Module):
         c = code.content
         h = activation(self.project(c.flatten(1) if isinstance(self.project, nn.Linear) else c))
         h = h.view(len(c), -1, self.start, self.start).contiguous(memory_format=torch.channels_last)
-        for level, block in enumerate(self.blocks):
-            h = block(h if level == 0 else F.interpolate(h, scale_factor=2), *style)
+        for block in self.blocks:
+            h = block(h, *style)
         return F.pixel_shuffle(self.output(h), self.patch)

@@ -78,8 +78,7 @@ class SynthesisAutoencoder(Autoencoder):
 
     def prior(self, domains: Tensor) -> Posterior:
         """N(0, I) for every image, `domains` int64 `[B]`."""
-        content = standard_normal(torch.zeros(len(domains), *self.content_shape, device=domains.device))
-        return Posterior(content, noise=self._noise(len(domains), domains.device))
+        return Posterior(self.standard_content(domains), noise=self._noise(len(domains), domains.device))
 
     def mix_styles(self, samples: Code, generator: torch.Generator) -> Code:
         """Samples; a fraction `mixing` of them has the latent of another sample from a random level on."""
@@ -100,8 +99,8 @@ class NoisyBlock(ResidualBlock):
     """A modulated residual block with noise of learned strength per channel after the first convolution (Karras et al.
     2019, section 3.2)."""
 
-    def __init__(self, c_in: int, c_out: int, style: int) -> None:
-        super().__init__(c_in, c_out, lambda channels: AdaGN(channels, style))
+    def __init__(self, c_in: int, c_out: int, style: int, *, upsample: bool) -> None:
+        super().__init__(c_in, c_out, lambda channels: AdaGN(channels, style), upsample=upsample)
         self.strength = nn.Parameter(torch.zeros(c_out, 1, 1))
         # The modulation starts at zero (Peebles & Xie 2023, adaLN-Zero). Otherwise all dimensions of z affect all
         # levels from the start, and the posterior needs more nats.
@@ -111,13 +110,11 @@ class NoisyBlock(ResidualBlock):
                 nn.init.zeros_(norm.affine.bias)
 
     def forward(self, h: Tensor, style: Tensor, noise: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """`[B, C, r, r]`, `[B, S]`, `[B, r * r]` -> `[B, C', r, r]`."""
-        y = self.conv1(h)
+        """`[B, C, r, r]`, `[B, S]`, noise `[B, r' * r']` -> `[B, C', r', r']`, with r' = 2 r for `upsample`, else r."""
+        y = self.enter(h)
         if noise is not None:
-            y = y + self.strength * noise.view(-1, 1, *h.shape[2:])
-        y = activation(self.norm1(y, style))
-        y = self.norm2(self.conv2(y), style)
-        return activation(y + self.skip(h))
+            y = y + self.strength * noise.view(-1, 1, *y.shape[2:])
+        return self.join(h, activation(self.norm1(y, style)), style)
 
 
 def mapping_layer(latent: int) -> tuple[nn.Module, nn.Module]:
@@ -138,7 +135,9 @@ class SynthesisDecoder(nn.Module):
         coarse = widths[::-1]
         self.constant = nn.Parameter(torch.randn(coarse[0], BASE, BASE))
         outs = [*coarse[1:], coarse[-1]]  # narrowed before the upsampling, as in `Decoder`
-        self.blocks = nn.ModuleList(NoisyBlock(a, b, latent) for a, b in zip(coarse, outs, strict=True))
+        self.blocks = nn.ModuleList(
+            NoisyBlock(a, b, latent, upsample=level > 0) for level, (a, b) in enumerate(zip(coarse, outs, strict=True))
+        )
         self.to_rgb = nn.ModuleList(nn.Conv2d(width, 3 * patch**2, 1) for width in outs)
         self.pixels = [(BASE << level) ** 2 for level in range(len(coarse))]
 
@@ -149,8 +148,8 @@ class SynthesisDecoder(nn.Module):
         noises = [None] * levels if code.noise is None else torch.split(code.noise, self.pixels, 1)
         h = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image: Tensor | None = None
-        for level, (block, to_rgb) in enumerate(zip(self.blocks, self.to_rgb, strict=True)):
-            h = block(h if level == 0 else F.interpolate(h, scale_factor=2), w[:, level], noises[level])
+        for level, (block, to_rgb, noise) in enumerate(zip(self.blocks, self.to_rgb, noises, strict=True)):
+            h = block(h, w[:, level], noise)
             shown = F.pixel_shuffle(to_rgb(h), self.patch)
             image = shown if image is None else F.interpolate(image, scale_factor=2, mode="bilinear") + shown
         assert image is not None

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from sivae_translate.models.autoencoder import StyleAutoencoder, standard_normal, unit_scale, with_detail
 from sivae_translate.models.decoder import Decoder
 from sivae_translate.models.encoder import within_bounds
-from sivae_translate.models.layers import AdaGN, AdaIN
+from sivae_translate.models.layers import AdaGN, AdaIN, ResidualBlock, conv_of_upsampled
 from sivae_translate.objectives.functional import kl_divergence
 from sivae_translate.types import Gaussian
 
@@ -75,3 +75,23 @@ def test_vector_content_follows_the_scale_of_the_features_and_a_layout_does_not(
     inside = features.forward
     features.forward = lambda x: {r: 50 * h for r, h in inside(x).items()}  # type: ignore[method-assign,operator]
     assert ((model.encode(x).mean.content - before).abs().max() > 0.1) == moves
+
+
+def test_convolution_of_the_upsampled_input_is_that_of_its_copy() -> None:
+    torch.manual_seed(0)
+    conv, h = torch.nn.Conv2d(5, 7, 3, padding=1).double(), torch.randn(2, 5, 4, 6, dtype=torch.float64)
+    inputs = [h.clone().requires_grad_() for _ in range(2)]
+    outputs = [conv_of_upsampled(conv, inputs[0]), conv(F.interpolate(inputs[1], scale_factor=2))]
+    torch.testing.assert_close(*outputs, rtol=0, atol=1e-13)
+    gradients = [torch.autograd.grad((y**3).sum(), [x, conv.weight]) for y, x in zip(outputs, inputs, strict=True)]
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("widths", [(6, 6), (6, 4)])
+def test_upsampling_block_is_the_block_on_the_upsampled_input(widths: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    upsampling = ResidualBlock(*widths, upsample=True).double()
+    plain = ResidualBlock(*widths).double()
+    plain.load_state_dict(upsampling.state_dict())
+    h = torch.randn(2, widths[0], 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(upsampling(h), plain(F.interpolate(h, scale_factor=2)), rtol=0, atol=1e-12)

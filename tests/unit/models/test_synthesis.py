@@ -126,9 +126,9 @@ def test_reconstructions_are_never_mixed(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(network, "decode", lambda code: decoded.append(code.content) or decode(code))
     batch = Batch(images(4), torch.zeros(4, dtype=torch.int64))
     next(OBJECTIVES["soft-introvae"]().play(network, batch, 1.0, torch.Generator().manual_seed(0), network))
-    z = decoded[0][..., 0]  # reconstructions, then samples
-    same = (z == z[:, :, :1]).all(2).all(1)
-    assert same.tolist() == [True] * 4 + [False] * 4
+    reconstructions, samples = (z[..., 0] for z in decoded[:2])
+    for z, unmixed in ((reconstructions, True), (samples, False)):
+        assert (z == z[:, :, :1]).all(2).all(1).tolist() == [unmixed] * 4
 
 
 @pytest.mark.parametrize(
