@@ -53,9 +53,11 @@ def kl_to_mixture(q: Gaussian, p: Mixture) -> Tensor:
     The bound is -log 1/M sum_k exp -KL(q || N(m_k, I)), the variational bound of Hershey & Olsen (ICASSP 2007).
     """
     mean, logvar = (t.flatten(2).transpose(1, 2) for t in (q.mean, q.logvar))  # [B, places, K]
-    distance = (mean[:, :, None] - p.means).square().sum(-1)  # [B, places, M]
+    with torch.autocast(mean.device.type, enabled=False):  # in half precision the squares below would not cancel
+        products = mean @ p.means.T  # [B, places, M]; |a - m|^2 = |a|^2 - 2 a m + |m|^2 takes K times less memory
     variances = (torch.exp(logvar) - 1 - logvar).sum(-1)
-    log_mean = torch.logsumexp(-0.5 * distance, -1) - math.log(len(p.means))
+    nearness = torch.logsumexp(products - 0.5 * p.means.square().sum(-1), -1)
+    log_mean = nearness - 0.5 * mean.square().sum(-1) - math.log(len(p.means))
     return (0.5 * variances - log_mean).sum(1)
 
 

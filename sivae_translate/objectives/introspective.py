@@ -111,14 +111,15 @@ class Introspective:
         z = swap_styles(sample(q, generator))
         prior = model.prior(batch.domains)
 
-        # Fakes: reconstructions, samples, translations. Their prior is detached: they do not train it.
+        # Fakes: reconstructions, samples, translations. Their prior is detached: they do not train it. Samples and
+        # translations are decoded apart, as their codes are detached and the encoder phase does not go back to them.
         fake_codes, fake_domains = self.fake_codes(model, batch, z, n, generator)
-        decoded = model.decode(Code.cat([z, fake_codes]))
-        rec, fake_images = decoded[: len(x)], torch.cat([decoded[:n], decoded[len(x) :]])
+        rec = model.decode(z)
+        fake_images = torch.cat([rec[:n], model.decode(fake_codes)])
         fake_prior = model.prior(fake_domains).detach()
 
-        # Encoder phase: lower the negative ELBO of real images, raise that of fakes. The graph of `decoded`, which the
-        # encoder's update does not change, serves the decoder phase too.
+        # Encoder phase: lower the negative ELBO of real images, raise that of fakes. The graph of both decodings, which
+        # the encoder's update does not change, serves the decoder phase too.
         real = Reconstructions(batch.targets, rec, elbo.kl(q, prior.detach()))
         rows = self.vae.back_translation.append(real, model, batch, z, elbo, generator)
         q_fake = model.encode(fake_images.detach())
