@@ -26,10 +26,12 @@ def bench(
     with terminal():
         import json
 
+        from sivae_translate.allocator import keep_memory
         from sivae_translate.atomic import write_text_atomic
         from sivae_translate.bench.report import run_benchmarks
 
         file = None if out is None else new_file(out, (".json",))
+        keep_memory()  # as in training, for the references too
         report = run_benchmarks(names or (), device, lambda ratio: say(ratio.line()))
         if file is not None:
             write_text_atomic(file, json.dumps(report, indent=2) + "\n")

@@ -22,9 +22,11 @@ def demo(
 ) -> None:
     """Draw cars, train on them, translate unseen cars and evaluate the result, in a few minutes on a laptop."""
     with terminal() as display:
+        from sivae_translate.allocator import keep_memory
         from sivae_translate.cli.demo import run_demo
         from sivae_translate.evaluation.tables import as_text, summaries
 
+        keep_memory()
         report = run_demo(out, device=device, display=display)
         say("\n\n".join(as_text(table) for table in summaries(report)))
         say(f"look at {out / 'translations' / 'pairs.png'}: content, style, translation, truth, from top to bottom")

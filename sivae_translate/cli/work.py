@@ -43,6 +43,7 @@ def train(
 ) -> None:
     """Train a translator on a folder of domains, or resume a stopped run."""
     with terminal() as display:
+        from sivae_translate.allocator import keep_memory
         from sivae_translate.data.domains import find_domains
         from sivae_translate.device import pick_device
         from sivae_translate.recipe import dump_recipe, load_recipe
@@ -55,6 +56,7 @@ def train(
             resolved, _, notes = configure(recipe, set_ or (), find_domains(domains), pick_device(device), run)
             say("".join(f"# {note}\n" for note in notes) + dump_recipe(resolved))
             return
+        keep_memory()
         model = train_run(
             domains,
             recipe,
