@@ -77,14 +77,13 @@ class Code:
 
     @staticmethod
     def cat(codes: list[Code]) -> Code:
-        """All rows. Contents `[B, K, 1, 1]` are repeated to `[B, K, levels, 1]` where a code has one per level."""
+        """All rows."""
 
         def join(parts: list[Tensor | None]) -> Tensor | None:
             tensors = [part for part in parts if part is not None]
             return torch.cat(tensors) if tensors else None
 
-        shape = torch.broadcast_shapes(*(code.content.shape[1:] for code in codes))  # type: ignore[no-untyped-call]
-        content = torch.cat([code.content.expand(-1, *shape) for code in codes])
+        content = torch.cat([code.content for code in codes])
         return Code(content, join([code.style for code in codes]), join([code.noise for code in codes]))
 
     def __len__(self) -> int:
