@@ -1,18 +1,22 @@
 """The step of Soft-IntroVAE as the paper's algorithm has it: every pass of both phases computed anew, in full.
 
-Daniel & Tamar, CVPR 2021 (arXiv:2012.13253), algorithm 1, with s = 1 / N and the weights of their losses.
+Daniel & Tamar, CVPR 2021 (arXiv:2012.13253), algorithm 1, with s = 1 / N and the weights of their losses. The networks
+are transcribed here operation by operation, so that they share our weights, but none of our shorter ways.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sivae_translate.models import ConvAutoencoder
-from sivae_translate.types import Code, Gaussian
+from sivae_translate.models.layers import ResidualBlock
+from sivae_translate.types import Gaussian
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,11 @@ def literal_step(
     scale = 1 / x[0].numel()
 
     def encode(images: Tensor, noise: Tensor) -> tuple[Gaussian, Tensor]:
-        q = model.encode(images).content
+        q = posterior(model, images)
         return q, q.sample(noise)
 
     def decode(z: Tensor) -> Tensor:
-        return model.decode(Code(z))
+        return decoded(model, z)
 
     def error(a: Tensor, b: Tensor) -> Tensor:
         return (a - b).square().flatten(1).sum(1)
@@ -90,3 +94,32 @@ def literal_step(
         again = error(image.detach(), decode(z_image.detach()))
         loss = loss + 0.5 * scale * (weights.kl * kl(q) + weights.gamma_r * weights.rec * again).mean()
     update("decoder", loss)
+
+
+def posterior(model: ConvAutoencoder, x: Tensor) -> Gaussian:
+    """q(z | x) of images `[B, C, H, W]`, with mean and log-variance `[B, K, 1, 1]`."""
+    network: Any = model.encoder["features"]
+    h = leaky(network.stem(F.pixel_unshuffle(x, network.patch)))
+    for block in network.blocks:
+        h = residual(block, F.avg_pool2d(h, 2))
+    q: Gaussian = model.encoder["content"](h.flatten(1))
+    return q.map(lambda t: t[:, :, None, None])
+
+
+def decoded(model: ConvAutoencoder, z: Tensor) -> Tensor:
+    """Images of codes `[B, K, 1, 1]`."""
+    network: Any = model.decoder["image"]
+    h = leaky(network.project(z.flatten(1))).view(len(z), -1, network.start, network.start)
+    for level, block in enumerate(network.blocks):
+        h = residual(block, h if level == 0 else F.interpolate(h, scale_factor=2))
+    return F.pixel_shuffle(network.output(h), network.patch)
+
+
+def residual(block: ResidualBlock, h: Tensor) -> Tensor:
+    """A residual block on an input that is upsampled already."""
+    y = leaky(block.norm1(block.conv1(h)))
+    return leaky(block.norm2(block.conv2(y)) + block.skip(h))
+
+
+def leaky(h: Tensor) -> Tensor:
+    return F.leaky_relu(h, 0.2)

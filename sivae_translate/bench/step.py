@@ -48,7 +48,7 @@ def step_ratios(device: str) -> Iterator[Ratio]:
     """How many times as fast as the literal step in float32 the step is, in each precision of training."""
     for size in SIZES:
         for precision in dict.fromkeys((pick_precision("auto", device), "fp32")):
-            ours, literal = in_turn(our_step(size, device, precision), paper_step(size, device))
+            ours, literal = in_turn(our_step(size, device, precision), paper_step(size, device), rounds=6)
             yield Ratio(
                 "training step",
                 ours * 1e3,
