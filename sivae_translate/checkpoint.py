@@ -27,17 +27,8 @@ from sivae_translate.atomic import (
     write_text_atomic,
 )
 from sivae_translate.errors import SivaeError, UsageError
-from sivae_translate.untrusted import (
-    MAX_JSON,
-    NEVER_UNPICKLED,
-    PICKLES,
-    Meta,
-    Tensors,
-    read_header,
-    read_json,
-    read_tensors,
-    require_finite,
-)
+from sivae_translate.untrusted import MAX_JSON, NEVER_UNPICKLED, PICKLES, Meta, read_json
+from sivae_translate.untrusted_tensors import Tensors, read_header, read_tensors, require_finite
 
 __all__ = [
     "MAX_JSON", "Files", "atomic_directory", "flatten_optimizer", "in_place", "load", "load_file", "load_into", "read",
@@ -151,15 +142,21 @@ def load(
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
     """Copy the tensors into the module's parameters and buffers. Names, shapes and float or integer types must agree.
 
+    A module on the meta device gets memory on the CPU.
+
     Raises:
         SivaeError: tensors that do not agree, or a value above `MAX_WEIGHT`; the message begins with `what`. Nothing
             has been copied.
     """
     require_fit(module, tensors, what)
-    for name, own in module.state_dict().items():
-        if own.is_floating_point() and not tensors[name].to(own.dtype).abs().le(MAX_WEIGHT).all():
+    own = module.state_dict()
+    on_meta = any(value.is_meta for value in own.values())
+    cast = {name: tensors[name].to(value.dtype, copy=on_meta) for name, value in own.items()}
+    for name, value in cast.items():
+        if value.is_floating_point() and not value.abs().le(MAX_WEIGHT).all():
             raise SivaeError(f"{what}: {name} holds values above {MAX_WEIGHT:g}, which no training gives: train again")
-    module.load_state_dict(dict(tensors))
+    # Module.to_empty would load torch's symbolic shapes and SymPy, which takes a second.
+    module.load_state_dict(cast, assign=on_meta)
 
 
 def require_fit(module: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:

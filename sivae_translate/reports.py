@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sivae_translate.atomic import write_text_atomic
 from sivae_translate.errors import UsageError
 
 FILE = "report.json"
@@ -53,8 +54,6 @@ def begin_report(out: Path, kind: str) -> None:
 
 def write_report(out: Path, kind: str, report: Mapping[str, Any]) -> None:
     """Write `report.json` with our mark, atomically."""
-    from sivae_translate.atomic import write_text_atomic  # here, as it imports torch and --help does not wait for that
-
     write_text_atomic(out / FILE, json.dumps({"made_by": MADE_BY, "kind": kind, **report}, indent=2) + "\n")
 
 

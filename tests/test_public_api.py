@@ -1,10 +1,8 @@
-"""The public names: each is documented, and importing them loads no heavy library."""
+"""The public names: each is documented."""
 
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +43,6 @@ def test_what_a_translator_can_do() -> None:
     assert public == TRANSLATOR
     for name in public:
         assert inspect.getdoc(getattr(sivae_translate.Translator, name)), name
-
-
-def test_importing_the_package_loads_no_torch() -> None:
-    code = "import sys, sivae_translate.cli; print([m for m in ('torch', 'numpy') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
 REFERENCE = (Path(__file__).parent.parent / "docs/api.md").read_text()

@@ -12,11 +12,13 @@ from typing import Any
 import torch
 
 from sivae_translate.bench.ratio import Ratio
+from sivae_translate.bench.startup import startup_ratios
 from sivae_translate.bench.step import step_ratios
 from sivae_translate.device import pick_device, pick_precision
 from sivae_translate.errors import UsageError, did_you_mean
 
 BENCHMARKS: dict[str, Callable[[str], Iterator[Ratio]]] = {
+    "startup": startup_ratios,
     "step": step_ratios,
 }
 """Name -> a function from a device to its ratios, each yielded as soon as it is measured."""

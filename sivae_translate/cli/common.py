@@ -29,7 +29,7 @@ def named_model(model: Path | None, display: Terminal) -> Path:
 
 def newest_run() -> Path:
     """The finished run under runs/ whose model was written last. Raises UsageError for no finished run."""
-    from sivae_translate.training.checkpointing import finished
+    from sivae_translate.training.trainer_file import finished
 
     found = [path for pattern in ("*", "*/*") for path in Path("runs").glob(f"{pattern}/model/config.json")]
     runs = [path.parent.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]

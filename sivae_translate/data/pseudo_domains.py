@@ -13,8 +13,6 @@ from dataclasses import replace
 
 import numpy as np
 from PIL import Image
-from scipy.cluster.vq import kmeans2
-from scipy.spatial.distance import cdist
 
 from sivae_translate.data.domains import Domains
 
@@ -80,6 +78,8 @@ def tf_idf(histograms: np.ndarray) -> np.ndarray:
 
 def k_means(features: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Labels `[n]` in 0..count - 1 of features `[n, F]`, of least error in `RESTARTS` runs. Clusters may be empty."""
+    from scipy.cluster.vq import kmeans2  # here and below, as SciPy's import takes long and labelled images need none
+
     random, best, least = np.random.default_rng(seed), np.zeros(len(features), np.int64), math.inf
     for _ in range(RESTARTS):
         centres, labels = kmeans2(features, count, iter=ITERATIONS, minit="++", seed=random)
@@ -98,5 +98,7 @@ def merge_singletons(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     single = ~np.isin(labels, kept)
     merged = np.searchsorted(kept, labels)
     if single.any():
+        from scipy.spatial.distance import cdist
+
         merged[single] = cdist(features[single], centres).argmin(1)
     return merged

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from sivae_translate import checkpoint
 from sivae_translate.data.images import FITS, Frame
@@ -18,6 +16,7 @@ from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.host import own_torch_state
 from sivae_translate.models import MODELS, Autoencoder, StyleAutoencoder
 from sivae_translate.models.autoencoder import SIZES
+from sivae_translate.models.meta import on_meta
 from sivae_translate.names import names_a_folder
 
 MAX_PARAMETERS = 10**9  # 4 GB in float32; the largest network that the settings allow has 8.2e8
@@ -76,7 +75,6 @@ def load_model(directory: Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
         require_format(directory, config)
         model, frame = described(directory, config)
         checkpoint.require_fit(model, forms, weights)
-        model.to_empty(device="cpu")
         checkpoint.load_into(model, files.tensors("model"), weights)
         return model.eval().requires_grad_(False), config["model"], frame
 
@@ -91,7 +89,7 @@ def described(directory: Path, config: Mapping[str, Any]) -> tuple[Autoencoder, 
     """
     try:
         frame, domains = checked_frame(config["frame"]), checked_names(config["domains"])
-        with torch.device("meta"), _Uninitialised():
+        with on_meta():
             model = build_model(config["model"], domains, frame.size)
     except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise SivaeError(
@@ -104,18 +102,6 @@ def described(directory: Path, config: Mapping[str, Any]) -> tuple[Autoencoder, 
             f"{directory / 'config.json'} describes {count:,} parameters: expected at most {MAX_PARAMETERS:,}"
         )
     return model, frame
-
-
-class _Uninitialised(TorchFunctionMode):
-    """Leaves weights as they are. Drawing them on the meta device would load torch's compiler, which takes seconds."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is Tensor.normal_ or getattr(func, "__module__", "") == "torch.nn.init":
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return (torch.empty if func is torch.randn else func)(*args, **kwargs)
 
 
 def require_format(directory: Path, config: dict[str, Any]) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from sivae_translate.errors import UsageError, did_you_mean
 from sivae_translate.models import MODELS
+from sivae_translate.models.meta import on_meta
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.recipe import Recipe
 from sivae_translate.schema import Settings, build, settings_of, validate
@@ -57,5 +56,5 @@ def check_model(recipe: Recipe) -> None:
     The number of domains is known only after all images are read, so the check uses one domain. A network on the meta
     device takes milliseconds.
     """
-    with torch.device("meta"):
+    with on_meta():
         build("model", MODELS[recipe.model["name"]], arguments(recipe.model), domains=("a",), size=recipe.data.size)

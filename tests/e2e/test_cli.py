@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import tomllib
 from collections import Counter
@@ -577,15 +575,10 @@ def test_version_is_the_package_s(cli: Any) -> None:
     assert cli("--version").stdout.strip() == version("sivae-translate")
 
 
-def test_help_has_every_command_and_imports_no_torch(cli: Any) -> None:
+def test_help_has_every_command(cli: Any) -> None:
     commands = {"demo", "train", "run", "sample", "check", "cars", "recipes", "env", "evaluate", "ood", "fidelity"}
     commands |= {"interpolate", "mix", "direction", "edit", "reconstruct"}
     assert commands <= set(cli("--help").stdout.split())
-    code = (
-        "import sys; from typer.testing import CliRunner; from sivae_translate.cli import app; "
-        "assert CliRunner().invoke(app, ['--help']).exit_code == 0; sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_a_closed_pipe_ends_a_command_without_a_traceback(command: Any) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -552,21 +550,3 @@ def test_the_styles_of_domains_are_not_corrected(with_layout: Translator, paths:
 def test_a_vector_content_is_not_corrected(translator: Translator, paths: list[Path]) -> None:
     pictures = [translator(paths[0], style=paths[1], style_correction=iterations).tobytes() for iterations in (0, 3)]
     assert pictures[0] == pictures[1]
-
-
-# --- start-up ---------------------------------------------------------------------------------------------------------
-
-ONE_IMAGE = """
-import sys
-import numpy as np
-from sivae_translate import Translator
-translator = Translator.from_pretrained(sys.argv[1], device="cpu")
-translator(np.zeros((20, 20, 3), np.uint8), style=np.ones((20, 20, 3), np.uint8))
-heavy = ("torchvision", "torch._dynamo", "kornia", "albumentations", "accelerate", "scipy", "skimage")
-print([name for name in heavy if name in sys.modules])
-"""
-
-
-def test_translating_one_image_loads_no_more_than_it_needs(untrained: Callable[..., Path]) -> None:
-    command = [sys.executable, "-c", ONE_IMAGE, str(untrained("style", "a", "b", content_stride=4))]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"

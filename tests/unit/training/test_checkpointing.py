@@ -18,10 +18,11 @@ from sivae_translate.data.batches import Fingerprint
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models.autoencoder import PRIOR_LR, StyleAutoencoder
 from sivae_translate.objectives import OBJECTIVES
-from sivae_translate.training.checkpointing import FORMAT, States, finished, load_state, save_state
+from sivae_translate.training.checkpointing import States, load_state, save_state
 from sivae_translate.training.optimizers import Optimizers, moving_average
 from sivae_translate.training.processes import new_accelerator
 from sivae_translate.training.state import State
+from sivae_translate.training.trainer_file import FORMAT, finished
 from sivae_translate.types import Batch
 
 Parts = tuple[StyleAutoencoder, AveragedModel, Optimizers]
