@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from sivae_translate.bench.growth import growth_ratios
 from sivae_translate.bench.ratio import Ratio
 from sivae_translate.bench.startup import startup_ratios
 from sivae_translate.bench.step import step_ratios
@@ -18,6 +19,7 @@ from sivae_translate.device import pick_device, pick_precision
 from sivae_translate.errors import UsageError, did_you_mean
 
 BENCHMARKS: dict[str, Callable[[str], Iterator[Ratio]]] = {
+    "growth": growth_ratios,
     "startup": startup_ratios,
     "step": step_ratios,
 }
