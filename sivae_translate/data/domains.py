@@ -91,14 +91,17 @@ def find_domains(root: str | Path) -> Domains:
 
 def _sources(file: Path) -> list[Source]:
     """The images in a file, without decoding. Raises UnreadableImage for no regular file or no Cars3D file."""
-    if os.path.isdir(file):
-        linked = os.path.islink(file)
-        raise UnreadableImage("a linked folder, which is not followed" if linked else "a folder that cannot be listed")
     if not os.path.isfile(file):
-        raise UnreadableImage("not a regular file" if os.path.exists(file) else "broken link")
+        raise UnreadableImage(_why_no_file(file))
     if file.suffix.lower() == CARS3D_SUFFIX:
         return [Source(file, view) for view in range(view_count(file))]
     return [Source(file)]
+
+
+def _why_no_file(path: Path) -> str:
+    if os.path.isdir(path):
+        return "a linked folder, which is not followed" if os.path.islink(path) else "a folder that cannot be listed"
+    return "not a regular file" if os.path.exists(path) else "broken link"
 
 
 def _gather(domains: Domains, found: list[tuple[str, Source]]) -> Domains:

@@ -71,7 +71,7 @@ def find_layout(root: Path) -> Layout:
     notes: list[str] = []
     base, folders = training_split(root, images, notes)
     files = {name: training_images(base, paths, notes) for name, paths in sides(folders, notes).items()}
-    beside = [path for path in images if path.parent == root != base]
+    beside = [path for path in images if path.parent == root] if root != base else []
     left_out = [each for each in left_out if each.path.parent == root or belongs(each.path, base, files)]
     left_out += [LeftOut(path, f"an image beside {shown(base.name)}/") for path in beside]
     bare = [path for path in images if path.parent == base]
@@ -122,12 +122,13 @@ def expected(root: Path) -> str:
 
 
 def by_folder(base: Path, images: Iterable[Path]) -> Folders:
-    """The images in sub-folders of `base`, by the sub-folder; those of `base` itself are left out."""
+    """The images in sub-folders of `base`, by the sub-folder; those elsewhere are left out."""
     folders: Folders = {}
+    above, depth = base.parts, len(base.parts)
     for path in images:
-        name, *rest = path.relative_to(base).parts
-        if rest:
-            folders.setdefault(name, []).append(path)
+        parts = path.parts  # as Path.relative_to takes longer than all else for a large set
+        if len(parts) > depth + 1 and parts[:depth] == above:
+            folders.setdefault(parts[depth], []).append(path)
     return folders
 
 
@@ -192,7 +193,7 @@ def hints(base: Path, files: Folders, images: Iterable[Path]) -> list[str]:
     splits = [name for name in files if name.lower() in TRAIN | HELD_OUT]
     if splits and len(files) > 1:
         notes.append(f"{named(splits)}: used as a domain; keep what is held out beside a folder train/")
-    filled = by_folder(base, (path for path in images if path.is_relative_to(base)))
+    filled = by_folder(base, images)
     empty = [folder.name for folder in folders_in(base) if folder.name not in filled]
     if empty:
         notes.append(f"sub-folders without images: {named(empty)}")
