@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 import traceback
 import zipfile
 from collections.abc import Callable, Iterator
@@ -189,23 +188,23 @@ def test_a_block_that_raises_leaves_the_old_directory(tmp_path: Path, failure: t
 
 
 def dies(folder: Path, call: str, at: int) -> None:
-    """Another process replaces `folder`/model, value 1 by 2, and dies at the n-th use of this os function."""
-    script = f"""
-        import os, sys
-        from pathlib import Path
-        sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]
-        from test_checkpoint import saved
-        real, left = os.{call}, [{at}]
-        def deadly(*args, **how):
+    """A fork of this process replaces `folder`/model, value 1 by 2, and dies at the n-th use of this os function."""
+    child = os.fork()  # a new process would load torch first
+    if not child:
+        real, left = getattr(os, call), [at]
+
+        def deadly(*args: Any, **how: Any) -> Any:
             left[0] -= 1
             if not left[0]:
                 os._exit(9)
             return real(*args, **how)
-        os.{call} = deadly
-        saved(Path({str(folder)!r}) / "model", 2.0)
-    """
-    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
-    assert ran.returncode == 9, ran.stderr
+
+        try:
+            setattr(os, call, deadly)
+            saved(folder / "model", 2.0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
 @pytest.mark.parametrize(
