@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.models import vgg16
-from torchvision.transforms.functional import pil_to_tensor
 
 from sivae_translate.errors import UsageError, shown
 from sivae_translate.extras import require
@@ -58,9 +57,20 @@ class Extractor:
     @torch.no_grad()
     def __call__(self, pictures: Sequence[Image.Image], device: torch.device) -> Tensor:
         """The features of pictures of one size, float64 `[B, F]` on the CPU."""
-        x = torch.stack([pil_to_tensor(picture) for picture in pictures])
+        x = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2).contiguous()
         features: Tensor = self.net.to(device)(x.to(device))
         return features.cpu().double()
+
+
+def first_levels() -> nn.Sequential:
+    """The first two levels of torchvision's VGG-16, whose import would take longer than an evaluation of few images."""
+    return nn.Sequential(
+        *(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(inplace=True)),
+        *(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(inplace=True)),
+        nn.MaxPool2d(2),
+        *(nn.Conv2d(64, 128, 3, padding=1), nn.ReLU(inplace=True)),
+        *(nn.Conv2d(128, 128, 3, padding=1), nn.ReLU(inplace=True)),
+    )
 
 
 class RandomVGG16(nn.Module):
@@ -83,9 +93,8 @@ class RandomVGG16(nn.Module):
     def __init__(self, seed: int = SEED, *, deviations: bool = False) -> None:
         super().__init__()
         self.deviations = deviations
-        with torch.device("meta"):  # the classifier's 120 million weights are not needed, and cost nothing there
-            self.layers = vgg16(weights=None, init_weights=False).features[: LEVELS[-1] + 1]
-        self.layers.to_empty(device="cpu")
+        with torch.random.fork_rng(devices=[]):  # the layers draw weights first
+            self.layers = first_levels()
         generator = torch.Generator().manual_seed(seed)
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d):  # "fan_in" keeps the features' scale from layer to layer

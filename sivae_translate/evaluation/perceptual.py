@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.models import alexnet
 
 from sivae_translate.errors import UsageError, shown
 from sivae_translate.evaluation.extractors import RandomVGG16, read_published
@@ -96,6 +95,8 @@ class Lpips(Perceptual):
     def __init__(self, weights: dict[str, Tensor], device: torch.device) -> None:
         """Raises RuntimeError for weights of another network."""
         lpips: Any = require("torchmetrics.functional.image.lpips", "evaluation")
+        from torchvision.models import alexnet  # here, as it loads torch's compiler
+
         with torch.random.fork_rng(devices=[]):  # the constructor draws random weights first
             self.net = lpips._NoTrainLpips(net="alex", pnet_rand=True)  # without pnet_rand it would download weights
         with torch.device("meta"):

@@ -21,8 +21,17 @@ from torchmetrics.image.fid import NoTrainInceptionV3
 
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation import extractors
-from sivae_translate.evaluation.extractors import INCEPTION_SHA256, INCEPTION_URL, Extractor, centred, load_extractor
+from sivae_translate.evaluation.extractors import (
+    INCEPTION_SHA256,
+    INCEPTION_URL,
+    LEVELS,
+    Extractor,
+    centred,
+    first_levels,
+    load_extractor,
+)
 from sivae_translate.evaluation.set_distances import distance
+from sivae_translate.models.meta import on_meta
 
 CPU = torch.device("cpu")
 
@@ -59,6 +68,14 @@ def test_random_features_are_always_the_same() -> None:
     )
     theirs = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert theirs.strip() == ours.numpy().tobytes().hex()
+
+
+def test_the_levels_are_those_of_torchvision() -> None:
+    from torchvision.models import vgg16
+
+    with on_meta():
+        theirs = vgg16(weights=None, init_weights=False).features
+    assert str(first_levels()) == str(theirs[: LEVELS[-1] + 1])
 
 
 def test_random_features_are_those_of_the_published_results() -> None:
