@@ -140,6 +140,12 @@ class Training(Settings):
     killed."""
     samples: Count = 4
     """Number of times that sample grids are drawn, evenly over the run. The number does not affect the model."""
+    capture: bool = False
+    """Whether a GPU replays the training step as a CUDA graph. Images of up to 64 px leave a GPU idle otherwise. A step
+    that is not finite is then noticed at the next line of the log. Not measured yet."""
+    fused_norm: bool = False
+    """Whether a GPU computes normalisation and activation in one Triton kernel. Meant for images of 128 px or more. Not
+    measured yet."""
 
     def require_end(self) -> None:
         """Raises UsageError where neither `images` nor `minutes` limits training."""

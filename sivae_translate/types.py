@@ -279,6 +279,9 @@ class Objective(Protocol):
             ema: the moving average of the model's weights; no loss updates it.
         """
 
+    def stage(self, progress: float) -> str:
+        """The stage of training at a progress. All steps of one stage do the same operations on the device."""
+
     def diagnose(self, terms: Mapping[str, float], numel: int) -> str | None:
         """Advice for training that goes wrong, None where it goes well.
 

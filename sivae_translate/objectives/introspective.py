@@ -101,7 +101,7 @@ class Introspective:
         self, model: Model, batch: Batch, progress: float, generator: torch.Generator, ema: Model
     ) -> Iterator[Phase]:
         """One step on a batch (Daniel & Tamar 2021, algorithm 1); see `types.Objective`."""
-        if progress < self.vae_fraction:
+        if self.stage(progress) == "vae":
             yield from self.vae.play(model, batch, progress, generator, ema)
             return
         x, elbo, n = batch.images, self.vae.elbo, whole_pairs(self.fake_fraction, len(batch))
@@ -153,6 +153,10 @@ class Introspective:
             codes.append(z[:n].with_style_of(z.map(previous_pair)[:n]).detach())
             domains.append(previous_pair(batch.domains)[:n])
         return Code.cat(codes), torch.cat(domains)
+
+    def stage(self, progress: float) -> str:
+        """ "vae" in the first `vae_fraction` of the budget, then "adversarial"; see `types.Objective`."""
+        return "vae" if progress < self.vae_fraction else "adversarial"
 
     def diagnose(self, terms: Mapping[str, float], numel: int) -> str | None:
         """Advice where fakes have a lower KL than real images, or as in `VAE`; see `types.Objective`."""

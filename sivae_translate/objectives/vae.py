@@ -41,6 +41,10 @@ class VAE:
         terms = {"rec": real.error.mean(), "kl_real": real.kl.mean()}
         yield Phase(("encoder", "decoder"), self.elbo.loss(rows), terms)
 
+    def stage(self, progress: float) -> str:
+        """The one stage, "vae"; see `types.Objective`."""
+        return "vae"
+
     def diagnose(self, terms: Mapping[str, float], numel: int) -> str | None:
         """Advice where the encoder has diverged, or where the posterior has collapsed; see `types.Objective`."""
         if "kl_real" not in terms or "rec" not in terms:

@@ -44,10 +44,21 @@ def synthesise_domains(batch: Batch, generator: torch.Generator, probability: fl
     log_scale = (uniform(batch, generator, pairs, 2) * 2 - 1) * MAX_LOG_SCALE
     amounts = torch.cat([3 * log_scale, torch.zeros_like(log_scale)], 1)
     chosen, angle, amounts = (values.repeat_interleave(2, 0) for values in (chosen, angle, amounts))
-    images = batch.images.clone()
+    return Batch(recolour(batch.images, chosen, angle, amounts), batch.domains.masked_fill(chosen, -1))
+
+
+def recolour(images: Tensor, chosen: Tensor, angle: Tensor, amounts: Tensor) -> Tensor:
+    """A copy of images `[B, 3, H, W]` whose `chosen` rows, bool `[B]`, are warped and then have their hue rotated.
+
+    Args:
+        angle, amounts: see `rotate_hue` and `warp_axes`.
+    """
+    if images.device.type != "cpu":  # to select rows would wait for the device, which changes them all in less time
+        return torch.where(chosen[:, None, None, None], rotate_hue(warp_axes(images, amounts), angle), images)
+    images = images.clone()
     if bool(chosen.any()):
         images[chosen] = rotate_hue(warp_axes(images[chosen], amounts[chosen]), angle[chosen])
-    return Batch(images, batch.domains.masked_fill(chosen, -1))
+    return images
 
 
 def warp_for_encoder(batch: Batch, generator: torch.Generator, strength: float) -> Batch:

@@ -12,6 +12,7 @@ from sivae_translate.data.reader import source_size
 from sivae_translate.data.white import white_of
 from sivae_translate.device import pick_precision
 from sivae_translate.recipe import Recipe
+from sivae_translate.training.captured import check_capture
 from sivae_translate.training.constructors import complete
 
 SAMPLED = 64  # images whose sides are measured, evenly spread
@@ -37,7 +38,7 @@ def resolve(recipe: Recipe, domains: Domains, device: str, begun: Recipe | None 
 
     Raises:
         UsageError: an unknown model, objective or key, a value of another type, no budget, or a precision that the
-            device does not support.
+            device does not support, or `training.capture` where a step cannot be captured.
     """
     recipe = complete(recipe)
     recipe.training.require_end()
@@ -50,6 +51,7 @@ def resolve(recipe: Recipe, domains: Domains, device: str, begun: Recipe | None 
             if value:
                 notes.append(f"{key.partition('.')[2]} {value} ({reason})")
     pick_precision(recipe.training.precision, device)
+    check_capture(recipe.training, device)
     return recipe, ", ".join(notes)
 
 

@@ -31,6 +31,7 @@ def train_loop(
     augment: Callable[[Batch, float, torch.Generator], Batch],
     monitor: Callable[[State, float, Terms], bool],
     seed: int,
+    captured: Callable[[Batch, float, torch.Generator], Terms] | None = None,
 ) -> None:
     """Train until the budget is spent, or until the monitor asks to stop.
 
@@ -44,6 +45,7 @@ def train_loop(
             draws, saves. True stops the run.
         seed: the randomness of a step comes from (seed, process, images seen) and its batch from (seed, process, step),
             so a resumed run repeats none.
+        captured: does the phases, the updates and the moving average in place of the loop; see `captured.CapturedStep`.
 
     Raises:
         NonFiniteLossError: a loss or a gradient became NaN or infinite; its phase has updated nothing.
@@ -59,11 +61,14 @@ def train_loop(
         generator.manual_seed(hash((seed, accelerator.process_index, state.images)) % 2**63)
         batch = augment(next(batches), progress, generator)
         optimizers.lr = state.lr_scale * schedule(state.images, progress)
-        terms = {}
-        for phase in autocast(objective.play(model, batch, progress, generator, ema.module), accelerator):  # type: ignore[arg-type]
-            optimizers.step(phase)
-            terms |= phase.terms
-        ema.update_parameters(model)
+        if captured is not None:
+            terms = captured(batch, progress, generator)
+        else:
+            terms = {}
+            for phase in autocast(objective.play(model, batch, progress, generator, ema.module), accelerator):  # type: ignore[arg-type]
+                optimizers.step(phase)
+                terms |= phase.terms
+            ema.update_parameters(model)
         state.step += 1
         state.images += len(batch) * accelerator.num_processes
         state.seconds += largest(time.monotonic() - started, accelerator)

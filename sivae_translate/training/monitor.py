@@ -25,6 +25,7 @@ class Monitor:
         asked_to_stop: returns whether a signal was received.
         draw: draws the sample grids, from the number of images seen.
         save: saves the run, called in all processes at the same step.
+        require_finite: called before the terms are read and before the run is saved; see `captured.StaticStep`.
         agree: returns the answer of the first process, given each process's own.
     """
 
@@ -41,11 +42,13 @@ class Monitor:
         asked_to_stop: Callable[[], bool],
         draw: Callable[[int], None],
         save: Callable[[], None],
+        require_finite: Callable[[], None] = lambda: None,
         agree: Callable[[bool], bool] = bool,
     ) -> None:
         self.recipe, self.budget, self.display, self.log = recipe, budget, display, log
         self.lr, self.diagnose = lr, diagnose
         self.asked_to_stop, self.draw, self.save, self.agree = asked_to_stop, draw, save, agree
+        self.require_finite = require_finite
         self.failed: set[str] = set()
         self.means, self.line, self.advised = Means(), "", False
         if log is not None:
@@ -60,6 +63,7 @@ class Monitor:
         last = stop or progress >= 1
         logs = bool(terms) and (last or state.images - self.logged_images >= settings.log_every)
         if logs:
+            self.require_finite()
             self.write_log(state)
         if logs or (terms and time.monotonic() - self.shown_at >= REFRESH):
             self.show(state, progress)
@@ -68,6 +72,7 @@ class Monitor:
             self.attempt("samples/", lambda: self.draw(state.images))
         if self.agree(last or time.monotonic() - self.saved_at >= self.pause):
             began = time.monotonic()
+            self.require_finite()
             self.save()
             self.saved_at = time.monotonic()
             self.pause = max(60 * settings.save_minutes, (self.saved_at - began) / SAVING)

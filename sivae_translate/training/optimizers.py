@@ -63,11 +63,24 @@ class Optimizers:
         Raises:
             NonFiniteLossError: the loss or a gradient is NaN or infinite, on any process; no weight has been updated.
         """
+        loss, norms = self.backward(phase)
+        self._require_finite(phase, loss, norms)
+        self.update(phase)
+
+    def backward(self, phase: Phase) -> tuple[Tensor, list[Tensor]]:
+        """Compute the gradients of a phase, averaged over processes and clipped.
+
+        Returns:
+            The loss, averaged over processes, and the norm of each part's gradient before clipping.
+        """
         loss = self.accelerator.reduce(phase.loss.detach(), "mean")
         parameters = [p for part in phase.updates for p in self.parameters[part]]
         self.accelerator.backward(phase.loss, inputs=parameters, retain_graph=phase.retain_graph)
         self._average_gradients(parameters)
-        self._require_finite(phase, loss, [self._gradient_norm(part) for part in phase.updates])
+        return loss, [self._gradient_norm(part) for part in phase.updates]
+
+    def update(self, phase: Phase) -> None:
+        """Update the parts that the phase names by their gradients, which are then deleted."""
         for part in phase.updates:
             self.adam[part].step()
             self.adam[part].zero_grad()
@@ -118,11 +131,15 @@ def parameter_groups(model: Autoencoder, part: str) -> list[dict[str, Any]]:
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of the weights. Its decay at update n is min(decay, (1 + n) / (10 + n))."""
+    """An exponential moving average of the weights, with the decay of `decay_at`."""
 
     def average(averaged: Any, current: Any, count: Tensor | int) -> None:
-        n = int(count)
-        step = get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))  # type: ignore[no-untyped-call]
+        step = get_ema_multi_avg_fn(decay_at(int(count), decay))  # type: ignore[no-untyped-call]
         step(averaged, current, count)
 
     return AveragedModel(model, multi_avg_fn=average).requires_grad_(False)
+
+
+def decay_at(n: int, decay: float) -> float:
+    """The moving average's decay at update n, min(decay, (1 + n) / (10 + n)): short runs forget the start."""
+    return min(decay, (1 + n) / (10 + n))

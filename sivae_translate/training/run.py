@@ -23,6 +23,7 @@ from sivae_translate.models.pretrained import build_model, load_model, model_dir
 from sivae_translate.progress import Display, Silent
 from sivae_translate.recipe import Recipe
 from sivae_translate.training.augment import augment_batch
+from sivae_translate.training.captured import CapturedStep
 from sivae_translate.training.checkpointing import States
 from sivae_translate.training.configure import configure, select_recipe
 from sivae_translate.training.directory import check_directory, prepare_directory, write_recipe
@@ -247,6 +248,7 @@ class Run:
     def train_to(self, budget: Budget) -> bool:
         """Train until the budget is spent or a signal arrives, or go back where training diverges and return False."""
         data, settings = self.recipe.data, self.recipe.training
+        captured = self.captured_step() if settings.capture else None
         stream = batches(
             self.images,
             self.sampler(),
@@ -267,8 +269,9 @@ class Run:
                     schedule=Schedule(settings.lr, settings.warmup_images),
                     state=self.state,
                     augment=partial(augment_batch, domain_aug=data.domain_aug, encoder_warp=data.encoder_warp),
-                    monitor=self.monitor(budget),
+                    monitor=self.monitor(budget, captured),
                     seed=settings.seed,
+                    captured=captured,
                 )
         except NonFiniteLossError as error:
             self.go_back(error)
@@ -306,7 +309,11 @@ class Run:
             start=self.state.step,
         )
 
-    def monitor(self, budget: Budget) -> Monitor:
+    def captured_step(self) -> CapturedStep:
+        parts = (self.model, self.objective, self.optimizers, self.ema, self.accelerator)
+        return CapturedStep(*parts, decay=self.recipe.training.ema)
+
+    def monitor(self, budget: Budget, captured: CapturedStep | None = None) -> Monitor:
         first = self.accelerator.is_main_process
         return Monitor(
             self.recipe,
@@ -319,6 +326,7 @@ class Run:
             asked_to_stop=self.stop.asked,
             draw=partial(self.grids().write, self.averaged) if first else lambda images: None,
             save=self.save,
+            require_finite=captured.require_finite if captured else lambda: None,
             agree=lambda due: bool(largest(due and first, self.accelerator)),
         )
 
