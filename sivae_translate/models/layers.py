@@ -12,6 +12,7 @@ from sivae_translate.types import at_least_float32
 
 GROUP = 16  # channels in a group of a group norm
 EPSILON = 1e-2  # added to a variance; PyTorch's 1e-5 magnifies constant channels 300 times, and training diverges
+SLOPE = 0.2  # of the activation, for negative values
 
 Norm = Callable[[int], nn.Module]
 """A constructor of a normalisation layer from the number of channels."""
@@ -64,7 +65,7 @@ class AdaIN(nn.Module):
 
 def activation(h: Tensor) -> Tensor:
     """Leaky ReLU in the memory of h. No gradient needs h: convolutions, norms and sums keep their inputs alone."""
-    return F.leaky_relu(h, 0.2, inplace=True)
+    return F.leaky_relu(h, SLOPE, inplace=True)
 
 
 def conv_of_upsampled(conv: nn.Conv2d, h: Tensor) -> Tensor:
@@ -85,7 +86,12 @@ class ResidualBlock(nn.Module):
 
     `norm` makes both norms. Modulated norms get the style. With `upsample` the block acts on its input with the sides
     doubled, in nearest-neighbour interpolation.
+
+    Attributes:
+        fused: computes norm, residual and activation as one operation, see `fused_norm.fuse_norms`; None for PyTorch's.
     """
+
+    fused: Callable[[nn.Module, Tensor, tuple[Tensor, ...], Tensor | None], Tensor] | None = None
 
     def __init__(self, c_in: int, c_out: int, norm: Norm = group_norm, *, upsample: bool = False) -> None:
         super().__init__()
@@ -97,14 +103,21 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
 
     def forward(self, h: Tensor, *style: Tensor) -> Tensor:
-        return self.join(h, activation(self.norm1(self.enter(h), *style)), *style)
+        y = self.activate(self.norm1, self.enter(h), style)
+        return self.activate(self.norm2, self.conv2(y), style, self.around(h))
 
     def enter(self, h: Tensor) -> Tensor:
         """The first convolution."""
         return conv_of_upsampled(self.conv1, h) if self.upsample else self.conv1(h)
 
-    def join(self, h: Tensor, y: Tensor, *style: Tensor) -> Tensor:
-        """The rest of the block, from its input h and the activation y of its first half."""
-        y = self.norm2(self.conv2(y), *style)
-        skip = self.skip(h)
-        return activation(y + (F.interpolate(skip, scale_factor=2) if self.upsample else skip))
+    def around(self, h: Tensor) -> Tensor:
+        """What is added to the second norm: the block's input in the shape of its output."""
+        h = self.skip(h)
+        return F.interpolate(h, scale_factor=2) if self.upsample else h
+
+    def activate(self, norm: nn.Module, h: Tensor, style: tuple[Tensor, ...], residual: Tensor | None = None) -> Tensor:
+        """activation(norm(h, *style) + residual)."""
+        if self.fused is not None and not isinstance(norm, nn.Identity):
+            return self.fused(norm, h, style, residual)
+        y = norm(h, *style)
+        return activation(y if residual is None else y + residual)

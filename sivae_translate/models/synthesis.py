@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sivae_translate.models.autoencoder import Autoencoder, check_network, single_latent_encoder, standard_normal
 from sivae_translate.models.encoder import BASE, level_widths
-from sivae_translate.models.layers import AdaGN, ResidualBlock, activation
+from sivae_translate.models.layers import AdaGN, ResidualBlock
 from sivae_translate.types import Code, Gaussian, Posterior
 
 
@@ -114,7 +114,8 @@ class NoisyBlock(ResidualBlock):
         y = self.enter(h)
         if noise is not None:
             y = y + self.strength * noise.view(-1, 1, *y.shape[2:])
-        return self.join(h, activation(self.norm1(y, style)), style)
+        y = self.activate(self.norm1, y, (style,))
+        return self.activate(self.norm2, self.conv2(y), (style,), self.around(h))
 
 
 def mapping_layer(latent: int) -> tuple[nn.Module, nn.Module]:

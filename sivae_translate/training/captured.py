@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -116,7 +117,7 @@ class StaticStep:
             steps = "a step" if lost == 1 else f"{lost:,} steps"
             raise NonFiniteLossError(f"a loss or its gradient became NaN or infinite in {steps}")
 
-    def _groups(self) -> dict[str, list[dict[str, object]]]:
+    def _groups(self) -> dict[str, list[dict[str, Any]]]:
         return {part: adam.param_groups for part, adam in self.optimizers.adam.items()}
 
     def _set_inputs(self, batch: Batch) -> None:
@@ -128,7 +129,7 @@ class StaticStep:
         self.batch.targets.copy_(batch.targets)
         for part, groups in self._groups().items():
             for group, lr in zip(groups, self.lr[part], strict=True):
-                lr.fill_(group["lr"])  # type: ignore[arg-type]
+                lr.fill_(group["lr"])
         n = int(self.ema.n_averaged)  # lies in the main memory
         self.ema_weight.fill_(1 - decay_at(n, self.decay) if n else 1)
 

@@ -18,6 +18,7 @@ from sivae_translate.data.domains import find_domains
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError, one_line
 from sivae_translate.models import MODELS, Autoencoder
+from sivae_translate.models.fused_norm import fuse_norms
 from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import build_model, load_model, model_directory, save_model
 from sivae_translate.progress import Display, Silent
@@ -197,6 +198,8 @@ class Run:
             self.grow(smaller)
         self.model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         broadcast(list(self.model.parameters()))
+        if settings.fused_norm and (reason := fuse_norms(self.model, str(accelerator.device))):
+            display.note(f"training.fused_norm has no effect, normalisation is PyTorch's own: {reason}")
         self.optimizers = Optimizers(self.model, accelerator, lr=settings.lr, betas=settings.betas, clip=settings.clip)
         self.ema = moving_average(self.model, settings.ema)
         self.parts = (self.model, self.ema, self.optimizers)
