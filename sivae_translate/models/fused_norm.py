@@ -87,8 +87,9 @@ class FusedNorm(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         from sivae_translate.models import fused_norm_kernels
 
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        x, y, gain, mean, rstd = context.saved_tensors
+        dy = gradient.contiguous(memory_format=torch.channels_last)
         dx, dgain, dshift, dresidual = fused_norm_kernels.backward(
-            gradient, *context.saved_tensors, context.groups, SLOPE, context.residual_dtype
+            dy, x, y, gain, mean, rstd, context.groups, SLOPE, context.residual_dtype
         )
         return dx, dgain, dshift, None, None, dresidual

@@ -38,6 +38,12 @@ CASES = [
     Case("train: recipe of something else", lambda w: train(w, "--out", w.run_of("recipe.toml")), 2, ["recipe.toml"]),
     Case("train: table of something else", lambda w: train(w, "--out", w.run_of("results.csv")), 2, ["results.csv"]),
     Case("train: too large a seed", lambda w: train(w, "--set", "training.seed=4294967296"), 2, ["training.seed"]),
+    Case(
+        "train: capture without a GPU",
+        lambda w: train(w, "--set", "training.capture=true", "--device", "cpu"),
+        2,
+        ["training.capture", "cpu", "GPU"],
+    ),
     Case("train: no model to grow", lambda w: train(w, "--grow", w.folder("empty")), 1, ["empty"]),
     Case("cars: full folder", lambda w: ["cars", w.make("full/file").parent], 2, ["full"]),
     Case("cars: too few cars", lambda w: ["cars", w.here / "new", "--cars", "1"], 2, ["cars", "1"]),

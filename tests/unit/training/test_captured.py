@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +14,12 @@ from regression.curves import ADVERSARIAL, DOMAINS, KINDS, LAYOUT, ROWS, SIZE, W
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from sivae_translate.errors import UsageError
+from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import MODELS
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.recipe import Training
 from sivae_translate.training.augment import augment_batch
-from sivae_translate.training.captured import StaticStep, check_capture, found_inf
+from sivae_translate.training.captured import WARM_UP, CapturedStep, StaticStep, check_capture, found_inf
 from sivae_translate.training.loop import Terms, train_loop
 from sivae_translate.training.optimizers import NonFiniteLossError, Optimizers, moving_average
 from sivae_translate.training.processes import new_accelerator
@@ -26,6 +28,7 @@ from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.types import Batch
 
 STEPS, DECAY, LR = 4, 0.9, 2e-3
+LOSS = torch.tensor(3.0)
 
 
 class Parts:
@@ -174,3 +177,65 @@ def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="2 processes"):
         check_capture(Training(capture=True), "cuda")
+
+
+class Recorder:
+    """Stands for `torch.cuda`: notes captures and replays, and computes nothing in them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        stream = SimpleNamespace(wait_stream=lambda other: None)
+        graph = SimpleNamespace(
+            register_generator_state=lambda generator: self.calls.append("register"),
+            replay=lambda: self.calls.append("replay"),
+        )
+        names = {
+            "Stream": lambda device: stream,
+            "current_stream": lambda device: stream,
+            "stream": lambda stream: nullcontext(),
+            "synchronize": lambda device: None,
+            "CUDAGraph": lambda: graph,
+            "graph": lambda graph, stream, capture_error_mode: nullcontext(self.calls.append("capture")),
+        }
+        for name, value in names.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+
+
+def test_a_stage_warms_up_is_captured_once_and_then_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, parts = Recorder(monkeypatch), Parts("conv", "soft-introvae")
+    step = CapturedStep(parts.model, parts.objective, parts.optimizers, parts.ema, parts.accelerator, decay=DECAY)
+    monkeypatch.setattr(step, "compute", lambda progress, generator: recorder.calls.append("compute") or {"rec": LOSS})
+    batch, generator = next(doubled(synthetic_batches())), torch.Generator()
+    warm = ["compute"] * WARM_UP
+    for progress in (0.1, 0.9):
+        recorder.calls.clear()
+        terms = [step(batch, progress, generator) for _ in range(WARM_UP + 2)]
+        assert recorder.calls == [*warm, "register", "capture", "compute", "replay", "replay"]
+        assert all(row["rec"] == LOSS and row["rec"] is not LOSS for row in terms)  # a replay overwrites its own
+    assert int(parts.ema.n_averaged) == 2 * len(terms)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "text"),
+    [
+        (RuntimeError("operation not permitted when stream is capturing"), SivaeError, "training.capture=false"),
+        (torch.OutOfMemoryError("CUDA out of memory"), torch.OutOfMemoryError, "out of memory"),
+    ],
+)
+def test_a_capture_that_fails_is_told_and_memory_that_runs_out_is_left_to_the_run(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, raised: type[Exception], text: str
+) -> None:
+    Recorder(monkeypatch)
+    parts = Parts("conv", "vae")
+    step = CapturedStep(parts.model, parts.objective, parts.optimizers, parts.ema, parts.accelerator, decay=DECAY)
+    batch, generator = next(doubled(synthetic_batches())), torch.Generator()
+    monkeypatch.setattr(step, "compute", lambda progress, generator: {})
+    for _ in range(WARM_UP):
+        step(batch, 0.0, generator)
+
+    def fail(progress: float, generator: torch.Generator) -> Terms:
+        raise error
+
+    monkeypatch.setattr(step, "compute", fail)
+    with pytest.raises(raised, match=text):
+        step(batch, 0.0, generator)
