@@ -3,8 +3,11 @@
     python tests/gpu/measure.py [--minutes 8] [--out FILE]
 
 Prints a JSON object a line, as soon as it is known. A part that fails says so, and the next one runs; a part that would
-begin after the time is left out. Needs torch with Triton, accelerate, pydantic, safetensors and kornia. `--rehearse`
-runs every part in tiny sizes on a CPU, without graphs.
+begin after the time is left out.
+`--rehearse` runs the parts in tiny sizes on a CPU, without graphs.
+
+Needs torch with Triton, accelerate, safetensors, pydantic and kornia. A machine without a network can unzip their wheels
+(pydantic, pydantic-core, annotated-types, typing-inspection, kornia, kornia-rs) into a folder on PYTHONPATH.
 """
 
 from __future__ import annotations
