@@ -26,8 +26,8 @@ def group_mean(values, size: tl.constexpr, block: tl.constexpr):
 
 @triton.jit
 def forward_kernel(
-    x_ptr, gain_ptr, shift_ptr, residual_ptr, y_ptr, mean_ptr, rstd_ptr, channels, pixels, epsilon, slope,
-    size: tl.constexpr, block: tl.constexpr, rows: tl.constexpr, has_residual: tl.constexpr,
+    x_ptr, gain_ptr, shift_ptr, residual_ptr, y_ptr, mean_ptr, rstd_ptr, channels, epsilon, slope,
+    pixels: tl.constexpr, size: tl.constexpr, block: tl.constexpr, rows: tl.constexpr, has_residual: tl.constexpr,
 ):  # fmt: skip
     """`size`: channels of a group; `block`: channels of a program; `rows`: pixels of a tile."""
     image = tl.program_id(0).to(tl.int64)
@@ -70,8 +70,8 @@ def forward_kernel(
 @triton.jit
 def backward_kernel(
     dy_ptr, x_ptr, y_ptr, gain_ptr, mean_ptr, rstd_ptr, dx_ptr, dgain_ptr, dshift_ptr, dresidual_ptr,
-    channels, pixels, slope,
-    size: tl.constexpr, block: tl.constexpr, rows: tl.constexpr, has_residual: tl.constexpr,
+    channels, slope,
+    pixels: tl.constexpr, size: tl.constexpr, block: tl.constexpr, rows: tl.constexpr, has_residual: tl.constexpr,
 ):  # fmt: skip
     """With z = n gain + shift + residual and n = (x - mean) rstd, the gradient by x is
 
@@ -123,7 +123,7 @@ def forward(
     grid, sizes = launch(x, groups)
     forward_kernel[grid](
         x, gain, shift, x if residual is None else residual, y, mean, rstd,
-        x.shape[1], x.shape[2] * x.shape[3], epsilon, slope, has_residual=residual is not None, **sizes,
+        x.shape[1], epsilon, slope, has_residual=residual is not None, **sizes,
     )  # fmt: skip
     return y, mean, rstd
 
@@ -138,7 +138,7 @@ def backward(
     grid, sizes = launch(x, groups)
     backward_kernel[grid](
         dy, x, y, gain, mean, rstd, dx, dgain, dshift, dx if dresidual is None else dresidual,
-        x.shape[1], x.shape[2] * x.shape[3], slope, has_residual=residual is not None, **sizes,
+        x.shape[1], slope, has_residual=residual is not None, **sizes,
     )  # fmt: skip
     return dx, dgain, dshift, dresidual
 
@@ -148,6 +148,8 @@ def launch(x: Tensor, groups: int) -> tuple[tuple[int, int], dict[str, int]]:
     images, channels, height, width = x.shape
     size = channels // groups
     block = max(CHANNELS, triton.next_power_of_2(size))
-    rows = min(height * width, TILE // block)
+    pixels = height * width
+    rows = min(pixels, TILE // block)
     warps = min(8, max(1, rows * block // 512))
-    return (images, triton.cdiv(channels, block)), {"size": size, "block": block, "rows": rows, "num_warps": warps}
+    sizes = {"pixels": pixels, "size": size, "block": block, "rows": rows, "num_warps": warps}
+    return (images, triton.cdiv(channels, block)), sizes

@@ -6,7 +6,7 @@ Prints a JSON object a line, as soon as it is known. A part that fails says so, 
 begin after the time is left out.
 `--rehearse` runs the parts in tiny sizes on a CPU, without graphs.
 
-Needs torch with Triton, accelerate, safetensors, pydantic and kornia. A machine without a network can unzip their wheels
+Needs torch with Triton, accelerate, safetensors, pydantic and kornia. Without a network, unzip their wheels
 (pydantic, pydantic-core, annotated-types, typing-inspection, kornia, kornia-rs) into a folder on PYTHONPATH.
 """
 
