@@ -285,12 +285,17 @@ class StylePrior(nn.Module):
             domains: labels, int64 `[B]` in 0..D-1.
             q: styles of the images, `[B, S]`.
         """
-        variances = []
-        for domain in set(domains.tolist()):
-            mean, variance = q.mean[domains == domain], q.logvar[domains == domain].exp()
-            self.means[domain] = mean.mean(0)
-            variances.append((variance + (mean - self.means[domain]).square()).mean(0))
-        self.logvar.copy_(torch.stack(variances).mean(0).log().clamp(LOGVAR_MIN, LOGVAR_MAX))
+        found, of = domains.unique(return_inverse=True)
+        count = of.bincount()[:, None]
+
+        def averaged(values: Tensor) -> Tensor:
+            """Rows `[B, S]` -> their mean in each domain of `found`."""
+            return values.new_zeros(len(found), values.shape[1]).index_add(0, of, values) / count
+
+        means = averaged(q.mean)
+        variances = averaged(q.logvar.exp() + (q.mean - means[of]).square())
+        self.means[found] = means.to(self.means)
+        self.logvar.copy_(variances.mean(0).log().clamp(LOGVAR_MIN, LOGVAR_MAX))
 
     def add(self, style: Tensor) -> None:
         """One domain more, with this mean `[S]`; all means are frozen from then on."""

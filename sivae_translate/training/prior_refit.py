@@ -43,6 +43,7 @@ def refit_style_prior(model: Autoencoder, images: Images, batch: int) -> None:
 
 def spread_over_domains(labels: Sequence[int]) -> list[int]:
     """Rows of about `ENCODED` images, up to an equal number per domain, evenly spread over each domain."""
-    members = [np.flatnonzero(np.asarray(labels) == domain).tolist() for domain in np.unique(labels)]
+    order = np.argsort(labels, kind="stable")
+    members = np.split(order, np.cumsum(np.unique(labels, return_counts=True)[1])[:-1])
     each = max(FEWEST, ENCODED // len(members))
-    return [row for rows in members for row in evenly_spread(rows, each)]
+    return [row for rows in members for row in evenly_spread(rows.tolist(), each)]
