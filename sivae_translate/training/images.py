@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sivae_translate.data.augment import Augment
 from sivae_translate.data.batches import Images
+from sivae_translate.data.cache import FRACTION
 from sivae_translate.data.domains import Domains
 from sivae_translate.data.images import Frame
 from sivae_translate.data.listing import account
@@ -23,18 +24,35 @@ def load_images(domains: Domains, recipe: Recipe, display: Display) -> Images:
         display.step(done / total, f"reading {done:,} of {total:,} images")
 
     frame = Frame(data.size, data.fit, data.background_rgb, data.white or None)
-    images = Images(domains, frame, Augment(data.size, data.augment), progress, local_processes())
+    clustered = not domains.labelled and recipe.model["name"] == "style"
+    images = Images(domains, frame, Augment(data.size, data.augment), progress, local_processes(), whole=clustered)
     for line in (*domains.notes, *account(images.domains.left_out)):
         display.note(line)
     names = images.domains.names
     display.note(f"{len(images):,} images in {len(names):,} domain{'s' if len(names) > 1 else ''}")
-    if not images.domains.labelled and recipe.model["name"] == "style":
+    for line in reading(images):
+        display.note(line)
+    if clustered:
         images.assign_pseudo_domains(recipe.training.seed)
         found = len(images.domains.names)
         display.note(f"no sub-folders: clustered by colour into {found:,} pseudo-domains")
     for line in single_images(images.domains):
         display.note(line)
     return images
+
+
+def reading(images: Images) -> list[str]:
+    """Lines on images that are not read at the start, and on those that are decoded for every batch."""
+    lines = []
+    if not images.decoded:
+        lines.append("images are decoded when they are first drawn, and those that cannot be read are named then")
+    room = len(images) if images.in_memory else images.cache.room()
+    if room < len(images):
+        lines.append(
+            f"the cache of decoded images, at most {FRACTION:.0%} of the free disk, has room for {room:,} of them; "
+            "the others are decoded for every batch"
+        )
+    return lines
 
 
 def single_images(domains: Domains) -> list[str]:
