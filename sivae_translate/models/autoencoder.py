@@ -285,17 +285,17 @@ class StylePrior(nn.Module):
             domains: labels, int64 `[B]` in 0..D-1.
             q: styles of the images, `[B, S]`.
         """
-        found, of = domains.unique(return_inverse=True)
-        count = of.bincount()[:, None]
+        count = domains.bincount(minlength=len(self.means))[:, None]
+        found = count[:, 0] > 0
 
         def averaged(values: Tensor) -> Tensor:
-            """Rows `[B, S]` -> their mean in each domain of `found`."""
-            return values.new_zeros(len(found), values.shape[1]).index_add(0, of, values) / count
+            """Rows `[B, S]` -> their mean in each domain, `[D, S]`; 0 for a domain without images."""
+            return torch.zeros_like(self.means).index_add(0, domains, values.to(self.means)) / count.clamp(min=1)
 
         means = averaged(q.mean)
-        variances = averaged(q.logvar.exp() + (q.mean - means[of]).square())
-        self.means[found] = means.to(self.means)
-        self.logvar.copy_(variances.mean(0).log().clamp(LOGVAR_MIN, LOGVAR_MAX))
+        variances = averaged(q.logvar.exp() + (q.mean - means[domains]).square())
+        self.means[found] = means[found]
+        self.logvar.copy_(variances[found].mean(0).log().clamp(LOGVAR_MIN, LOGVAR_MAX))
 
     def add(self, style: Tensor) -> None:
         """One domain more, with this mean `[S]`; all means are frozen from then on."""

@@ -66,6 +66,27 @@ def test_styles_without_spread_leave_a_finite_log_variance() -> None:
     assert torch.isfinite(prior.logvar).all() and (prior(torch.tensor([0])).mean == 1).all()
 
 
+def refit_domain_by_domain(prior: StylePrior, domains: torch.Tensor, q: Gaussian) -> tuple[torch.Tensor, torch.Tensor]:
+    """Means and log variance of the refit, computed for one domain after the other."""
+    means, variances = prior.means.detach().clone(), []
+    for domain in sorted(set(domains.tolist())):
+        mean, variance = q.mean[domains == domain], q.logvar[domains == domain].exp()
+        means[domain] = mean.mean(0)
+        variances.append((variance + (mean - means[domain]).square()).mean(0))
+    return means, torch.stack(variances).mean(0).log()
+
+
+def test_all_domains_at_once_are_refitted_like_one_after_the_other() -> None:
+    torch.manual_seed(0)
+    domains = torch.randint(0, 30, (500,)) * 2  # every second one has images
+    q = Gaussian(torch.randn(500, 8) * 2 + domains[:, None], torch.randn(500, 8) - 1)
+    prior = StylePrior(61, 8)
+    means, logvar = refit_domain_by_domain(prior, domains, q)
+    prior.refit(domains, q)
+    torch.testing.assert_close(prior.means.detach(), means, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(prior.logvar.detach(), logvar, rtol=1e-6, atol=1e-6)
+
+
 @pytest.fixture
 def images(tmp_path: Path) -> Images:
     for name, level in (("dark", 60), ("light", 200)):
