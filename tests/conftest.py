@@ -47,6 +47,14 @@ def interrupts() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Caches of decoded images are written below a temporary folder, also by the processes that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("caches")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built-in cars, 3 to train on and 2 unseen ones, at 32 pixels."""

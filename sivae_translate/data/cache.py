@@ -29,6 +29,7 @@ from sivae_translate.data.decoding import max_megapixels
 from sivae_translate.data.domains import Source
 from sivae_translate.data.images import Frame, UnreadableImage
 from sivae_translate.data.reader import read_in_frame
+from sivae_translate.data.survey import name_below
 
 FORMAT = 1  # to be raised where the files, or the pixels of an image in its frame, change
 FRACTION = 0.25  # of the free disk that a cache may take
@@ -56,7 +57,7 @@ class ImageCache:
     """
 
     def __init__(self, folder: Path, frame: Frame) -> None:
-        self.frame, self.prefix = frame, os.fspath(folder)
+        self.frame, self.base = frame, os.fspath(folder)
         self.shape = (frame.size, frame.size, 3)
         self.row_bytes = SUM + 3 * frame.size**2
         self.slots: dict[bytes, int] = {}
@@ -157,10 +158,9 @@ class ImageCache:
             return None
         if max(status.st_mtime, status.st_ctime) > time.time() - FRESH:
             return None
-        name = os.fsencode(path.removeprefix(self.prefix))
         # The time of the last change of status tells a file that was replaced by another one with the same time.
         about = f"{source.view} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} ".encode()
-        return hashlib.blake2b(about + name, digest_size=KEY).digest()
+        return hashlib.blake2b(about + name_below(self.base, path), digest_size=KEY).digest()
 
     def _load(self, key: bytes) -> np.ndarray | str | None:
         """The pixels of a row or the reason in it; None where there is no such row, or no whole one."""
@@ -170,17 +170,17 @@ class ImageCache:
             slot = self.slots.get(key)
             if slot is None:
                 return None
-            data = np.empty(self.row_bytes, np.uint8)
+            data = bytearray(self.row_bytes)  # so that the pixels can be changed
             with self.rows.open("rb", buffering=0) as file:
                 file.seek(slot * self.row_bytes)
                 file.readinto(data)
         except OSError:
             return None
-        total, content = data[:SUM].tobytes(), data[SUM:]
+        total, content = data[:SUM], memoryview(data)[SUM:]
         if total == checksum(key, IMAGE, content):
-            return content.reshape(self.shape)
+            return np.frombuffer(content, np.uint8).reshape(self.shape)
         if total == checksum(key, REASON, content):
-            return content.tobytes().rstrip(b"\0").decode()
+            return bytes(content).rstrip(b"\0").decode()
         self.slots.pop(key, None)  # to be appended anew
         return None
 
@@ -222,7 +222,7 @@ def write(path: Path, at: int, parts: list[bytes]) -> None:
         file.write(b"".join(parts))
 
 
-def checksum(key: bytes, kind: bytes, content: bytes | np.ndarray) -> bytes:
+def checksum(key: bytes, kind: bytes, content: bytes | memoryview) -> bytes:
     total = hashlib.sha256(key + kind)
     total.update(content)
     return total.digest()

@@ -36,7 +36,7 @@ class Survey(NamedTuple):
 
 def survey(domains: Domains) -> Survey:
     """Look at every file once. A file that has vanished has the size -1."""
-    prefix, size, digests = os.fspath(domains.base), 0, []
+    base, size, digests = os.fspath(domains.base), 0, []
     for source in domains.sources:
         path = os.fspath(source.path)
         try:
@@ -46,9 +46,14 @@ def survey(domains: Domains) -> Survey:
             length = modified = -1
         if not source.view:  # the views of a file share it
             size += max(length, 0)
-        about = f"{source.view} {length} {modified} ".encode() + os.fsencode(path.removeprefix(prefix))
+        about = f"{source.view} {length} {modified} ".encode() + name_below(base, path)
         digests.append(hashlib.sha256(about).digest())
     return Survey(size, digests)
+
+
+def name_below(folder: str, path: str) -> bytes:
+    """The name of a file below a folder that its path begins with; `os.path.relpath` takes ten times as long."""
+    return os.fsencode(path.removeprefix("" if folder == os.curdir else folder).lstrip(os.sep))
 
 
 def unreadable_domains(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections import Counter
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from sivae_translate.data.augment import Augment
 from sivae_translate.data.batches import Fingerprint, Images, PairSampler, UnreadableDomainError, batches
-from sivae_translate.data.domains import find_domains
+from sivae_translate.data.domains import Source, find_domains
 from sivae_translate.data.images import Frame
+from sivae_translate.data.reader import read_in_frame
 from sivae_translate.errors import UsageError
 
 PLAIN = Augment(16)
@@ -192,3 +195,85 @@ def test_a_folder_without_a_readable_image_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "red" / "broken.png").write_bytes(b"not a picture")
     with pytest.raises(UsageError, match=r"broken\.png"):
         Images(find_domains(tmp_path), FRAME, PLAIN)
+
+
+@pytest.fixture
+def large(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that counts as large, with three files that cannot be read; one is the only one of its domain."""
+    monkeypatch.setattr("sivae_translate.data.survey.MOST_IMAGES", 3)
+    monkeypatch.setattr("sivae_translate.data.cache.FRESH", 0.0)
+    for name in ("blue/0.png", "red/7.png", "grey/1.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"not a picture")
+    return folder
+
+
+def drawn(images: Images, notes: list[str], workers: int = 0) -> torch.Tensor:
+    """The images of the first ten batches."""
+    sampler = PairSampler(images.domains.labels, batch=8, seed=5)
+    stream = batches(images, sampler, workers=workers, device=torch.device("cpu"), note=notes.append)
+    with closing(stream):
+        return torch.cat([batch.images for batch in islice(stream, 10)])
+
+
+def test_a_large_set_is_not_decoded_at_the_start(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def note_and_read(source: Source, frame: Frame) -> np.ndarray:
+        read.append(f"{source.path.parent.name}/{source.path.name}")
+        return read_in_frame(source, frame)
+
+    monkeypatch.setattr("sivae_translate.data.cache.read_in_frame", note_and_read)
+    monkeypatch.setattr("sivae_translate.data.reader.AHEAD", 1)
+    images = Images(find_domains(large), FRAME, PLAIN)
+    assert not images.decoded and not images.in_memory
+    assert set(read) <= {"blue/0.png", "blue/1.png", "blue/2.png", "grey/1.png", "red/0.png"}
+    assert images.domains.names == ("blue", "red") and len(images) == 15
+    assert [bad.path.name for bad in images.domains.left_out] == ["1.png"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_unreadable_files_of_a_large_set_are_named_once_when_they_are_met(large: Path, workers: int) -> None:
+    notes: list[str] = []
+    images = Images(find_domains(large), FRAME, PLAIN)
+    first = drawn(images, notes, workers)
+    reason = "cannot be read (not an image (text)): others of its domain take its place"
+    assert sorted(notes) == [f"{large / name} {reason}" for name in ("blue/0.png", "red/7.png")]
+    again: list[str] = []
+    assert torch.equal(drawn(Images(find_domains(large), FRAME, PLAIN), again), first)  # from the cache
+    assert sorted(again) == sorted(notes)
+
+
+def test_a_large_set_gives_the_batches_of_a_small_one(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("blue/0.png", "red/7.png", "grey/1.png"):
+        (large / name).unlink()
+    lazily = Images(find_domains(large), FRAME, PLAIN)
+    whole = Images(find_domains(large), FRAME, PLAIN, whole=True)
+    assert whole.decoded and whole.in_memory and not lazily.decoded
+    assert torch.equal(drawn(lazily, []), drawn(whole, []))
+
+
+@pytest.mark.parametrize("change", ["nothing", "moved", "replaced", "touched", "added", "domain"])
+def test_the_fingerprint_of_a_large_set_is_that_of_its_files(large: Path, change: str) -> None:
+    before, path = fingerprint(large), large / "red" / "3.png"
+    if change == "moved":
+        large = large.rename(large.with_name(f"{large.name}-elsewhere"))
+    elif change == "replaced":
+        paint(path, (255, 3, 1))
+    elif change == "touched":
+        os.utime(path, (0, 0))
+    elif change == "added":
+        paint(large / "red" / "again.png", (255, 3, 0))
+    elif change == "domain":
+        (large / "red").rename(large / "rose")
+    assert (fingerprint(large) == before) == (change in ("nothing", "moved"))
+
+
+def test_a_second_start_decodes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sivae_translate.data.cache.FRESH", 0.0)
+    (folder / "red" / "broken.png").write_bytes(b"not a picture")
+    first = Images(find_domains(folder), FRAME, PLAIN)
+    monkeypatch.setattr("sivae_translate.data.cache.read_in_frame", None)
+    second = Images(find_domains(folder), FRAME, PLAIN)
+    assert second.domains == first.domains and second.fingerprint() == first.fingerprint()
+    assert torch.equal(drawn(second, []), drawn(first, []))

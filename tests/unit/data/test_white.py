@@ -74,3 +74,13 @@ def test_one_value_that_is_not_finite_takes_the_say_from_the_whole_image(
 def test_unsigned_values_count_as_such(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "x.tif", np.array([[0, (1 << 32) - 1]], np.uint32), photometric="minisblack")
     assert white_of([Source(tmp_path / "x.tif")]) == 4294967295
+
+
+def test_of_a_large_set_only_files_that_may_be_tiff_by_name_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = sources(tmp_path, floats(0, 0.5), floats(0, 200), floats(0, 3e4))
+    renamed = [found[0], Source(found[1].path.rename(tmp_path / "1")), Source(found[2].path.rename(tmp_path / "2.png"))]
+    assert white_of(renamed) == 65535
+    monkeypatch.setattr("sivae_translate.data.white.MOST_IMAGES", 2)
+    assert white_of(renamed) == 255
