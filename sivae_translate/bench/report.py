@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from sivae_translate.bench.growth import growth_ratios
+from sivae_translate.bench.loader import loader_ratios
 from sivae_translate.bench.ratio import Ratio
 from sivae_translate.bench.startup import startup_ratios
 from sivae_translate.bench.step import step_ratios
@@ -22,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[str], Iterator[Ratio]]] = {
     "growth": growth_ratios,
     "startup": startup_ratios,
     "step": step_ratios,
+    "loader": loader_ratios,
 }
 """Name -> a function from a device to its ratios, each yielded as soon as it is measured."""
 
