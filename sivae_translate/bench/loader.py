@@ -36,7 +36,7 @@ from sivae_translate.training.processes import new_accelerator
 from sivae_translate.types import Batch, Objective
 
 GOAL = 2.0  # images/s of the loader alone over those of the step
-LOADED = 20  # batches timed together
+LOADED = 60  # batches timed together, of which processes may have read a few before
 STARTED = 3000  # files of the set that is started twice
 LARGE = 1_000_000  # files of the set that is started without decoding
 SIDE = 256  # pixels of the files of both
@@ -136,9 +136,14 @@ def start_ratios(folder: Path) -> Iterator[Ratio]:
     first, second = seconds(start), seconds(start)
     about = f"{STARTED:,} files of {SIDE} px, decoded once"
     yield Ratio("second start", second, first, "s", "the first", first / second, None, about)
-    listing = seconds(partial(find_domains, folder)) + seconds(partial(survey, found))
-    opening = seconds(partial(ImageCache, *simulated_cache(found, frame)))
-    value, reference = opening + listing * LARGE / STARTED, first * LARGE / STARTED
+    listing, looking, opening = in_turn(
+        partial(find_domains, folder),
+        partial(survey, found),
+        partial(ImageCache, *simulated_cache(found, frame)),
+        rounds=3,
+        skipped=1,
+    )
+    value, reference = opening + (listing + looking) * LARGE / STARTED, first * LARGE / STARTED
     about = (
         f"{LARGE:,} files: {opening:.2g} s to open a simulated index of that many, measured; listing them and decoding "
         f"them extrapolated from {STARTED:,}"

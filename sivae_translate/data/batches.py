@@ -127,8 +127,11 @@ class Images(Dataset[Row | UnreadableDomainError]):
                     held[new] = held[row]
             self.pixels = held[: len(kept)]
 
-    def _keep(self, domains: Domains, bad: list[LeftOut], digests: list[bytes]) -> list[int]:
+    def _keep(self, domains: Domains, bad: list[LeftOut], digests: list[bytes]) -> Sequence[int]:
         """Leave out unreadable images, and return the rows of the others in `domains`."""
+        if not bad:  # saves seconds for a million images
+            self.domains, self.digests = domains, digests
+            return range(len(digests))
         self.domains = domains.without(bad)
         sources = set(self.domains.sources)
         kept = [row for row, source in enumerate(domains.sources) if source in sources]

@@ -111,7 +111,7 @@ class ImageCache:
             return
         try:
             # The lock is held for a millisecond, by a thread or a process.
-            with FileLock(self.folder / "lock", timeout=PATIENCE, poll_interval=0.001):
+            with FileLock(self.folder / "lock").acquire(timeout=PATIENCE, poll_interval=0.001):
                 self._append(self._update())
         except OSError:  # Timeout is one
             self.filling = False

@@ -79,10 +79,11 @@ def find_domains(root: str | Path) -> Domains:
     layout = find_layout(root)
     found: list[tuple[str, Source]] = []
     left_out = layout.left_out
-    for name, files in layout.files.items():
+    for folder, files in layout.files.items():
+        name = as_text(folder)
         for file in files:
             try:
-                found += [(as_text(name), source) for source in _sources(file)]
+                found += [(name, source) for source in _sources(file)]
             except UnreadableImage as error:
                 left_out.append(LeftOut(file, str(error)))
     empty = Domains(root, layout.base, (), (), (), tuple(left_out), layout.labelled, tuple(layout.notes))
