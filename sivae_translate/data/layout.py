@@ -71,7 +71,7 @@ def find_layout(root: Path) -> Layout:
     notes: list[str] = []
     base, folders = training_split(root, images, notes)
     files = {name: training_images(base, paths, notes) for name, paths in sides(folders, notes).items()}
-    beside = [path for path in images if path.parent == root] if root != base else []
+    beside = [] if root == base else directly_in(root, images)
     left_out = [each for each in left_out if each.path.parent == root or belongs(each.path, base, files)]
     left_out += [LeftOut(path, f"an image beside {shown(base.name)}/") for path in beside]
     bare = directly_in(base, images)
@@ -124,11 +124,11 @@ def expected(root: Path) -> str:
 def by_folder(base: Path, images: Iterable[Path]) -> Folders:
     """The images in sub-folders of `base`, by the sub-folder; those elsewhere are left out."""
     folders: Folders = {}
-    depth = len(base.parts)  # not `relative_to`, which takes most of the time of listing a million files
+    above, depth = base.parts, len(base.parts)
     for path in images:
-        name, *rest = path.parts[depth:]
-        if rest:
-            folders.setdefault(name, []).append(path)
+        parts = path.parts  # as Path.relative_to takes longer than all else for a large set
+        if len(parts) > depth + 1 and parts[:depth] == above:
+            folders.setdefault(parts[depth], []).append(path)
     return folders
 
 
