@@ -72,8 +72,9 @@ class Data(Settings):
     """Side of the square images, in pixels. 0 is automatic: 32, 64 or, on a GPU, 128, and at most the images' own side.
     Twice the side takes about four times as long, so begin small."""
     batch: Annotated[int, Field(ge=0, multiple_of=2)] = 64
-    """Rows of a batch, in pairs of one domain. 0 is automatic: 32 on a CPU, 64 on a GPU. Lower it where memory runs
-    out."""
+    """Rows of a step's batch, in pairs of one domain. Processes that train together share the rows equally, so a run
+    on two GPUs learns what it learns on one. 0 is automatic: 32 on a CPU, 64 on a GPU. Raise it with the number of
+    processes. Where memory runs out, set training.recompute, or lower the batch."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """How an image becomes square: "crop" keeps the central square, "pad" adds background, "stretch" changes the
     proportions. Choose "pad" where objects reach the border."""
@@ -131,6 +132,13 @@ class Training(Settings):
     precision: Precision = "auto"
     """Precision of the forward passes. "auto" is automatic: bf16 where the device is faster in it, else fp32. Set
     "fp32" to exclude rounding as the cause of a failure."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Slices of each process's rows that a step computes one after the other, averaging their gradients. Above 1 it
+    implies training.recompute. More take less memory and more time. Raise it where memory runs out with
+    training.recompute alone, before you lower data.batch."""
+    recompute: bool = False
+    """Whether a step keeps only the inputs of the networks' passes, and computes the passes again for gradients. The
+    model learns the same, in two fifths of the memory and four thirds of the time. Set it where memory runs out."""
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     """Seed of all random numbers. Change it to measure the spread between runs."""
     log_every: Annotated[int, Field(ge=1)] = 6400

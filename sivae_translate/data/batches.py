@@ -1,6 +1,6 @@
 """An endless, resumable, domain-balanced stream of batches from domains of images.
 
-The t-th batch is a pure function of (seed, t, rank): a resumed run starts the stream at t.
+The t-th batch is a pure function of (seed, t), of which each process has a slice: a resumed run starts the stream at t.
 """
 
 from __future__ import annotations
@@ -207,16 +207,22 @@ class PairSampler:
     Within a batch no domain is drawn a second time before all have been drawn once. A domain of a single image pairs
     that image with itself.
 
+    Processes share a batch: process r of n has the pairs r, r + n, r + 2n and so on. See `sampling.SliceGenerator`.
+
     Args:
         labels: the domain of each image.
-        batch: images per batch, even.
+        batch: images per batch of all processes together, whole pairs for each process.
         seed: of all random numbers.
-        rank: index of the process. Batches of different ranks differ.
+        rank: index of the process.
+        processes: number of processes that train together.
         start: index t of the first batch.
     """
 
-    def __init__(self, labels: Sequence[int], *, batch: int, seed: int, rank: int = 0, start: int = 0) -> None:
-        self.batch, self.seed, self.rank, self.start = batch, seed, rank, start
+    def __init__(
+        self, labels: Sequence[int], *, batch: int, seed: int, rank: int = 0, processes: int = 1, start: int = 0
+    ) -> None:
+        self.batch, self.seed, self.start = batch, seed, start
+        self.rank, self.processes = rank, processes
         order = np.argsort(np.asarray(labels), kind="stable")
         counts = np.bincount(np.asarray(labels))
         self.members = np.split(order, np.cumsum(counts)[:-1])
@@ -234,20 +240,20 @@ class PairSampler:
         return other
 
     def keys(self, t: int) -> list[Key]:
-        """Keys of the t-th batch of this rank; rows 2i and 2i + 1 are a pair."""
-        random = np.random.default_rng((self.seed, self.rank, t))
+        """Keys of this process's rows of the t-th batch; rows 2i and 2i + 1 are a pair."""
+        random = np.random.default_rng((self.seed, 0, t))  # 0 in every process, which draws the whole batch
         pairs = self.batch // 2
         permutations = -(-pairs // len(self.members))
         domains = np.concatenate([random.permutation(len(self.members)) for _ in range(permutations)])[:pairs]
-        keys: list[Key] = []
+        drawn: list[list[Key]] = []
         for domain in domains:
             members = self.members[domain]
             if len(members) > 1:
                 pair = random.choice(members, 2, replace=False)
             else:
                 pair = np.repeat(random.choice(members), 2)
-            keys += [(int(image), int(random.integers(2**31))) for image in pair]
-        return keys
+            drawn.append([(int(image), int(random.integers(2**31))) for image in pair])
+        return [key for keys in drawn[self.rank :: self.processes] for key in keys]
 
 
 def collate(rows: list[tuple[np.ndarray, int]]) -> tuple[Tensor, Tensor]:

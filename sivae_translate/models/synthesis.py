@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sivae_translate.models.autoencoder import Autoencoder, check_network, single_latent_encoder, standard_normal
 from sivae_translate.models.encoder import BASE, level_widths
 from sivae_translate.models.layers import AdaGN, ResidualBlock
+from sivae_translate.objectives.sampling import integers, uniform
 from sivae_translate.types import Code, Gaussian, Posterior
 
 
@@ -84,8 +85,8 @@ class SynthesisAutoencoder(Autoencoder):
         """Samples; a fraction `mixing` of them has the latent of another sample from a random level on."""
         z, n = samples.content.flatten(1), len(samples)
         device = z.device
-        start = torch.randint(1, self.levels, (n,), generator=generator, device=device)
-        chosen = torch.rand(n, generator=generator, device=device) < self.mixing
+        start = integers(1, self.levels, (n,), generator)
+        chosen = uniform((n,), generator) < self.mixing
         start = torch.where(chosen, start, self.levels)
         other = torch.arange(self.levels, device=device) >= start[:, None]  # [B, levels]
         content = torch.where(other[:, None], z.roll(1, 0)[:, :, None], z[:, :, None])

@@ -8,7 +8,7 @@ import torch
 
 from sivae_translate.objectives.elbo import ELBO, Reconstructions
 from sivae_translate.objectives.pairs import previous_pair, whole_pairs
-from sivae_translate.objectives.sampling import sample
+from sivae_translate.objectives.sampling import sample, uniform
 from sivae_translate.types import Batch, Code, Model, Posterior
 
 OVERSHOOT = 2.0  # a translation's style is other + u (other - own), with u uniform in 0..OVERSHOOT
@@ -52,7 +52,7 @@ class BackTranslation:
         n = whole_pairs(self.fraction, len(batch))
         own, other = z.style[:n], previous_pair(z.style)[:n]
         with torch.no_grad():
-            beyond = OVERSHOOT * torch.rand((n, 1), generator=generator, device=own.device)
+            beyond = OVERSHOOT * uniform((n, 1), generator)
             translated = model.decode(Code(z.content[:n], other + beyond * (other - own))).clamp(0, 1)
         q = Posterior(model.encode(translated).content)
         outputs = model.decode(Code(sample(q, generator).content, own))

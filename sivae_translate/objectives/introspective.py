@@ -17,7 +17,7 @@ from sivae_translate.objectives.elbo import ELBO, Reconstructions
 from sivae_translate.objectives.feature_matching import FeatureMatching
 from sivae_translate.objectives.functional import kl_divergence
 from sivae_translate.objectives.pairs import previous_pair, swap_styles, whole_pairs
-from sivae_translate.objectives.sampling import sample
+from sivae_translate.objectives.sampling import integers, sample
 from sivae_translate.objectives.vae import VAE
 from sivae_translate.types import Batch, Code, Model, Phase, Posterior
 
@@ -146,7 +146,7 @@ class Introspective:
         self, model: Model, batch: Batch, z: Code, n: int, generator: torch.Generator
     ) -> tuple[Code, Tensor]:
         """Codes of n samples and, with a style, of n translations; and the domains of all 2 or 3 kinds of fake."""
-        sampled = torch.randint(len(model.domains), (n,), generator=generator, device=batch.domains.device)
+        sampled = integers(0, len(model.domains), (n,), generator)
         codes = [model.mix_styles(sample(model.prior(sampled), generator), generator).detach()]
         domains = [batch.domains[:n], sampled]
         if z.style is not None:

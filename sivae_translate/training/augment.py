@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from sivae_translate.objectives.sampling import uniform, uniform_by_pair
 from sivae_translate.types import Batch
 
 MAX_LOG_SCALE = 0.12  # in a synthetic domain, each side is scaled by exp(-0.12) to exp(0.12)
@@ -39,9 +40,9 @@ def synthesise_domains(batch: Batch, generator: torch.Generator, probability: fl
     training domain. Synthetic domains fill the style space. Their label is -1, for no known domain.
     """
     pairs = len(batch) // 2
-    chosen = uniform(batch, generator, pairs) < probability
-    angle = (uniform(batch, generator, pairs) * 2 - 1) * math.pi
-    log_scale = (uniform(batch, generator, pairs, 2) * 2 - 1) * MAX_LOG_SCALE
+    chosen = uniform_by_pair((pairs,), generator) < probability
+    angle = (uniform_by_pair((pairs,), generator) * 2 - 1) * math.pi
+    log_scale = (uniform_by_pair((pairs, 2), generator) * 2 - 1) * MAX_LOG_SCALE
     amounts = torch.cat([3 * log_scale, torch.zeros_like(log_scale)], 1)
     chosen, angle, amounts = (values.repeat_interleave(2, 0) for values in (chosen, angle, amounts))
     return Batch(recolour(batch.images, chosen, angle, amounts), batch.domains.masked_fill(chosen, -1))
@@ -68,7 +69,7 @@ def warp_for_encoder(batch: Batch, generator: torch.Generator, strength: float) 
     encoder then learns the same content for both, early and permanently. A warped outline does not determine the pose,
     so the encoder learns to use finer details.
     """
-    amounts = (uniform(batch, generator, len(batch), 4) * 2 - 1) * strength
+    amounts = (uniform((len(batch), 4), generator) * 2 - 1) * strength
     return Batch(warp_axes(batch.images, amounts), batch.domains, batch.images)
 
 
@@ -99,8 +100,3 @@ def warp_axes(images: Tensor, amounts: Tensor) -> Tensor:
     grids = x[:, None, :].expand(-1, side, side), y[:, :, None].expand(-1, side, side)
     warped: Tensor = remap(images, *grids, padding_mode="reflection", align_corners=False, normalized_coordinates=True)
     return warped.contiguous(memory_format=torch.channels_last)
-
-
-def uniform(batch: Batch, generator: torch.Generator, *shape: int) -> Tensor:
-    """Uniform draws in [0, 1) of this shape, on the batch's device."""
-    return torch.rand(shape, generator=generator, device=batch.images.device)

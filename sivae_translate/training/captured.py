@@ -37,6 +37,11 @@ def check_capture(settings: Training, device: str) -> None:
         raise UsageError(f"training.capture = true on {device}: expected a CUDA GPU; set training.capture=false")
     if settings.precision == "fp16":
         raise UsageError("training.capture = true in fp16: expected training.precision bf16, fp32 or auto")
+    if settings.accumulate > 1 or settings.recompute:
+        raise UsageError(
+            "training.capture = true with training.accumulate or training.recompute: expected one of the two ways; "
+            "set training.capture=false"
+        )
     if launched() and os.environ["WORLD_SIZE"] != "1":
         raise UsageError(
             f"training.capture = true in {os.environ['WORLD_SIZE']} processes: expected one; set training.capture=false"
@@ -97,10 +102,10 @@ class StaticStep:
         phases = self.objective.play(self.model, self.batch, progress, generator, self.ema.module)  # type: ignore[arg-type]
         with self._values_on_device():
             for phase in autocast(phases, self.accelerator):
-                loss, norms = self.optimizers.backward(phase)
+                loss, norms, phase_terms = self.optimizers.backward(phase)
                 self.found_inf.copy_(torch.maximum(self.found_inf, found_inf([loss, *norms])))
                 self.optimizers.update(phase)
-                terms |= {name: value.detach() for name, value in phase.terms.items()}
+                terms |= phase_terms
         self._average()
         self.lost += self.found_inf
         return terms

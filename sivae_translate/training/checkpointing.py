@@ -10,8 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from sivae_translate import checkpoint
@@ -20,6 +18,7 @@ from sivae_translate.data.batches import Fingerprint
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import Autoencoder
 from sivae_translate.training.optimizers import Optimizers
+from sivae_translate.training.parts import TENSORS, load_tensors, to_tensors
 from sivae_translate.training.state import State
 from sivae_translate.training.trainer_file import FORMAT, NAMES, SavedImages, read_trainer
 
@@ -129,20 +128,16 @@ def save_state(
 ) -> None:
     """Write the weights, their moving average, both optimizers and the progress, atomically.
 
-    There is no random state to save, as the seed of a step is (seed, process, images seen).
+    There is no random state to save, as the seed of a step is (seed, images seen).
 
     Args:
         images: the content of the training set, which a resumed run must have too.
     """
-    tensors = {"model": model.state_dict(), "ema": ema.module.state_dict()}
-    groups = {}
-    for part, adam in optimizers.adam.items():
-        tensors[part], groups[part] = checkpoint.flatten_optimizer(adam.state_dict())
+    tensors, values = to_tensors(model, ema, optimizers)
     trainer = {
         "format": FORMAT,
         "state": asdict(state),
-        "averaged": int(ema.n_averaged),
-        "optimizers": groups,
+        **values,
         "domains": list(model.domains),
         "images": images._asdict() if images else None,
     }
@@ -172,15 +167,8 @@ def load_state(
             "their names differ: expected the same folder; choose another --out"
         )
     require_same_images(folder.parent, trainer.images, images)
-    tensors, _ = checkpoint.load(folder, ["model", "ema", "encoder", "decoder"], [])
-    checkpoint.load_into(model, tensors["model"], f"{folder} (model)")
-    checkpoint.load_into(ema.module, tensors["ema"], f"{folder} (moving average)")
-    ema.n_averaged.fill_(trainer.averaged)
-    for part, adam in optimizers.adam.items():
-        try:
-            load_optimizer(adam, checkpoint.unflatten_optimizer(tensors[part], trainer.optimizers[part]))
-        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, SivaeError) as error:
-            raise SivaeError(f"{folder} ({part}): not the state of its optimizer: {error}") from error
+    tensors, _ = checkpoint.load(folder, TENSORS, [])
+    load_tensors(tensors, trainer.model_dump(), model, ema, optimizers, str(folder))
     return State(**trainer.state.model_dump())
 
 
@@ -192,26 +180,3 @@ def require_same_images(run: Path, then: SavedImages | None, now: Fingerprint | 
         f"{run} was trained on other images ({then.images:,} then, {now.images:,} now): expected the same set; choose "
         "another --out, or go on with --allow-changed"
     )
-
-
-def load_optimizer(adam: Optimizer, state: dict[str, Any]) -> None:
-    """Load the moments and the learning rate; the other settings of the groups are those of the recipe.
-
-    Raises:
-        ValueError, KeyError, TypeError: not a state of this optimizer.
-    """
-    own = [{key: value for key, value in group.items() if key not in ("params", "lr")} for group in adam.param_groups]
-    adam.load_state_dict(state)
-    for group, settings in zip(adam.param_groups, own, strict=True):
-        group.update(settings, lr=float(group["lr"]))
-    for parameter, values in adam.state.items():
-        if values["step"].shape or any(values[key].shape != parameter.shape for key in ("exp_avg", "exp_avg_sq")):
-            raise ValueError("moments of other shapes than their weights")
-    _in_layout_of_weights(adam)
-
-
-def _in_layout_of_weights(optimizer: Optimizer) -> None:
-    """Give loaded moments, which are contiguous, the memory format of their weights, as fused Adam requires."""
-    for parameter, values in optimizer.state.items():
-        moments = {key: value for key, value in values.items() if value.shape == parameter.shape}
-        values.update({key: torch.empty_like(parameter).copy_(value) for key, value in moments.items()})

@@ -13,7 +13,7 @@ from sivae_translate.training.constructors import complete
 
 MARK = "# Written by sivae-translate train: the settings of this run.\n"
 ALWAYS = (  # of [training], which a resumed run may change
-    "images", "minutes", "save_minutes", "log_every", "samples", "capture", "fused_norm",
+    "images", "minutes", "save_minutes", "log_every", "samples", "capture", "fused_norm", "accumulate", "recompute",
 )  # fmt: skip
 ALLOWED = ("training.lr", "training.clip", "data.batch", "data.workers")  # with `allow_changed`
 LOGS = {"log.jsonl": '{"images": ', "results.csv": "images,"}  # how the files of a run begin

@@ -22,11 +22,12 @@ class Monitor:
         log: the log's files; None for all processes but the first.
         lr: returns the learning rate of the previous step.
         diagnose: returns advice from the means of the terms, or None; see `types.Objective`.
-        asked_to_stop: returns whether a signal was received.
+        asked_to_stop: returns whether to stop, the same in all processes.
         draw: draws the sample grids, from the number of images seen.
         save: saves the run, called in all processes at the same step.
         require_finite: called before the terms are read and before the run is saved; see `captured.StaticStep`.
-        agree: returns the answer of the first process, given each process's own.
+        slowest: the largest value of all processes; called by all at the same step.
+        average: the mean of each value over all processes; called by all at the same step.
     """
 
     def __init__(
@@ -43,19 +44,20 @@ class Monitor:
         draw: Callable[[int], None],
         save: Callable[[], None],
         require_finite: Callable[[], None] = lambda: None,
-        agree: Callable[[bool], bool] = bool,
+        slowest: Callable[[float], float] = float,
+        average: Callable[[dict[str, float]], dict[str, float]] = dict,
     ) -> None:
         self.recipe, self.budget, self.display, self.log = recipe, budget, display, log
         self.lr, self.diagnose = lr, diagnose
-        self.asked_to_stop, self.draw, self.save, self.agree = asked_to_stop, draw, save, agree
-        self.require_finite = require_finite
+        self.asked_to_stop, self.draw, self.save = asked_to_stop, draw, save
+        self.require_finite, self.slowest, self.average = require_finite, slowest, average
         self.failed: set[str] = set()
         self.means, self.line, self.advised = Means(), "", False
         if log is not None:
             self.attempt("log.jsonl or results.csv", lambda: log.keep(state.images))
         self.logged_images, self.drawn = state.images, int(budget.progress(state) * recipe.training.samples)
-        self.logged_at = self.saved_at = self.shown_at = time.monotonic()
-        self.pause = 60 * recipe.training.save_minutes
+        self.logged_at = self.shown_at = time.monotonic()
+        self.saved_at, self.pause = state.seconds, 60 * recipe.training.save_minutes
 
     def __call__(self, state: State, progress: float, terms: Terms) -> bool:
         settings, stop = self.recipe.training, self.asked_to_stop()
@@ -70,12 +72,13 @@ class Monitor:
         if terms and (progress >= 1 or progress * settings.samples >= self.drawn + 1):
             self.drawn = int(progress * settings.samples)
             self.attempt("samples/", lambda: self.draw(state.images))
-        if self.agree(last or time.monotonic() - self.saved_at >= self.pause):
+        if last or state.seconds - self.saved_at >= self.pause:  # by the time that all processes agree on
             began = time.monotonic()
             self.require_finite()
             self.save()
-            self.saved_at = time.monotonic()
-            self.pause = max(60 * settings.save_minutes, (self.saved_at - began) / SAVING)
+            took = self.slowest(time.monotonic() - began)
+            self.saved_at = state.seconds + took
+            self.pause = max(60 * settings.save_minutes, took / SAVING)
         return stop
 
     def attempt(self, name: str, write: Callable[[], None]) -> None:
@@ -95,7 +98,7 @@ class Monitor:
         self.display.step(progress, f"{state.images:,} images  {pace:,.0f}/s  {clock}  {self.line}")
 
     def write_log(self, state: State) -> None:
-        now, means = time.monotonic(), self.means.take()
+        now, means = time.monotonic(), self.average(self.means.take())
         pace = (state.images - self.logged_images) / (now - self.logged_at)
         self.logged_at, self.logged_images = now, state.images
         if self.log is None:

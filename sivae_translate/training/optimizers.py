@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -57,27 +59,41 @@ class Optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = lr * group["lr_multiplier"]
 
-    def step(self, phase: Phase) -> None:
+    def step(self, phase: Phase, others: Sequence[Iterator[Phase]] = ()) -> dict[str, Tensor]:
         """Update the parts that the phase names, on every process alike; the other part's weights stay as they are.
+
+        Args:
+            others: the plays of further slices of the batch, of which each has this phase next. Each is computed after
+                the gradients of the slice before, and all gradients are averaged.
+
+        Returns:
+            The means of the phase's terms over the slices of this process, detached.
 
         Raises:
             NonFiniteLossError: the loss or a gradient is NaN or infinite, on any process; no weight has been updated.
         """
-        loss, norms = self.backward(phase)
+        loss, norms, terms = self.backward(phase, others)
         self._require_finite(phase, loss, norms)
         self.update(phase)
+        return terms
 
-    def backward(self, phase: Phase) -> tuple[Tensor, list[Tensor]]:
-        """Compute the gradients of a phase, averaged over processes and clipped.
+    def backward(
+        self, phase: Phase, others: Sequence[Iterator[Phase]] = ()
+    ) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
+        """Compute the gradients of a phase, averaged over slices and processes, and clipped; see `step`.
 
         Returns:
-            The loss, averaged over processes, and the norm of each part's gradient before clipping.
+            The loss, averaged likewise; the norm of each part's gradient before clipping; the terms as in `step`.
         """
-        loss = self.accelerator.reduce(phase.loss.detach(), "mean")
         parameters = [p for part in phase.updates for p in self.parameters[part]]
-        self.accelerator.backward(phase.loss, inputs=parameters, retain_graph=phase.retain_graph)
-        self._average_gradients(parameters)
-        return loss, [self._gradient_norm(part) for part in phase.updates]
+        slices, losses, terms = 1 + len(others), list[Tensor](), list[dict[str, Tensor]]()
+        for each in chain([phase], map(next, others)):
+            self.accelerator.backward(each.loss / slices, inputs=parameters, retain_graph=each.retain_graph)
+            losses.append(each.loss.detach())
+            terms.append({name: value.detach() for name, value in each.terms.items()})
+        loss = self._average_gradients(parameters, mean(losses))
+        norms = [self._gradient_norm(part) for part in phase.updates]
+        return loss, norms, {name: mean([values[name] for values in terms]) for name in phase.terms}
 
     def update(self, phase: Phase) -> None:
         """Update the parts that the phase names by their gradients, which are then deleted."""
@@ -106,15 +122,22 @@ class Optimizers:
         name, value = next(pair for pair in zip(names, checked, strict=False) if not pair[1].isfinite())
         raise NonFiniteLossError(f"the {' and '.join(phase.updates)}'s {name} became {float(value)}")
 
-    def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
+    def _average_gradients(self, parameters: list[nn.Parameter], loss: Tensor) -> Tensor:
+        """Average the gradients over processes, and return the mean of the loss, which travels with them."""
         if self.accelerator.num_processes == 1:
-            return
+            return loss
         used = [p for p in parameters if p.grad is not None]
         gradients = [p.grad for p in used if p.grad is not None]
-        mean = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
-        pieces = mean.split([gradient.numel() for gradient in gradients])
+        values = [loss, *gradients]
+        averaged: Tensor = self.accelerator.reduce(torch.cat([value.flatten() for value in values]), "mean")
+        first, *pieces = averaged.split([value.numel() for value in values])
         for parameter, gradient, piece in zip(used, gradients, pieces, strict=True):
             parameter.grad = gradient.copy_(piece.view_as(gradient))  # fused Adam relies on the memory layout
+        return first[0]
+
+
+def mean(values: list[Tensor]) -> Tensor:
+    return values[0] if len(values) == 1 else torch.stack(values).mean(0)
 
 
 def parameter_groups(model: Autoencoder, part: str) -> list[dict[str, Any]]:

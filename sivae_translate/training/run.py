@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast, set_seed
+from accelerate.utils import set_seed
 from filelock import FileLock, Timeout
 
 from sivae_translate.data.batches import Images, PairSampler, UnreadableDomainError, batches, collate
@@ -23,21 +23,25 @@ from sivae_translate.models.growing import check_growth, grow
 from sivae_translate.models.pretrained import build_model, load_model, model_directory, save_model
 from sivae_translate.progress import Display, Silent
 from sivae_translate.recipe import Recipe
+from sivae_translate.training.agreement import Agreement
 from sivae_translate.training.augment import augment_batch
+from sivae_translate.training.broadcast import broadcast_recipe, broadcast_run
 from sivae_translate.training.captured import CapturedStep
 from sivae_translate.training.checkpointing import States
 from sivae_translate.training.configure import configure, select_recipe
+from sivae_translate.training.constructors import build_objective
 from sivae_translate.training.directory import check_directory, prepare_directory, write_recipe
 from sivae_translate.training.display import LastingDisplay
 from sivae_translate.training.grids import COLUMNS, Grids
 from sivae_translate.training.images import load_images
 from sivae_translate.training.log import LogFiles
-from sivae_translate.training.loop import largest, train_loop
+from sivae_translate.training.loop import train_loop
 from sivae_translate.training.monitor import Monitor
 from sivae_translate.training.optimizers import NonFiniteLossError, Optimizers, moving_average
 from sivae_translate.training.out_of_memory import free_memory, ran_out
 from sivae_translate.training.prior_refit import refit_style_prior
-from sivae_translate.training.processes import new_accelerator, own_run
+from sivae_translate.training.processes import is_first_process, new_accelerator, own_run
+from sivae_translate.training.slices import require_equal_slices
 from sivae_translate.training.snapshot import Snapshot
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import Stop
@@ -92,10 +96,15 @@ def train(
     device, found = pick_device(device), find_domains(domains)
     given, selected = select_recipe(recipe, set, found)
     recipe, objective, notes = configure(given, (), found, device, Path(out))
-    smaller = None if grow is None else smaller_model(Path(grow), recipe)
-    run = prepare_directory(Path(out), Path(domains))
+    run, first = Path(out), is_first_process()  # the first process alone reads and writes the run's files
+    smaller = smaller_model(Path(grow), recipe) if grow is not None and first else None
+    if first:
+        prepare_directory(run, Path(domains))
     accelerator = new_accelerator(device, recipe.training.precision)
-    first = accelerator.is_main_process
+    if (sent := broadcast_recipe(recipe, accelerator)) != recipe:
+        recipe, objective = sent, build_objective(sent)
+        accelerator = new_accelerator(device, recipe.training.precision)
+    require_equal_slices(recipe, accelerator.num_processes)
     shown = LastingDisplay(display if first and display else Silent())
     lock = FileLock(run / ".lock", timeout=0)
     if first:
@@ -105,7 +114,8 @@ def train(
         except Timeout:
             raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
     try:
-        check_directory(run, recipe, allow_changed)
+        if first:
+            check_directory(run, recipe, allow_changed)
         for note in (*selected, *notes):
             shown.note(note)
         images = load_images(found, recipe, shown)
@@ -141,7 +151,8 @@ def train_within_memory(build: Callable[[Recipe], Run], recipe: Recipe, automati
                 raise
             reason = one_line(error)
         free_memory()  # only now: the error's traceback held the tensors of the step
-        batch = recipe.data.batch // 4 * 2  # even
+        whole = 2 * recipe.training.accumulate * run.accelerator.num_processes
+        batch = recipe.data.batch // (2 * whole) * whole
         alone = run.accelerator.num_processes == 1  # of several processes, those that go on would wait for the others
         if not (automatic and alone and batch and not run.states.exist()):
             raise run.ended_by_memory(reason, batch)
@@ -194,16 +205,16 @@ class Run:
         self.objective, self.images, self.states = objective, images, States(folder)
         set_seed(settings.seed)
         self.model: Autoencoder = build_model(recipe.model, images.domains.names, recipe.data.size)
-        if smaller is not None and not self.states.exist():
+        if smaller is not None and not self.states.exist():  # in the first process, whose weights all get
             self.grow(smaller)
         self.model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        broadcast(list(self.model.parameters()))
         if settings.fused_norm and (reason := fuse_norms(self.model, str(accelerator.device))):
             display.note(f"training.fused_norm has no effect, normalisation is PyTorch's own: {reason}")
         self.optimizers = Optimizers(self.model, accelerator, lr=settings.lr, betas=settings.betas, clip=settings.clip)
         self.ema = moving_average(self.model, settings.ema)
         self.parts = (self.model, self.ema, self.optimizers)
-        self.state = self.resume(allow_changed)
+        state = self.resume(allow_changed) if accelerator.is_main_process else State()
+        self.state = broadcast_run(*self.parts, state, accelerator)
         if self.state.scaled_lr not in (None, settings.lr):
             self.state.lr_scale = 1.0
         self.state.scaled_lr = settings.lr
@@ -211,7 +222,8 @@ class Run:
             with writing(folder):
                 write_recipe(folder / "recipe.toml", recipe)
         self.snapshot = Snapshot(*self.parts, self.state)
-        self.stop = Stop(accelerator)
+        self.stop = Stop()
+        self.agreement = Agreement(accelerator, self.stop)
 
     def grow(self, smaller: Autoencoder) -> None:
         try:
@@ -274,6 +286,9 @@ class Run:
                     augment=partial(augment_batch, domain_aug=data.domain_aug, encoder_warp=data.encoder_warp),
                     monitor=self.monitor(budget, captured),
                     seed=settings.seed,
+                    agree=self.agreement,
+                    accumulate=settings.accumulate,
+                    recompute=settings.recompute or settings.accumulate > 1,  # see `Training.accumulate`
                     captured=captured,
                 )
         except NonFiniteLossError as error:
@@ -309,6 +324,7 @@ class Run:
             batch=self.recipe.data.batch,
             seed=self.recipe.training.seed,
             rank=self.accelerator.process_index,
+            processes=self.accelerator.num_processes,
             start=self.state.step,
         )
 
@@ -330,7 +346,8 @@ class Run:
             draw=partial(self.grids().write, self.averaged) if first else lambda images: None,
             save=self.save,
             require_finite=captured.require_finite if captured else lambda: None,
-            agree=lambda due: bool(largest(due and first, self.accelerator)),
+            slowest=lambda seconds: self.agreement.largest(seconds)[0],
+            average=self.agreement.mean,
         )
 
     def grids(self) -> Grids:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -59,8 +60,12 @@ def synthetic_batches() -> Iterator[Batch]:
         yield Batch(images.contiguous(memory_format=torch.channels_last), domains)
 
 
-def curve(kind: str, name: str) -> str:
-    """The terms of each step, a line a step, seven digits each."""
+def curve(kind: str, name: str, **options: Any) -> str:
+    """The terms of each step, a line a step, seven digits each.
+
+    Args:
+        options: of `train_loop`.
+    """
     torch.manual_seed(0)
     settings = {key: value for key, value in KINDS[kind].items() if key != "name"}
     model = MODELS[KINDS[kind]["name"]](domains=DOMAINS, size=SIZE, **settings)
@@ -88,6 +93,7 @@ def curve(kind: str, name: str) -> str:
         augment=partial(augment_batch, domain_aug=0.5 * vector, encoder_warp=0.5 * vector),
         monitor=monitor,
         seed=3,
+        **options,
     )
     return "\n".join(lines) + "\n"
 

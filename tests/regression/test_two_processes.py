@@ -67,6 +67,38 @@ training.train(cars, "tiny", run, set=settings, device="cpu")
 '''
 
 
+APART = """
+import hashlib, json, os, signal, sys
+from pathlib import Path
+
+from sivae_translate.training import run as training
+
+cars, folder, note, signalled, *settings = sys.argv[1:]
+rank = os.environ["RANK"]
+
+class RecordedRun(training.Run):
+    def train(self):
+        batches = training.batches
+        def counted(images, sampler, **options):
+            for t, batch in enumerate(batches(images, sampler, **options), start=sampler.start):
+                if rank == "1" and t == int(signalled):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                yield batch
+        training.batches = counted
+        try:
+            return super().train()
+        finally:
+            values = [*self.model.state_dict().values(), *self.ema.state_dict().values()]
+            values += [v for adam in self.optimizers.adam.values() for of in adam.state.values() for v in of.values()]
+            digest = hashlib.sha256(b"".join(v.detach().contiguous().numpy().tobytes() for v in values)).hexdigest()
+            Path(folder, note + rank).write_text(json.dumps([digest, self.state.step]))
+
+training.Run = RecordedRun
+training.torch.set_num_threads(1)
+training.train(cars, "tiny", Path(folder, "run" + rank), set=settings, device="cpu")
+"""
+
+
 DIVERGING = '''
 import hashlib, json, sys
 from pathlib import Path
@@ -130,9 +162,11 @@ def test_both_processes_end_with_the_same_weights_averages_and_optimizers(
     assert first["model"] != first["first"]
 
 
-def test_each_process_sees_images_of_its_own_and_all_are_counted(ranks: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_each_process_sees_its_own_rows_of_the_batch_and_all_are_counted(
+    ranks: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
     first, second = ranks
-    assert len(first["seen"]) == len(second["seen"]) == 8  # 128 images, 8 to a batch, 2 processes
+    assert len(first["seen"]) == len(second["seen"]) == 16  # 128 images, 8 to a batch of both
     assert not set(first["seen"]) & set(second["seen"])
     assert first["images"] == second["images"] == 128
 
@@ -154,9 +188,62 @@ def test_where_one_process_diverges_all_go_back_to_the_same_step(
     assert result.returncode == 0, result.stderr
     first, second = (json.loads((tmp_path / f"diverged{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
-    assert first["lr_scale"] == 0.5 and first["step"] == 8
+    assert first["lr_scale"] == 0.5 and first["step"] == 16
     logged = [json.loads(line)["images"] for line in (run / "log.jsonl").read_text().splitlines()]
     assert logged == list(range(16, 129, 16))
+
+
+def losses(run: Path) -> list[dict[str, float]]:
+    """The terms in each line of the log."""
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name not in ("seconds", "images_per_s")} for row in rows]
+
+
+def test_two_processes_have_the_losses_of_one(cars: Path, options: Any, cli: Any, tmp_path: Path) -> None:
+    """To five digits while rows are independent, in the first half; see test_sliced_curves.py on the second."""
+    settings = ["training.images=128", "training.log_every=8", "training.warmup_images=0", "data.encoder_warp=0.5"]
+    arguments = ["--domains", cars / "train", *options(*settings, "data.domain_aug=0.5")]
+    result = launch("-m", "sivae_translate", "train", *arguments, "--out", tmp_path / "two")
+    assert result.returncode == 0, result.stderr
+    assert cli("train", *arguments, "--out", tmp_path / "one").exit_code == 0
+    two, one = losses(tmp_path / "two"), losses(tmp_path / "one")
+    assert len(two) == len(one) == 16
+    for ours, expected in zip(two[:8], one[:8], strict=True):
+        assert ours == pytest.approx(expected, rel=1e-5)
+    for ours, expected in zip(two[8:], one[8:], strict=True):
+        assert "gap" in ours and ours["rec"] == pytest.approx(expected["rec"], rel=0.01)
+
+
+def notes(folder: Path, name: str) -> list[Any]:
+    """What the process of each rank has noted: a digest of its state, and the step."""
+    return [json.loads((folder / f"{name}{rank}").read_text()) for rank in (0, 1)]
+
+
+def test_a_run_resumes_where_only_the_first_process_has_its_files(
+    cars: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Each process has a folder of its own, as on machines without a shared file system."""
+    worker = tmp_path / "worker.py"
+    worker.write_text(APART)
+
+    for images in (64, 128):
+        result = launch(worker, cars / "train", tmp_path, images, -1, *tiny, f"training.images={images}")
+        assert result.returncode == 0, result.stderr
+        first, second = notes(tmp_path, str(images))
+        assert first == second and first[1] == images // 8
+    assert not (tmp_path / "run1").exists()
+
+
+def test_a_signal_to_one_process_stops_all_at_the_same_step_and_is_saved(
+    cars: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text(APART)
+    launch(worker, cars / "train", tmp_path, "note", 6, *tiny, "training.images=100000")
+    first, second = notes(tmp_path, "note")
+    assert first == second and 6 < first[1] < 2000
+    state = json.loads((tmp_path / "run0" / "state" / "trainer.json").read_text())["state"]
+    assert state["step"] == first[1]
 
 
 def test_gradients_are_averaged_in_the_memory_layout_of_the_weights() -> None:

@@ -1,4 +1,4 @@
-"""Batches are balanced over domains, paired within them, and a pure function of (seed, t, rank)."""
+"""Batches are balanced over domains, paired within them, and a pure function of (seed, t)."""
 
 from __future__ import annotations
 
@@ -72,15 +72,24 @@ def test_no_domain_comes_twice_before_all_have_come_once() -> None:
     assert sorted({i for i, _ in sampler.keys(4)}) == list(range(10))
 
 
-def test_the_stream_is_a_function_of_seed_step_and_rank() -> None:
-    def stream(seed: int = 1, rank: int = 0, start: int = 0) -> list[list[tuple[int, int]]]:
-        sampler = PairSampler([0, 0, 0, 1, 1, 1], batch=4, seed=seed, rank=rank, start=start)
+def test_the_stream_is_a_function_of_seed_and_step() -> None:
+    def stream(seed: int = 1, start: int = 0) -> list[list[tuple[int, int]]]:
+        sampler = PairSampler([0, 0, 0, 1, 1, 1], batch=4, seed=seed, start=start)
         return list(islice(sampler, 6))
 
     assert stream() == stream()
     assert stream(start=2)[:4] == stream()[2:]
     assert stream() != stream(seed=2)
-    assert stream() != stream(rank=1)
+
+
+def test_processes_share_the_batch_of_one_in_whole_pairs() -> None:
+    def pairs(rank: int = 0, processes: int = 1) -> list[tuple[tuple[int, int], ...]]:
+        sampler = PairSampler([0, 0, 0, 1, 1, 1], batch=12, seed=1, rank=rank, processes=processes)
+        keys = sampler.keys(5)
+        return [tuple(keys[i : i + 2]) for i in range(0, len(keys), 2)]
+
+    whole = pairs()
+    assert [pairs(rank, 3) for rank in range(3)] == [whole[0::3], whole[1::3], whole[2::3]]
 
 
 def test_workers_and_memory_give_the_same_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def saved_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], list[fl
 
         monitor = build(save=save)
         while len(times) < len(durations):
-            monitor(State(), 0.5, {})
+            monitor(State(seconds=clock[0]), 0.5, {})
             clock[0] += 1
         return times
 
@@ -105,12 +105,25 @@ def test_files_that_cannot_be_written_are_noted_once_and_training_goes_on(tmp_pa
     assert saves == [True]
 
 
-def test_the_first_process_decides_when_all_save() -> None:
-    saves: list[bool] = []
-    monitor = build(save=lambda: saves.append(True), agree=lambda due: True)
-    monitor(State(), 0.5, {})
-    assert saves == [True]
-    monitor = build(save=lambda: saves.append(True), agree=lambda due: False)
-    monitor.saved_at -= 10**6
-    monitor(State(), 0.5, {})
-    assert saves == [True]
+def test_processes_save_by_the_time_that_they_agree_on_and_pause_for_the_slowest() -> None:
+    saves: list[float] = []
+    state = State()
+    monitor = build(save=lambda: saves.append(state.seconds), slowest=lambda seconds: 60.0)
+    for state.seconds in (0.0, 299.0, 300.0, 959.0, 960.0):
+        monitor(state, 0.5, {})
+    assert saves == [300.0, 960.0]
+
+
+def test_a_line_of_the_log_has_the_means_of_all_processes(tmp_path: Path) -> None:
+    """Also a process without a log takes part."""
+    seen: list[dict[str, float]] = []
+
+    def average(means: dict[str, float]) -> dict[str, float]:
+        seen.append(means)
+        return {"gap": 5.0}
+
+    for log in (LogFiles(tmp_path), None):
+        monitor = build(("training.log_every=8",), log=log, average=average)
+        monitor(State(1, 8, 1.0), 0.1, {"gap": torch.tensor(1.0)})
+    assert seen == [{"gap": 1.0}] * 2
+    assert '"gap": 5.0' in (tmp_path / "log.jsonl").read_text()
