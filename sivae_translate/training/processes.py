@@ -73,8 +73,10 @@ def new_accelerator(device: str, precision: str) -> Accelerator:
     """An Accelerator without the settings of an earlier run in this process; the process group is kept.
 
     Raises:
-        UsageError: a launcher that asks for FSDP, DeepSpeed or the like, or for CPUs on another device.
+        UsageError: a launcher that asks for FSDP, DeepSpeed or the like, or for CPUs on another device, or that starts
+            one process where several were asked for.
     """
+    _refuse_lone_process(device)
     if launched():
         _refuse(device)
     if device.startswith("cuda:"):
@@ -104,6 +106,20 @@ def leave_processes() -> None:
     """Leave the process group of a launcher, whose threads must not outlive the interpreter."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+
+
+def _refuse_lone_process(device: str) -> None:
+    """Raise UsageError under `accelerate launch --cpu --num_processes 2`, which starts a single process.
+
+    Accelerate then sets an address, as for several processes, and no rank. An MPI that it starts gives ranks of its
+    own, which training does not read.
+    """
+    address = os.environ.get("MASTER_ADDR") and os.environ.get("MASTER_PORT")
+    if address and "ACCELERATE_USE_CPU" in os.environ and not (os.environ.keys() & {"RANK", "WORLD_SIZE"}):
+        raise UsageError(
+            "accelerate launch was asked for several processes and started one without a rank: start with "
+            f"torchrun --nproc-per-node 2 -m sivae_translate train --device {device} --domains FOLDER"
+        )
 
 
 def _refuse(device: str) -> None:

@@ -80,6 +80,28 @@ def test_a_launcher_that_shards_a_model_is_one_line_of_error_with_another_launch
     assert not torch.distributed.is_initialized()
 
 
+LONE = {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+
+
+@pytest.mark.parametrize("added", [{}, {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"}], ids=["", "mpi"])
+def test_a_launcher_that_starts_one_process_for_several_is_one_line_of_error(
+    added: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (LONE | added).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="torchrun --nproc-per-node 2 -m sivae_translate train --device cpu") as caught:
+        new_accelerator("cpu", "fp32")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", LONE)
+def test_a_launcher_of_a_single_process_is_not_refused(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in LONE.items():
+        if name != missing:
+            monkeypatch.setenv(name, value)
+    assert new_accelerator("cpu", "fp32").num_processes == 1
+
+
 def test_a_launcher_of_cpus_needs_the_device_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (LAUNCHED | {"ACCELERATE_USE_CPU": "true"}).items():
         monkeypatch.setenv(name, value)
