@@ -14,16 +14,18 @@ import torch
 from sivae_translate.bench.growth import growth_ratios
 from sivae_translate.bench.loader import loader_ratios
 from sivae_translate.bench.ratio import Ratio
+from sivae_translate.bench.recompute import recompute_ratios
 from sivae_translate.bench.startup import startup_ratios
 from sivae_translate.bench.step import step_ratios
 from sivae_translate.device import pick_device, pick_precision
 from sivae_translate.errors import UsageError, did_you_mean
 
 BENCHMARKS: dict[str, Callable[[str], Iterator[Ratio]]] = {
-    "growth": growth_ratios,
-    "startup": startup_ratios,
     "step": step_ratios,
+    "recompute": recompute_ratios,
     "loader": loader_ratios,
+    "startup": startup_ratios,
+    "growth": growth_ratios,
 }
 """Name -> a function from a device to its ratios, each yielded as soon as it is measured."""
 

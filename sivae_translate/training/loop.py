@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -14,7 +15,7 @@ from sivae_translate.training.optimizers import Optimizers
 from sivae_translate.training.recompute import Recomputed
 from sivae_translate.training.slices import slice_generators, split
 from sivae_translate.training.state import Budget, Schedule, State
-from sivae_translate.types import Batch, Model, Objective, Phase
+from sivae_translate.types import Batch, Objective, Phase
 
 Terms = dict[str, Tensor]
 
@@ -60,8 +61,8 @@ def train_loop(
         NonFiniteLossError: a loss or a gradient became NaN or infinite; its phase has updated nothing.
     """
     generators = slice_generators(accelerator.device, accelerator.process_index, accelerator.num_processes, accumulate)
-    network: Model
-    network, averaged = (Recomputed(each) if recompute else each for each in (model, ema.module))  # type: ignore[arg-type,assignment]
+    networks: list[Any] = [model, ema.module]
+    network, averaged = map(Recomputed, networks) if recompute else networks
     terms: Terms = {}
     started = time.monotonic()
     while True:

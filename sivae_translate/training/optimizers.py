@@ -129,11 +129,11 @@ class Optimizers:
         used = [p for p in parameters if p.grad is not None]
         gradients = [p.grad for p in used if p.grad is not None]
         values = [loss, *gradients]
-        averaged: Tensor = self.accelerator.reduce(torch.cat([value.flatten() for value in values]), "mean")
-        first, *pieces = averaged.split([value.numel() for value in values])
+        averaged = self.accelerator.reduce(torch.cat([value.flatten() for value in values]), "mean")
+        mean_loss, *pieces = torch.split(averaged, [value.numel() for value in values])
         for parameter, gradient, piece in zip(used, gradients, pieces, strict=True):
             parameter.grad = gradient.copy_(piece.view_as(gradient))  # fused Adam relies on the memory layout
-        return first[0]
+        return mean_loss[0]
 
 
 def mean(values: list[Tensor]) -> Tensor:

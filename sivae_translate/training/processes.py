@@ -91,6 +91,11 @@ def launched() -> bool:
     return all(os.environ.get(name) for name in LAUNCHER)
 
 
+def process_count() -> int:
+    """The number of processes that a launcher has started on all machines; 1 without a launcher."""
+    return int(os.environ["WORLD_SIZE"]) if launched() else 1
+
+
 def local_processes() -> int:
     """The number of processes that a launcher has started on this machine; 1 without a launcher or where unknown."""
     count = os.environ.get("LOCAL_WORLD_SIZE", "") if launched() else ""

@@ -40,7 +40,7 @@ from sivae_translate.training.monitor import Monitor
 from sivae_translate.training.optimizers import NonFiniteLossError, Optimizers, moving_average
 from sivae_translate.training.out_of_memory import free_memory, ran_out
 from sivae_translate.training.prior_refit import refit_style_prior
-from sivae_translate.training.processes import is_first_process, new_accelerator, own_run
+from sivae_translate.training.processes import is_first_process, new_accelerator, own_run, process_count
 from sivae_translate.training.slices import require_equal_slices
 from sivae_translate.training.snapshot import Snapshot
 from sivae_translate.training.state import Budget, Schedule, State
@@ -96,6 +96,7 @@ def train(
     device, found = pick_device(device), find_domains(domains)
     given, selected = select_recipe(recipe, set, found)
     recipe, objective, notes = configure(given, (), found, device, Path(out))
+    require_equal_slices(recipe, process_count())
     run, first = Path(out), is_first_process()  # the first process alone reads and writes the run's files
     smaller = smaller_model(Path(grow), recipe) if grow is not None and first else None
     if first:
@@ -104,7 +105,6 @@ def train(
     if (sent := broadcast_recipe(recipe, accelerator)) != recipe:
         recipe, objective = sent, build_objective(sent)
         accelerator = new_accelerator(device, recipe.training.precision)
-    require_equal_slices(recipe, accelerator.num_processes)
     shown = LastingDisplay(display if first and display else Silent())
     lock = FileLock(run / ".lock", timeout=0)
     if first:
@@ -390,6 +390,8 @@ class Run:
             where = f"at {self.state.images:,} images, {saved}"
         flag = " --allow-changed" if self.states.exist() else ""
         fix = f"run the same command with --set data.batch={batch}{flag}" if batch else "lower data.size"
+        if not (self.recipe.training.recompute or self.recipe.training.accumulate > 1):
+            fix = f"add --set training.recompute=true, which takes more time, or {fix}"
         return SivaeError(f"memory ran out {where} ({reason}): {fix}")
 
     def save_state(self) -> bool:

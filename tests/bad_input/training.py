@@ -37,6 +37,12 @@ CASES = [
     ),
     Case("train: recipe of something else", lambda w: train(w, "--out", w.run_of("recipe.toml")), 2, ["recipe.toml"]),
     Case("train: table of something else", lambda w: train(w, "--out", w.run_of("results.csv")), 2, ["results.csv"]),
+    Case(
+        "train: batch without equal slices",
+        lambda w: train(w, "--set", "data.batch=32", "--set", "training.accumulate=3"),
+        2,
+        ["data.batch", "accumulate", "36"],
+    ),
     Case("train: too large a seed", lambda w: train(w, "--set", "training.seed=4294967296"), 2, ["training.seed"]),
     Case(
         "train: capture without a GPU",
