@@ -8,7 +8,6 @@ import shutil
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from torch.optim.swa_utils import AveragedModel
 
