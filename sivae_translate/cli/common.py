@@ -68,10 +68,15 @@ def new_folder(path: Path) -> Path:
     return path
 
 
-def note_left_out(left_out: list[Any], display: Terminal) -> bool:
-    """Show what is left out, a line for each reason, and return whether a picture may be lost by it."""
-    from sivae_translate.data.listing import account
+def note_left_out(left_out: Any, display: Terminal) -> bool:
+    """Show what is left out, a line for each reason, and return whether a picture may be lost by it.
 
-    for line in account(left_out):
+    Args:
+        left_out: a list of `LeftOut`, or an `Account` of many.
+    """
+    from sivae_translate.data.listing import Account
+
+    account = left_out if isinstance(left_out, Account) else Account(dict.fromkeys(left_out))
+    for line in account.lines():
         display.note(line)
-    return any(each.lost for each in left_out)
+    return account.lost

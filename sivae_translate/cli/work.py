@@ -124,6 +124,15 @@ def run(
             "--reject-ood", help="Reject inputs whose bound on log p(x) is below the threshold stored by `ood`."
         ),
     ] = False,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            "--share",
+            metavar="I/N",
+            help="Translate the I-th of N parts of the folder, as several processes or machines may do at once. "
+            "Afterwards, the same command without --share merges their manifests.",
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Translate an image or a folder tree; names are kept, and `manifest.jsonl` has a row for every file.
@@ -152,6 +161,7 @@ def run(
             format=format,
             batch=batch,
             reject=reject,
+            share=share,
             display=display,
         )
         lost = note_left_out(summary.reasons, display)

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -29,6 +30,7 @@ NO_PICTURES = {  # suffixes of files that are not opened to see whether they are
     *(".mat", ".npz", ".npy", ".pt", ".pth", ".pkl", ".safetensors", ".h5", ".parquet"),
 }
 JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
+KEPT = 100  # files held for each reason
 NAMED = 3  # files named for each reason
 REASONS = 10  # reasons shown
 KINDS = 5  # kinds of files shown
@@ -71,19 +73,29 @@ def list_folder(root: Path) -> Listing:
     Raises:
         UsageError: there is no file or folder of this name.
     """
-    if not os.path.isdir(root):
-        if not os.path.lexists(root):
-            raise UsageError(f"{shown(root)} does not exist: expected an image or a folder of images")
-        return Listing([root], [])
     images, left_out = [], []
-    for path in walk(root):
-        reason = why_no_image(path)
-        if reason is None:
-            images.append(path)
+    for each in each_file(root):
+        if isinstance(each, LeftOut):
+            left_out.append(each)
         else:
-            left_out.append(reason)
+            images.append(each)
     # Paths compare part by part too, twenty times as slowly.
     return Listing(sorted(images, key=lambda path: path.parts), sorted(left_out, key=lambda each: each.path))
+
+
+def each_file(root: Path) -> Iterator[Path | LeftOut]:
+    """The images and the other files of `list_folder`, unordered, without a list of them in memory.
+
+    Raises:
+        UsageError: there is no file or folder of this name.
+    """
+    if os.path.isdir(root):
+        for path in walk(root):
+            yield why_no_image(path) or path
+    elif os.path.lexists(root):
+        yield root
+    else:
+        raise UsageError(f"{shown(root)} does not exist: expected an image or a folder of images")
 
 
 def list_images(root: Path) -> list[Path]:
@@ -111,17 +123,18 @@ def walk(root: Path) -> Iterator[Path]:
     while pending:
         folder = pending.pop()
         try:
-            with os.scandir(folder) as entries:
-                inside = [entry for entry in entries if not is_junk(entry.name)]
+            entries = os.scandir(folder)
         except OSError:
             yield folder
             continue
-        for entry in inside:
-            path = folder / entry.name
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(path)
-            else:
-                yield path
+        with entries:
+            for entry in entries:
+                if is_junk(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(folder / entry.name)
+                else:
+                    yield folder / entry.name
 
 
 def is_junk(name: str) -> bool:
@@ -129,7 +142,7 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in JUNK
 
 
-def kinds(left_out: Sequence[LeftOut]) -> str:
+def kinds(left_out: Iterable[LeftOut]) -> str:
     """The most frequent kinds of what is left out, such as "3 .heic, 1 linked folder"."""
     names = (
         "linked folder" if os.path.isdir(each.path) else shown(each.path.suffix.lower()) or "without suffix"
@@ -140,20 +153,45 @@ def kinds(left_out: Sequence[LeftOut]) -> str:
     return ", ".join([*listed, *["..."] * (len(counts) > KINDS)])
 
 
+class Account:
+    """What is left out, by reason: the number of files, and the first of them. Its memory does not grow with the files.
+
+    Iteration gives at most `KEPT` files for each reason.
+
+    Attributes:
+        lost: whether a picture may be lost.
+    """
+
+    def __init__(self, left_out: Iterable[LeftOut] = ()) -> None:
+        self.counts, self.first, self.lost = Counter[str](), dict[str, list[LeftOut]](), False
+        for each in left_out:
+            self.add(each)
+
+    def add(self, each: LeftOut) -> None:
+        self.counts[each.reason] += 1
+        first = self.first.setdefault(each.reason, [])
+        if len(first) < KEPT:
+            first.append(each)
+        self.lost |= each.lost
+
+    def __iter__(self) -> Iterator[LeftOut]:
+        return chain.from_iterable(self.first.values())
+
+    def lines(self) -> list[str]:
+        """A line for each reason with its count and the first files."""
+        largest, lines = self.counts.most_common(), []
+        for reason, number in largest[:REASONS]:
+            names = ", ".join(shown(each.path) for each in self.first[reason][:NAMED])
+            count = f"{number:,}, such as " if number > NAMED else ""
+            lines.append(f"left out {count}{names}: {reason}")
+        if rest := largest[REASONS:]:
+            lines.append(f"left out {sum(number for _, number in rest):,} more for {len(rest):,} other reasons")
+        return lines
+
+
 def account(left_out: Iterable[LeftOut]) -> list[str]:
-    """Lines that account for what is left out, a line for each reason with its count and the first files."""
-    by_reason: dict[str, list[LeftOut]] = {}
-    for each in dict.fromkeys(left_out):
-        by_reason.setdefault(each.reason, []).append(each)
-    largest = sorted(by_reason.items(), key=lambda item: -len(item[1]))
-    lines = []
-    for reason, several in largest[:REASONS]:
-        names = ", ".join(shown(each.path) for each in several[:NAMED])
-        count = f"{len(several):,}, such as " if len(several) > NAMED else ""
-        lines.append(f"left out {count}{names}: {reason}")
-    if rest := largest[REASONS:]:
-        lines.append(f"left out {sum(len(several) for _, several in rest):,} more for {len(rest):,} other reasons")
-    return lines
+    """The lines of an `Account`; a file that is given twice for one reason counts once."""
+    return Account(dict.fromkeys(left_out)).lines()
 
 
 def evenly_spread(items: Sequence[T], count: int) -> list[T]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,7 @@ from sivae_translate.progress import Progress
 THREADS = min(8, os.cpu_count() or 1)
 AHEAD = 4 * THREADS  # images that are read ahead of the caller
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -44,22 +46,36 @@ def read_each(
 ) -> Iterator[T | LeftOut]:
     """The result of `read` for each source, or LeftOut where it raises UnreadableImage; otherwise as `read_images`."""
 
-    def attempt(source: Source) -> T | LeftOut:
+    def attempt(item: Source | Path) -> T | LeftOut:
+        source = as_source(item)
         try:
             return read(source)
         except UnreadableImage as error:
             return LeftOut(source.path, str(error))
 
-    pool = ThreadPoolExecutor(THREADS)
-    tasks = (pool.submit(attempt, as_source(item)) for item in sources)
-    pending: deque[Future[T | LeftOut]] = deque(islice(tasks, AHEAD))
-    try:
-        for done in range(1, len(sources) + 1):
-            result = pending.popleft().result()
-            pending.extend(islice(tasks, 1))
+    with closing(in_order(attempt, sources)) as results:
+        for done, result in enumerate(results, start=1):
             yield result
             if progress:
                 progress(done, len(sources))
+
+
+def in_order(work: Callable[[S], T], items: Iterable[S], *, ahead: int | None = None) -> Generator[T]:
+    """The result of `work` for each item, in order.
+
+    Args:
+        work: called in threads.
+        items: asked for an item only when a thread may begin it.
+        ahead: largest number of results that wait for the caller, finished or not [`AHEAD`].
+    """
+    pool = ThreadPoolExecutor(THREADS)
+    tasks = (pool.submit(work, item) for item in items)
+    try:
+        pending = deque(islice(tasks, ahead or AHEAD))
+        while pending:
+            result = pending.popleft().result()
+            pending.extend(islice(tasks, 1))
+            yield result
     finally:
         pool.shutdown(cancel_futures=True)  # a caller that stops early does not wait for the queue
 

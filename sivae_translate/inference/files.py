@@ -208,13 +208,14 @@ def reconstruct_folder(
         UsageError: no image can be read, or `out` cannot be written, or holds the inputs or a file with an output's
             name.
     """
-    planned = plan(source, out, "png")
-    paths, outputs = [path for path, _ in planned.outputs], [out / name for _, name in planned.outputs]
+    with plan(source, out, "png") as planned:
+        pairs, left_out = list(planned.outputs()), list(planned.left_out())
+    paths, outputs = [path for path, _ in pairs], [out / name for _, name in pairs]
     taken = next(filter(os.path.lexists, outputs), None)
     if taken:
         raise UsageError(f"{shown(taken)} exists, and nothing is overwritten: choose another with --out")
     require_writable(out)  # before the work
-    before, after, left_out = list[float](), list[float](), planned.left_out
+    before, after = list[float](), list[float]()
     for rows, x in read(translator, paths, left_out, batch, progress):
         encoded, optimised = (translator.decode(invert(translator.model, x, n)) for n in (0, inversion_steps))
         for row, picture in zip(rows, translator.to_pictures(optimised), strict=True):

@@ -3,66 +3,50 @@
 Finished work is recognised by content. A row holds the hashes of its input and of its output, and counts only for files
 of these hashes, wherever the folders have moved. Rows without hashes, as earlier versions wrote them, prove nothing:
 they are deleted, and their outputs count as files of somebody else.
+
+Every share of a folder has a manifest of its own, such as `manifest-2-of-5.jsonl`, since no two processes may write to
+one file. All of them are read. A call for the whole folder merges them into `manifest.jsonl`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, replace
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 from filelock import FileLock, Timeout
 
-from sivae_translate.data.images import UnreadableImage, max_bytes, regular_file
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError
-from sivae_translate.names import as_path, as_text
+from sivae_translate.inference.rows import Row, Rows, line_of, stands
+from sivae_translate.inference.scratch import scratch_database
+from sivae_translate.inference.share import Share
+from sivae_translate.names import as_text
 
-MANIFEST = "manifest.jsonl"
-BEGINNING = b'{"input": '  # of every line
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the manifest.
-
-    Attributes:
-        input: absolute path of the input; as UTF-8, whatever the system's encoding, like `output`.
-        target: name of the style; empty for a file that is left out.
-        output: file relative to the manifest's folder; empty where there is none. A failed or rejected input keeps the
-            output and the hashes of its earlier translation, if there is one.
-        status: "ok", "failed", which the next call tries again, "rejected", or "left out".
-        reason: short text; empty for "ok".
-        job: hash of everything that determines an output besides the input; see `targets.fingerprint`.
-        input_sha256, output_sha256: SHA-256 of the two files, in hexadecimal; empty where unknown.
-    """
-
-    input: str
-    target: str
-    output: str
-    status: str
-    reason: str
-    job: str
-    input_sha256: str = ""
-    output_sha256: str = ""
+MANIFEST, LOCK = "manifest.jsonl", ".lock"
+OF_A_SHARE, LOCK_OF_A_SHARE = r"manifest-[0-9]+-of-[0-9]+\.jsonl", r"\.lock-[0-9]+-of-[0-9]+"
+PATIENCE = 10  # seconds that a share waits for another one that is about to start
 
 
 class Manifest:
-    """An open `manifest.jsonl`; see `open_manifest`."""
+    """An open `manifest.jsonl`; see `open_manifest`.
 
-    def __init__(self, folder: Path, job: str, rows: list[Row], file: TextIO) -> None:
-        self.folder, self.job, self.file, self.known = folder, job, file, set(rows)
-        self.by_output = {row.output: row for row in rows if row.output}
-        self.rejected = {(row.input_sha256, row.target): row for row in rows if not row.output}
+    Attributes:
+        folder: folder of the outputs.
+        rows: the rows of earlier calls.
+    """
+
+    def __init__(self, folder: Path, job: str, rows: Rows, file: TextIO) -> None:
+        self.folder, self.job, self.rows, self.file = folder, job, rows, file
 
     def row_of(self, output: Path) -> Row | None:
         """The row of an earlier call for an output."""
-        return self.by_output.get(self._relative(output))
+        return self.rows.of_output(self._relative(output))
 
     def is_finished(self, path: Path, digest: str, target: str, output: Path) -> bool:
         """Whether an input of this hash has been translated to an output that stands, or has been rejected.
@@ -73,7 +57,7 @@ class Manifest:
         if row and digest == row.input_sha256 and stands(self.folder, row):
             row = replace(row, status="ok", reason="")
         else:
-            row = self.rejected.get((digest, target))
+            row = self.rows.without_output(digest, target)
         if row is None:
             return False
         self._write(replace(row, input=absolute(path), target=target))
@@ -101,34 +85,45 @@ class Manifest:
         return as_text(output.relative_to(self.folder).as_posix())
 
     def _write(self, row: Row) -> Row:
-        if row not in self.known:
+        if row not in self.rows:
             self.file.write(line_of(row))
             self.file.flush()
         return row
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Make a folder and lock it against other processes that translate into it.
+def locked(folder: Path, share: Share | None = None) -> Iterator[None]:
+    """Make a folder, and lock it or a share of it against other processes that translate into it.
+
+    The shares of one division may be translated at the same time.
 
     Raises:
-        UsageError: another process is writing to the folder.
+        UsageError: another process is writing to the folder or to the share, or to a share of another division.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with ExitStack() as held:
+            whole = held.enter_context(FileLock(folder / LOCK, timeout=0 if share is None else PATIENCE))
+            for path in named(folder, LOCK_OF_A_SHARE):
+                if share is None or not path.name.endswith(f"-of-{share.count}"):
+                    with FileLock(path, timeout=0):
+                        pass
+                    path.unlink(missing_ok=True)
+            if share is not None:
+                held.enter_context(FileLock(folder / f"{LOCK}-{share}", timeout=0))
+                whole.release()
             yield
     except Timeout:
         raise UsageError(f"another process is translating into {folder}: choose another with --out") from None
 
 
 @contextmanager
-def open_manifest(folder: Path, job: str) -> Iterator[Manifest]:
-    """Open the manifest of a job in a locked folder.
+def open_manifest(folder: Path, job: str, share: Share | None = None) -> Iterator[Manifest]:
+    """Open the manifest of a job, or of a share of it, in a locked folder.
 
     Rows of an earlier call are kept if the output exists or the input was rejected. All others are deleted, as those
-    inputs are tried again.
+    inputs are tried again. Without a share, the manifests of shares are merged.
 
     Args:
         job: hash of everything that determines an output besides the input; see `targets.fingerprint`.
@@ -136,99 +131,57 @@ def open_manifest(folder: Path, job: str) -> Iterator[Manifest]:
     Raises:
         UsageError: the folder holds translations of another job, or another file of the manifest's name.
     """
-    path = folder / MANIFEST
-    rows = [row for row in latest(folder, read_rows(path)) if lasts(folder, row)]
-    if any(row.job != job for row in rows):
-        raise UsageError(
-            f"{folder} holds translations by another model, style or format, or with another threshold: "
-            "choose another with --out"
-        )
-    rewrite(path, rows)
-    with path.open("a", encoding="ascii") as file:
-        yield Manifest(folder, job, rows, file)
-    rewrite(path, latest(folder, read_rows(path)))
+    path, parts = manifest_path(folder, share), of_shares(folder)
+    with known_rows(folder, [folder / MANIFEST, *parts]) as rows:
+        rows.drop_obsolete()
+        if any(row.job != job for row in rows):
+            raise UsageError(
+                f"{folder} holds translations by another model, style or format, or with another threshold: "
+                "choose another with --out"
+            )
+        if share is None:
+            rewrite(path, rows)
+            for part in parts:
+                part.unlink()
+        else:
+            with known_rows(folder, [path]) as ours:
+                ours.drop_obsolete()
+                rewrite(path, ours)
+        with path.open("a", encoding="ascii") as file:
+            yield Manifest(folder, job, rows, file)
+    with known_rows(folder, [path]) as rows:
+        rewrite(path, rows)
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a manifest, but for a last one that a killed call has not finished; none for no file.
-
-    Raises:
-        UsageError: the file is no manifest.
-    """
-    rows = list[Row]()
-    if not path.exists():
-        return rows
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                rows.append(row_of(line))
-            except (ValueError, TypeError, RecursionError) as error:
-                unfinished = not line.endswith(b"\n") and line.startswith(BEGINNING[: len(line)])
-                if isinstance(error, json.JSONDecodeError) and unfinished:
-                    break
-                raise UsageError(f"{path} is no manifest of translations: choose another folder with --out") from None
-    return rows
+def manifest_path(folder: Path, share: Share | None) -> Path:
+    return folder / (MANIFEST if share is None else f"manifest-{share}.jsonl")
 
 
-def row_of(line: bytes) -> Row:
-    """The row of a line. Raises ValueError, TypeError or RecursionError for a line of another shape."""
-    row = Row(**json.loads(line))
-    if not all(isinstance(value, str) for value in astuple(row)):
-        raise TypeError("expected texts")
-    as_path(row.output)
-    return row
+def of_shares(folder: Path) -> list[Path]:
+    """The manifests of shares, the latest last: its rows are those that count."""
+    return sorted(named(folder, OF_A_SHARE), key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
-def line_of(row: Row) -> str:
-    """The line of a row, in ASCII, whatever the bytes in its paths."""
-    return json.dumps(asdict(row)) + "\n"
+def named(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder whose names match a pattern; other names are not held, as there may be many."""
+    with os.scandir(folder) as entries:
+        return [folder / entry.name for entry in entries if re.fullmatch(pattern, entry.name)]
 
 
-def latest(folder: Path, rows: list[Row]) -> list[Row]:
-    """The last row of each output, and of each input and target without an output.
-
-    A call that was killed before it replaced an output has written the new row already: then the row before counts.
-    """
-    kept: dict[object, Row] = {}
-    for row in rows:
-        pair = (row.input, row.target)
-        if row.output:
-            kept.pop(pair, None)
-        key = row.output or pair
-        earlier = kept.get(key)
-        if earlier and row.output and stands(folder, earlier) and not stands(folder, row):
-            continue
-        kept[key] = row
-    return list(kept.values())
+@contextmanager
+def known_rows(folder: Path, manifests: Iterable[Path]) -> Iterator[Rows]:
+    """The rows of several manifests of a folder."""
+    with scratch_database() as database:
+        rows = Rows(folder, database)
+        for path in manifests:
+            rows.read(path)
+        yield rows
 
 
-def lasts(folder: Path, row: Row) -> bool:
-    """Whether a row still tells something about its files to the next call."""
-    if row.output:
-        return bool(row.output_sha256) and os.path.lexists(folder / as_path(row.output))
-    return row.status == "rejected" and bool(row.input_sha256)
-
-
-def stands(folder: Path, row: Row) -> bool:
-    """Whether the output of a row is as it was written."""
-    return sha256_of(folder / as_path(row.output)) == row.output_sha256
-
-
-def rewrite(path: Path, rows: list[Row]) -> None:
+def rewrite(path: Path, rows: Iterable[Row]) -> None:
     with temporary(path).open("w", encoding="ascii") as file:
         file.writelines(map(line_of, rows))
     os.replace(temporary(path), path)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal, read in chunks; empty if it is empty, unreadable, or larger than any image."""
-    try:
-        if regular_file(path).st_size > max_bytes():
-            return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (UnreadableImage, OSError):
-        return ""
 
 
 def absolute(path: Path) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+import sqlite3
 import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError
-from sivae_translate.inference.inputs import list_inputs
+from sivae_translate.inference.inputs import each_input, no_image
+from sivae_translate.inference.scratch import as_blob, from_blob, scratch_database
+from sivae_translate.inference.share import Share, path_hash
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "png": {"compress_level": 1},  # lossless at any level; higher levels would take most of the time
@@ -19,19 +22,75 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class Plan(NamedTuple):
-    """Pairs (input, output relative to a target's folder), and the files that are no inputs."""
+class Plan:
+    """The inputs of a folder with their outputs, and the files that are no inputs, both sorted; see `plan`."""
 
-    outputs: list[tuple[Path, Path]]
-    left_out: list[LeftOut]
+    def __init__(self, base: Path, database: sqlite3.Connection, share: Share | None) -> None:
+        self.base, self.database, self.share = base, database, share
+        database.execute("CREATE TABLE inputs (path BLOB PRIMARY KEY) WITHOUT ROWID")
+        database.execute("CREATE TABLE left_out (path BLOB PRIMARY KEY, reason TEXT, lost INTEGER) WITHOUT ROWID")
+        database.execute("CREATE TABLE taken (name BLOB PRIMARY KEY) WITHOUT ROWID")
+        database.execute("CREATE TABLE outputs (path BLOB, output BLOB)")
+
+    def __len__(self) -> int:
+        """The number of inputs."""
+        (count,) = self.database.execute("SELECT count(*) FROM outputs").fetchone()
+        return int(count)
+
+    def outputs(self) -> Iterator[tuple[Path, Path]]:
+        """Pairs (input, output relative to a target's folder)."""
+        for path, output in self.database.execute("SELECT path, output FROM outputs ORDER BY rowid"):
+            yield self.base / path_of(path), path_of(output)
+
+    def left_out(self) -> Iterator[LeftOut]:
+        for path, reason, lost in self.database.execute("SELECT path, reason, lost FROM left_out ORDER BY path"):
+            yield LeftOut(self.base / path_of(path), reason, bool(lost))
+
+    def note(self, files: Iterable[Path | LeftOut]) -> None:
+        """Note the files, and the names of their folders as taken."""
+        folder = None
+        for each in files:
+            if isinstance(each, LeftOut):
+                relative = each.path.relative_to(self.base)
+                if self.is_ours(relative):
+                    row = (blob_of(relative), each.reason, each.lost)
+                    self.database.execute("INSERT INTO left_out VALUES (?, ?, ?)", row)
+                continue
+            relative = each.relative_to(self.base)
+            self.database.execute("INSERT INTO inputs VALUES (?)", (blob_of(relative),))
+            if relative.parent != folder:
+                folder = relative.parent
+                for parent in relative.parents:
+                    self.take(parent)
+
+    def name_outputs(self, format: str) -> None:
+        """Name the outputs of all inputs, as a name can depend on inputs of other shares; keep those of our share."""
+        for (path,) in self.database.execute("SELECT path FROM inputs ORDER BY path"):
+            relative = path_of(path)
+            output = output_of(relative, format)
+            while not self.take(output):
+                output = output.with_name(f"{output.stem}-{path_hash(relative)}{output.suffix}")
+            if self.is_ours(relative):
+                self.database.execute("INSERT INTO outputs VALUES (?, ?)", (path, blob_of(output)))
+
+    def is_ours(self, relative: Path) -> bool:
+        return self.share is None or self.share.holds(relative)
+
+    def take(self, name: Path) -> bool:
+        """Reserve a name for an output or a folder; whether it was free."""
+        return self.database.execute("INSERT OR IGNORE INTO taken VALUES (?)", (as_blob(folded(name)),)).rowcount > 0
 
 
-def plan(source: Path, out: Path, format: str) -> Plan:
+@contextmanager
+def plan(source: Path, out: Path, format: str, share: Share | None = None) -> Iterator[Plan]:
     """An output for every image of `source`, with different outputs. Files below `out` are no inputs.
 
     The name of an output depends on its input alone: photo.jpg becomes photo.jpg.png, and photo.png keeps its name.
     Outputs must differ even without regard to case, so the later one of photo.jpg and photo.jpg.png, or of A.png and
-    a.png, gets a hash of its path below `source` too.
+    a.png, gets a hash of its path below `source` too. The plan is on disk: its memory does not grow with the folder.
+
+    Args:
+        share: the part of the inputs to plan; None for all.
 
     Raises:
         UsageError: no image, no such format, or an `out` that is a file or holds the inputs.
@@ -43,17 +102,13 @@ def plan(source: Path, out: Path, format: str) -> Plan:
     base = source if source.is_dir() else source.parent
     if out.resolve() in (base.resolve(), *base.resolve().parents):
         raise UsageError(f"{out} holds the inputs, and they are never overwritten: choose another with --out")
-    images, left_out = list_inputs(source, outside=out)
-    inputs = [(path, path.relative_to(base)) for path in images]
-    taken = {folded(folder) for _, relative in inputs for folder in relative.parents}
-    outputs = []
-    for path, relative in inputs:
-        output = output_of(relative, format)
-        while folded(output) in taken:
-            output = output.with_name(f"{output.stem}-{short_hash(relative)}{output.suffix}")
-        taken.add(folded(output))
-        outputs.append((path, output))
-    return Plan(outputs, left_out)
+    with scratch_database() as database:
+        planned = Plan(base, database, share)
+        planned.note(each_input(source, outside=out))
+        if database.execute("SELECT 1 FROM inputs").fetchone() is None:
+            raise no_image(source, planned.left_out())
+        planned.name_outputs(format)
+        yield planned
 
 
 def output_of(relative: Path, format: str) -> Path:
@@ -72,5 +127,10 @@ def folded(path: Path) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())
 
 
-def short_hash(relative: Path) -> str:
-    return hashlib.sha256(os.fsencode(relative.as_posix())).hexdigest()[:8]
+def blob_of(relative: Path) -> bytes:
+    """A path as it is sorted: part by part."""
+    return as_blob("\0".join(relative.parts))
+
+
+def path_of(blob: bytes) -> Path:
+    return Path(*from_blob(blob).split("\0"))

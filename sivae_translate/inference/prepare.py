@@ -41,7 +41,12 @@ def prepare_one(image: Any, frame: Frame) -> Tensor:
     if not levels.size:
         raise UsageError(f"an image of shape {levels.shape}: expected at least one pixel")
     fitted = fit(levels, frame.size, frame.fit, frame.background)
-    return torch.from_numpy(fitted).permute(2, 0, 1).float() / 255
+    return from_levels(fitted)
+
+
+def from_levels(levels: np.ndarray) -> Tensor:
+    """uint8 `[..., H, W, 3]` -> float32 `[..., 3, H, W]` in [0, 1]."""
+    return torch.from_numpy(levels).movedim(-1, -3).float() / 255
 
 
 def checked(image: Tensor) -> Tensor:

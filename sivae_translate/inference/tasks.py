@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from sivae_translate.inference.manifest import Manifest, Row, absolute, sha256_of
+from sivae_translate.data.reader import in_order
+from sivae_translate.inference.manifest import Manifest, absolute
+from sivae_translate.inference.plan import Plan
+from sivae_translate.inference.rows import Row, sha256_of
 from sivae_translate.inference.targets import Target
 
 
 @dataclass(frozen=True)
 class Task:
-    """An input with its unfinished outputs: (target, file)."""
+    """An input with its unfinished outputs: (target, file); `reasons` are those that were reported for some of them."""
 
     path: Path
     outputs: list[tuple[Target, Path]]
+    reasons: set[str] = field(default_factory=set)
 
 
-def unfinished(
-    planned: list[tuple[Path, Path]], targets: list[Target], manifest: Manifest, pool: ThreadPoolExecutor
-) -> list[Task]:
-    """The inputs with an unfinished output, in order."""
-    if not manifest.known:  # nothing to compare with, so that no input is read twice
-        return [Task(path, outputs_of(output, targets, manifest)) for path, output in planned]
-    tasks = []
-    digests = pool.map(sha256_of, [path for path, _ in planned])
-    for (path, output), digest in zip(planned, digests, strict=True):
-        outputs = outputs_of(output, targets, manifest)
-        missing = [(t, file) for t, file in outputs if not manifest.is_finished(path, digest, t.name, file)]
-        if missing:
-            tasks.append(Task(path, missing))
-    return tasks
+def unfinished(planned: Plan, targets: list[Target], manifest: Manifest, counts: Counter[str]) -> Generator[Task]:
+    """The inputs with an unfinished output, in order. The finished outputs are counted as "skipped"."""
+    if not manifest.rows:  # nothing to compare with, so that no input is read twice
+        for path, output in planned.outputs():
+            yield Task(path, outputs_of(output, targets, manifest))
+        return
+
+    def hashed(item: tuple[Path, Path]) -> tuple[Path, Path, str]:
+        return *item, sha256_of(item[0])
+
+    with closing(in_order(hashed, planned.outputs())) as inputs:
+        for path, output, digest in inputs:
+            outputs = outputs_of(output, targets, manifest)
+            missing = [(t, file) for t, file in outputs if not manifest.is_finished(path, digest, t.name, file)]
+            counts["skipped"] += len(outputs) - len(missing)
+            if missing:
+                yield Task(path, missing)
 
 
 def outputs_of(output: Path, targets: list[Target], manifest: Manifest) -> list[tuple[Target, Path]]:

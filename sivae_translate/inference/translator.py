@@ -128,9 +128,13 @@ class Translator:
             style_correction: see `__call__`; meant for the styles of references.
         """
         require_style(self.model)
+        return self.restyle(self.contents(x), style, style_correction=style_correction)
+
+    @torch.no_grad()
+    def contents(self, x: Tensor) -> Tensor:
+        """Images `[B, 3, H, W]` in [0, 1] -> their mean contents `[B, K, g, g]`, for several styles in turn."""
         x = self._on_device(batch_of(x, self.frame.size))
-        content = torch.cat([self.model.encode(part).mean.content for part in torch.split(x, BATCH)])
-        return self.restyle(content, style, style_correction=style_correction)
+        return torch.cat([self.model.encode(part).mean.content for part in torch.split(x, BATCH)])
 
     @torch.no_grad()
     def restyle(self, content: Tensor, style: Tensor, *, style_correction: int = 0) -> Tensor:

@@ -24,7 +24,7 @@ from skimage.metrics import structural_similarity
 from sivae_translate.cli import demo
 from sivae_translate.data import reader
 from sivae_translate.datasets.cars import write_set
-from sivae_translate.inference import folder
+from sivae_translate.inference import pipeline
 from sivae_translate.progress import Silent
 from sivae_translate.training.run import InterruptedRunError, train
 
@@ -313,15 +313,15 @@ def test_a_stopped_run_keeps_its_finished_outputs(
 ) -> None:
     out = tmp_path / "out"
     arguments = ("run", cars / "unseen/car003", "--model", trained, "--to", "car000", "--out", out, "--batch", "8")
-    calls, write = iter(range(1000)), folder.write_temporary
+    calls, write = iter(range(1000)), pipeline.write_temporary
 
-    def stop(*arguments: Any) -> str | None:
+    def stop(*arguments: Any) -> Any:
         if next(calls) == 20:
             signal.raise_signal(number)
         return write(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "write_temporary", stop)
+        patch.setattr(pipeline, "write_temporary", stop)
         stopped = cli(*arguments)
     assert stopped.exit_code == code and stopped.stderr.splitlines()[-1].startswith("error: ")
     done = len(files(out) - {"manifest.jsonl"})

@@ -18,7 +18,7 @@ from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.inference import files as files_module
 from sivae_translate.inference import folder as folder_module
 from sivae_translate.inference.folder import translate_folder
-from sivae_translate.inference.manifest import MANIFEST
+from sivae_translate.inference.manifest import MANIFEST, Manifest
 from sivae_translate.inference.translator import Translator
 
 
@@ -96,9 +96,9 @@ def test_a_call_killed_between_any_two_steps_is_finished_by_the_next(
         return step
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_module.Manifest, "add", counted(folder_module.Manifest.add))
-        patch.setattr(folder_module.os, "replace", counted(os.replace))
-        patch.setattr(folder_module.Path, "unlink", lambda *_, **__: None)
+        patch.setattr(Manifest, "add", counted(Manifest.add))
+        patch.setattr(os, "replace", counted(os.replace))
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
         with pytest.raises(Killed):
             translate_folder(translator, source, out, to=["car001"])
     done = len(list(out.glob("[!.]*.png")))
@@ -191,9 +191,8 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_an_image_is_rea
 ) -> None:
     source = images(tmp_path / "in", "a.png")
     (tmp_path / "file").write_text("")
-    for module in (folder_module, files_module):
-        for name in ("read_each", "read_images"):
-            monkeypatch.setattr(module, name, None, raising=False)
+    monkeypatch.setattr(folder_module, "in_order", None)
+    monkeypatch.setattr(files_module, "read_images", None)
     for options in ({"to": "car001"}, {"style": source}):
         with pytest.raises(SivaeError, match="file/out") as error:
             translate_folder(translator, source, tmp_path / "file/out", **options)

@@ -13,7 +13,8 @@ from folders import images, rows
 
 from sivae_translate.errors import UsageError
 from sivae_translate.inference.folder import translate_folder
-from sivae_translate.inference.manifest import MANIFEST, open_manifest, sha256_of
+from sivae_translate.inference.manifest import MANIFEST, open_manifest
+from sivae_translate.inference.rows import sha256_of
 from sivae_translate.inference.translator import Translator
 
 

@@ -1,0 +1,185 @@
+"""The three stages of a folder's translation, which overlap: read in threads, translate, write in threads.
+
+Each stage asks the one before for its next item, so that no more waits in memory than the stages hold.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from sivae_translate.data.images import Frame, UnreadableImage
+from sivae_translate.data.listing import LeftOut
+from sivae_translate.data.reader import THREADS, read_in_frame
+from sivae_translate.inference.manifest import Manifest, temporary
+from sivae_translate.inference.plan import SAVE_OPTIONS, format_of
+from sivae_translate.inference.prepare import from_levels
+from sivae_translate.inference.rows import Row, sha256_of
+from sivae_translate.inference.targets import Target
+from sivae_translate.inference.tasks import Task, why_not_written
+from sivae_translate.inference.threshold import Threshold
+from sivae_translate.inference.translator import Translator
+from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, handle_signals
+
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # under these every further output fails too
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A task whose input has been read.
+
+    Attributes:
+        digest: SHA-256 of the input; empty where it cannot be read.
+        levels: the image, uint8 `[size, size, 3]`; empty where it cannot be read.
+        status, reason: as in a row of the manifest.
+    """
+
+    task: Task
+    digest: str
+    levels: np.ndarray
+    status: str = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """An output to write: the translation of an input, or None for one that is not translated."""
+
+    image: Loaded
+    target: Target
+    output: Path
+    picture: Image.Image | None
+
+
+def load(task: Task, frame: Frame) -> Loaded:
+    """Read an input, and put it into the model's frame."""
+    digest = sha256_of(task.path)  # first: a file that changes in between is translated again by the next call
+    try:
+        return Loaded(task, digest, read_in_frame(task.path, frame))
+    except UnreadableImage as error:
+        return Loaded(task, "", np.empty(0), "failed", str(error))
+
+
+def translate_batches(
+    translator: Translator, images: Iterator[Loaded], targets: list[Target], batch: int, reject: Threshold | None
+) -> Generator[Job]:
+    """Translate inputs, `batch` at a time."""
+    while chunk := list(islice(images, batch)):
+        readable = [image for image in chunk if image.status == "ok"]
+        accepted = rejected_marked(translator, readable, reject) if readable and reject else readable
+        for image in (*(image for image in chunk if image.status != "ok"), *accepted):
+            if image.status != "ok":
+                yield from (Job(image, target, output, None) for target, output in image.task.outputs)
+        if accepted := [image for image in accepted if image.status == "ok"]:
+            yield from translations(translator, accepted, targets)
+
+
+def rejected_marked(translator: Translator, images: list[Loaded], reject: Threshold) -> list[Loaded]:
+    """The images, those below the threshold with the status "rejected"."""
+    scores = translator.score(stacked(images), reject.samples, reject.seed, beta=reject.beta)
+    reasons = map(reject.rejection, scores.bound.tolist())
+    return [
+        replace(image, status="rejected", reason=reason) if reason else image
+        for image, reason in zip(images, reasons, strict=True)
+    ]
+
+
+def translations(translator: Translator, images: list[Loaded], targets: list[Target]) -> Iterator[Job]:
+    """The translations of a batch: each image is encoded once, and decoded for each target that it lacks."""
+    contents = translator.contents(stacked(images))
+    for target in targets:
+        chosen = [(row, output) for row, image in enumerate(images) for t, output in image.task.outputs if t is target]
+        if chosen:
+            rows = contents[[row for row, _ in chosen]]
+            x = translator.restyle(rows, target.style, style_correction=target.rounds)
+            for (row, output), picture in zip(chosen, translator.to_pictures(x), strict=True):
+                yield Job(images[row], target, output, picture)
+
+
+def stacked(images: list[Loaded]) -> Tensor:
+    """float32 `[B, 3, size, size]` in [0, 1]."""
+    return from_levels(np.stack([image.levels for image in images]))
+
+
+def write_jobs(jobs: Iterable[Job], manifest: Manifest, ahead: int) -> Generator[tuple[Job, Row]]:
+    """Write outputs and rows in order, and yield each with its row.
+
+    Args:
+        ahead: largest number of translations that wait to be written.
+    """
+    waiting = deque[tuple[Job, Future[str | LeftOut]]]()
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            for job in jobs:
+                waiting.append((job, pool.submit(write_temporary, job, manifest.row_of(job.output))))
+                while waiting and (len(waiting) > ahead or waiting[0][1].done()):
+                    yield record(*waiting[0], manifest)
+                    waiting.popleft()
+            while waiting:
+                yield record(*waiting[0], manifest)
+                waiting.popleft()
+        finally:
+            with handle_signals((INTERRUPT, TERMINATE, HANG_UP), lambda *_: None):  # a second Ctrl-C changes nothing
+                discard(waiting)
+
+
+def record(job: Job, written: Future[str | LeftOut], manifest: Manifest) -> tuple[Job, Row]:
+    """Wait for a translation, write its row, and put the output in its place."""
+    image, path, result = job.image, job.image.task.path, written.result()
+    if isinstance(result, str):
+        row = manifest.add(path, job.target.name, job.output, image.digest, result)
+        os.replace(temporary(job.output), job.output)  # last, so that a killed call leaves no output without a row
+        return job, row
+    status = "failed" if image.status == "ok" else image.status
+    digest = "" if image.status == "ok" else image.digest
+    return job, manifest.add_untranslated(path, job.target.name, job.output, status, result.reason, digest)
+
+
+def discard(waiting: Iterable[tuple[Job, Future[str | LeftOut]]]) -> None:
+    """Delete the temporary files of translations that are not recorded."""
+    for _, each in waiting:
+        each.cancel()
+    wait([each for _, each in waiting])  # a thread that still writes would leave its file behind
+    for job, _ in waiting:
+        with suppress(OSError):
+            temporary(job.output).unlink()
+
+
+def write_temporary(job: Job, row: Row | None) -> str | LeftOut:
+    """Write a translation to the temporary file of its output.
+
+    Args:
+        row: the manifest's row of the output.
+
+    Returns:
+        The SHA-256 of the file, or the reason why there is none.
+    """
+    path, output = job.image.task.path, job.output
+    if job.picture is None:
+        return LeftOut(path, job.image.reason)
+    format = format_of(output)
+    data = io.BytesIO()  # Pillow's own writing can hide the system's error
+    job.picture.save(data, format.replace("jpg", "jpeg"), **SAVE_OPTIONS[format])
+    try:
+        if reason := why_not_written(path, output, row):
+            return LeftOut(path, reason)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        temporary(output).write_bytes(data.getvalue())
+    except OSError as error:
+        if error.errno in DISK_ERRORS:
+            raise
+        return LeftOut(path, str(error.strerror).lower())
+    return hashlib.sha256(data.getvalue()).hexdigest()
