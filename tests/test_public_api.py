@@ -22,7 +22,7 @@ NAMES = [
     "translate_folder",
 ]
 TRANSLATOR = {
-    "__call__", "add_domain", "decode", "edit", "encode", "from_pretrained", "interpolate", "prepare",
+    "__call__", "add_domain", "contents", "decode", "edit", "encode", "from_pretrained", "interpolate", "prepare",
     "random_styles", "reconstruct", "restyle", "sample", "save_pretrained", "score", "style_of", "to", "to_pictures",
     "translate",
 }  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from sivae_translate.bench.folder import folder_ratios
 from sivae_translate.bench.growth import growth_ratios
 from sivae_translate.bench.loader import loader_ratios
 from sivae_translate.bench.ratio import Ratio
@@ -24,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[str], Iterator[Ratio]]] = {
     "step": step_ratios,
     "recompute": recompute_ratios,
     "loader": loader_ratios,
+    "folder": folder_ratios,
     "startup": startup_ratios,
     "growth": growth_ratios,
 }

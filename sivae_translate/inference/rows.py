@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sivae_translate.data.images import UnreadableImage, max_bytes, regular_file
@@ -40,6 +40,9 @@ class Row:
     job: str
     input_sha256: str = ""
     output_sha256: str = ""
+
+
+NAMES = tuple(field.name for field in fields(Row))
 
 
 class Rows:
@@ -126,8 +129,9 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def row_of(line: bytes | str) -> Row:
     """The row of a line. Raises ValueError, TypeError or RecursionError for a line of another shape."""
-    row = Row(**json.loads(line))
-    if not all(isinstance(value, str) for value in astuple(row)):
+    values = json.loads(line)
+    row = Row(**values)
+    if not all(isinstance(value, str) for value in values.values()):
         raise TypeError("expected texts")
     as_path(row.output)
     return row
@@ -135,7 +139,7 @@ def row_of(line: bytes | str) -> Row:
 
 def line_of(row: Row) -> str:
     """The line of a row, in ASCII, whatever the bytes in its paths."""
-    return json.dumps(asdict(row)) + "\n"
+    return json.dumps({name: getattr(row, name) for name in NAMES}) + "\n"  # `asdict` takes ten times as long
 
 
 def own_key(row: Row) -> str:

@@ -46,6 +46,7 @@ INPUTS = [
          ["manifest.jsonl", "--out"]),
     Case("run: formats that are not read", lambda w: ["run", w.make("p/a.heic").parent, "--model", w.trained], 2,
          [".heic", "JPEG", "PNG"]),
+    Case("run: no share", lambda w: run(w, "--share", "3/2"), 2, ["3/2", "--share"]),
     Case("run: no threshold", lambda w: run(w, "--reject-ood"), 2, ["sivae-translate ood"]),
 ]  # fmt: skip
 
