@@ -174,13 +174,13 @@ def test_all_images_get_the_same_random_styles(
 ) -> None:
     shutil.copy(place.frames / "0.png", place.frames / "5.png")  # the last view is the first again
     met: list[Tensor] = []
-    translate = Translator.translate
+    restyle = Translator.restyle
 
-    def spy(self: Translator, x: Tensor, style: Tensor, **how: int) -> Tensor:
-        met.extend([style] * len(x))
-        return translate(self, x, style, **how)
+    def spy(self: Translator, content: Tensor, style: Tensor, **how: int) -> Tensor:
+        met.extend([style] * len(content))
+        return restyle(self, content, style, **how)
 
-    monkeypatch.setattr(Translator, "translate", spy)
+    monkeypatch.setattr(Translator, "restyle", spy)
     arguments = place.run("--to", "car001", "--styles", "2", "--batch", "2", "--out", "out")
     assert cli(*arguments).exit_code == 0
     first, second = translator.random_styles("car001", 2)
