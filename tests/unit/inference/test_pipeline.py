@@ -73,18 +73,26 @@ def test_a_call_that_is_interrupted_twice_leaves_no_temporary_file(
     translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = images(tmp_path / "in", *(f"{i}.png" for i in range(20))), tmp_path / "out"
-    discard, contents, batches = pipeline_module.discard, Translator.contents, iter(range(100))
+    discard, contents, write = pipeline_module.discard, Translator.contents, pipeline_module.write_temporary
+    batches, stopped = iter(range(100)), threading.Event()
 
     def interrupted(self: Translator, x: Any) -> Any:
         if next(batches) == 2:
+            stopped.set()
             raise KeyboardInterrupt
         return contents(self, x)
+
+    def late(job: Any, row: Any) -> Any:
+        result = write(job, row)
+        assert job.output.name < "3" or stopped.wait(20)
+        return result
 
     def once_more(waiting: Any) -> None:
         signal.raise_signal(signal.SIGINT)
         discard(waiting)
 
     monkeypatch.setattr(Translator, "contents", interrupted)
+    monkeypatch.setattr(pipeline_module, "write_temporary", late)
     monkeypatch.setattr(pipeline_module, "discard", once_more)
     with pytest.raises(KeyboardInterrupt):
         translate_folder(translator, source, out, to="car001", batch=4)
