@@ -488,6 +488,7 @@ def test_a_signal_ends_training_with_its_exit_code_and_the_command_resumes(
 def test_a_signal_while_images_are_read_is_one_line(
     cli: Any, cars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: Any, code: int
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))  # where no image is decoded yet
     fit, once = reader.fit, iter([number])  # many threads read images: a second signal would find no handler left
 
     def stop(*arguments: Any) -> Any:

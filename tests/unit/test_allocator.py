@@ -1,4 +1,4 @@
-"""Training keeps its memory; a program that uses the library does not."""
+"""Training keeps its memory from step to step."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import pytest
 
 FAULTS = """
 import resource, sys
-import torch
+import numpy as np
 from sivae_translate.allocator import keep_memory
 if sys.argv[1] == "keep":
     keep_memory()
 def step():
-    x = torch.ones(4_000_000)  # 16 MB
-    x = x + x
-    del x
+    held = [np.ones(16_000_000, np.uint8) for _ in range(6)]  # freed together
 for _ in range(3):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -27,11 +25,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(mode: str) -> int:
-    """Pages that 20 steps fault in anew."""
+    """Pages of memory that 20 steps ask the system for."""
     run = subprocess.run([sys.executable, "-c", FAULTS, mode], capture_output=True, text=True, check=True)
     return int(run.stdout)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a setting of glibc")
 def test_freed_memory_is_kept_for_the_next_step() -> None:
-    assert faults("keep") < faults("default") / 10
+    assert faults("keep") < 1000 < faults("return")
