@@ -38,9 +38,14 @@ class Ratio:
         goal = "" if self.goal is None else f", goal {self.goal:g}"
         about = f" ({self.detail})" if self.detail else ""
         return (
-            f"{self.name}{about}: {self.ratio:.2f} times {self.reference_name}{goal} "
-            f"[{self.value:,.4g} and {self.reference:,.4g} {self.unit}]"
+            f"{self.name}{about}: {number(self.value)} {self.unit}; {self.reference_name}: {number(self.reference)} "
+            f"{self.unit}; ratio {self.ratio:.2f}{goal}"
         )
+
+
+def number(x: float) -> str:
+    """Three digits, and all of those before the point."""
+    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
 
 
 def in_turn(*calls: Callable[[], object], rounds: int = 10, skipped: int = 2) -> list[float]:

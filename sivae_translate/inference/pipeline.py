@@ -12,18 +12,20 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from sivae_translate.data.images import Frame, UnreadableImage
 from sivae_translate.data.listing import LeftOut
-from sivae_translate.data.reader import THREADS, read_in_frame
+from sivae_translate.data.reader import THREADS, in_order, read_in_frame
 from sivae_translate.inference.manifest import Manifest, temporary
 from sivae_translate.inference.plan import SAVE_OPTIONS, format_of
 from sivae_translate.inference.prepare import from_levels
@@ -76,15 +78,43 @@ def load(task: Task, frame: Frame) -> Loaded:
 def translate_batches(
     translator: Translator, images: Iterator[Loaded], targets: list[Target], batch: int, reject: Threshold | None
 ) -> Generator[Job]:
-    """Translate inputs, `batch` at a time."""
-    while chunk := list(islice(images, batch)):
-        readable = [image for image in chunk if image.status == "ok"]
-        accepted = rejected_marked(translator, readable, reject) if readable and reject else readable
-        for image in (*(image for image in chunk if image.status != "ok"), *accepted):
-            if image.status != "ok":
-                yield from (Job(image, target, output, None) for target, output in image.task.outputs)
-        if accepted := [image for image in accepted if image.status == "ok"]:
-            yield from translations(translator, accepted, targets)
+    """Translate inputs, at most `batch` at a time.
+
+    On a CPU threads translate parts of a batch, with one thread of torch each. Several threads of torch would wait for
+    one another while images are read on the same cores. A translation is then the same with any number of cores.
+    """
+    parts = min(THREADS, batch) if translator.device.type == "cpu" else 1
+    chunks = iter(lambda: list(islice(images, batch // parts)), [])
+    with (
+        torch_threads_kept(),
+        closing(in_order(partial(translated, translator, targets, reject), chunks, ahead=parts)) as outputs,
+    ):
+        for jobs in outputs:
+            yield from jobs
+
+
+@contextmanager
+def torch_threads_kept() -> Iterator[None]:
+    """A block after which torch has the number of threads that it had before."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def translated(
+    translator: Translator, targets: list[Target], reject: Threshold | None, images: list[Loaded]
+) -> list[Job]:
+    """The outputs of some inputs: those of unreadable and rejected ones, and translations."""
+    torch.set_num_threads(1)
+    readable = [image for image in images if image.status == "ok"]
+    marked = [image for image in images if image.status != "ok"]
+    marked += rejected_marked(translator, readable, reject) if readable and reject else readable
+    without = [image for image in marked if image.status != "ok"]
+    jobs = [Job(image, target, output, None) for image in without for target, output in image.task.outputs]
+    accepted = [image for image in marked if image.status == "ok"]
+    return jobs + (list(translations(translator, accepted, targets)) if accepted else [])
 
 
 def rejected_marked(translator: Translator, images: list[Loaded], reject: Threshold) -> list[Loaded]:

@@ -23,5 +23,5 @@ def test_calls_take_turns_and_the_first_rounds_do_not_count(monkeypatch: pytest.
 
 
 def test_the_line_names_what_is_compared_and_the_goal() -> None:
-    ratio = Ratio("step", 50.0, 150.0, "ms", "the literal step", 3.0, 2.5, "32 px")
-    assert ratio.line() == "step (32 px): 3.00 times the literal step, goal 2.5 [50 and 150 ms]"
+    ratio = Ratio("step", 50.25, 1500.0, "ms", "the literal step", 30.0, 2.5, "32 px")
+    assert ratio.line() == "step (32 px): 50.2 ms; the literal step: 1,500 ms; ratio 30.00, goal 2.5"

@@ -52,7 +52,7 @@ def test_an_unknown_name_stops_before_anything_is_measured(benchmarks: list[str]
 def test_the_command_prints_ratios_and_writes_a_new_file(benchmarks: list[str], cli: Any, tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
     done = cli("bench", "fast", "--device", "cpu", "--out", out)
-    assert done.exit_code == 0 and "fast: 4.00 times one" in done.stdout
+    assert done.exit_code == 0 and "fast: 4 images/s; one: 1 images/s; ratio 4.00" in done.stdout
     assert json.loads(out.read_text())["ratios"][0]["value"] == 4.0
     again = cli("bench", "fast", "--device", "cpu", "--out", out)
     assert again.exit_code == 2 and benchmarks == ["fast cpu"]

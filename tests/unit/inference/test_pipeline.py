@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from folders import images
 from PIL import Image
 
@@ -147,6 +148,7 @@ def test_no_more_images_wait_than_two_batches_on_each_side(
     monkeypatch.setattr("sivae_translate.inference.folder.AHEAD", 1)
     read: list[Path] = []
     contents, inside = Translator.contents, pipeline_module.read_in_frame
+    translated: list[int] = []
     ahead: list[int] = []
 
     def reading(path: Any, frame: Any) -> Any:
@@ -154,11 +156,23 @@ def test_no_more_images_wait_than_two_batches_on_each_side(
         return inside(path, frame)
 
     def translating(self: Translator, x: Any) -> Any:
-        ahead.append(len(read) - 3 * len(ahead))
+        ahead.append(len(read) - sum(translated))
+        translated.append(len(x))
         return contents(self, x)
 
     monkeypatch.setattr(pipeline_module, "read_in_frame", reading)
     monkeypatch.setattr(Translator, "contents", translating)
     translate_folder(translator, source, tmp_path / "out", to="car001", batch=3)
-    assert len(ahead) == 20 and max(ahead) <= 3 + 2 * 3 + 1
+    assert sum(translated) == 60 and max(translated) <= 3
+    assert max(ahead) <= 3 + 2 * 3 + 1
     assert all(Image.open(path).size == (16, 16) for path in (tmp_path / "out").glob("*.png"))
+
+
+def test_torch_has_its_threads_again_after_a_folder(translator: Translator, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        translate_folder(translator, images(tmp_path / "in", "a.png"), tmp_path / "out", to="car001")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
