@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -57,6 +57,15 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """A part of a batch: the inputs to translate with their contents, and unreadable and rejected inputs."""
+
+    images: list[Loaded]
+    contents: Tensor | None
+    others: list[Loaded]
+
+
+@dataclass(frozen=True)
 class Job:
     """An output to write: the translation of an input, or None for one that is not translated."""
 
@@ -80,41 +89,62 @@ def translate_batches(
 ) -> Generator[Job]:
     """Translate inputs, at most `batch` at a time.
 
-    On a CPU threads translate parts of a batch, with one thread of torch each. Several threads of torch would wait for
-    one another while images are read on the same cores. A translation is then the same with any number of cores.
+    On a CPU threads translate parts of a batch, and share the threads of torch. Several threads of torch would wait for
+    one another while images are read on the same cores.
     """
     parts = min(THREADS, batch) if translator.device.type == "cpu" else 1
     chunks = iter(lambda: list(islice(images, batch // parts)), [])
-    with (
-        torch_threads_kept(),
-        closing(in_order(partial(translated, translator, targets, reject), chunks, ahead=parts)) as outputs,
-    ):
-        for jobs in outputs:
+    with torch_threads_kept() as threads, ExitStack() as stages:
+        of_each = max(1, threads // parts)
+        encoding = in_order(partial(encoded, translator, reject, of_each), chunks, ahead=1)
+        pairs = ((batch, target) for batch in stages.enter_context(closing(encoding)) for target in targets)
+        decoding = in_order(partial(translated, translator, of_each), pairs, ahead=parts)
+        for jobs in stages.enter_context(closing(decoding)):
             yield from jobs
 
 
 @contextmanager
-def torch_threads_kept() -> Iterator[None]:
-    """A block after which torch has the number of threads that it had before."""
+def torch_threads_kept() -> Iterator[int]:
+    """A block that is given the number of torch's threads, and after which torch has that number again."""
     before = torch.get_num_threads()
     try:
-        yield
+        yield before
     finally:
         torch.set_num_threads(before)
 
 
-def translated(
-    translator: Translator, targets: list[Target], reject: Threshold | None, images: list[Loaded]
-) -> list[Job]:
-    """The outputs of some inputs: those of unreadable and rejected ones, and translations."""
-    torch.set_num_threads(1)
+def encoded(translator: Translator, reject: Threshold | None, threads: int, images: list[Loaded]) -> Encoded:
+    """Encode inputs once for all targets.
+
+    Args:
+        threads: of torch, for the thread that calls.
+    """
+    torch.set_num_threads(threads)
     readable = [image for image in images if image.status == "ok"]
-    marked = [image for image in images if image.status != "ok"]
-    marked += rejected_marked(translator, readable, reject) if readable and reject else readable
-    without = [image for image in marked if image.status != "ok"]
-    jobs = [Job(image, target, output, None) for image in without for target, output in image.task.outputs]
+    marked = rejected_marked(translator, readable, reject) if readable and reject else readable
     accepted = [image for image in marked if image.status == "ok"]
-    return jobs + (list(translations(translator, accepted, targets)) if accepted else [])
+    others = [image for image in (*images, *marked) if image.status != "ok"]
+    return Encoded(accepted, translator.contents(stacked(accepted)) if accepted else None, others)
+
+
+def translated(translator: Translator, threads: int, pair: tuple[Encoded, Target]) -> list[Job]:
+    """The outputs of a target that the inputs lack; see `encoded` for the threads."""
+    torch.set_num_threads(threads)
+    batch, target = pair
+    others = [Job(image, target, output, None) for image in batch.others for output in outputs_of(image, target)]
+    chosen = [(row, output) for row, image in enumerate(batch.images) for output in outputs_of(image, target)]
+    if batch.contents is None or not chosen:
+        return others
+    rows = batch.contents[[row for row, _ in chosen]]
+    x = translator.restyle(rows, target.style, style_correction=target.rounds)
+    pictures = translator.to_pictures(x)
+    jobs = [Job(batch.images[row], target, output, p) for (row, output), p in zip(chosen, pictures, strict=True)]
+    return others + jobs
+
+
+def outputs_of(image: Loaded, target: Target) -> list[Path]:
+    """The outputs of a target that an input lacks: one or none."""
+    return [output for t, output in image.task.outputs if t is target]
 
 
 def rejected_marked(translator: Translator, images: list[Loaded], reject: Threshold) -> list[Loaded]:
@@ -125,18 +155,6 @@ def rejected_marked(translator: Translator, images: list[Loaded], reject: Thresh
         replace(image, status="rejected", reason=reason) if reason else image
         for image, reason in zip(images, reasons, strict=True)
     ]
-
-
-def translations(translator: Translator, images: list[Loaded], targets: list[Target]) -> Iterator[Job]:
-    """The translations of a batch: each image is encoded once, and decoded for each target that it lacks."""
-    contents = translator.contents(stacked(images))
-    for target in targets:
-        chosen = [(row, output) for row, image in enumerate(images) for t, output in image.task.outputs if t is target]
-        if chosen:
-            rows = contents[[row for row, _ in chosen]]
-            x = translator.restyle(rows, target.style, style_correction=target.rounds)
-            for (row, output), picture in zip(chosen, translator.to_pictures(x), strict=True):
-                yield Job(images[row], target, output, picture)
 
 
 def stacked(images: list[Loaded]) -> Tensor:
