@@ -15,16 +15,13 @@ import torch
 
 from sivae_translate.bench.memory import peak_megabytes
 from sivae_translate.bench.ratio import Ratio, in_turn
+from sivae_translate.bench.step import our_step
 from sivae_translate.data.batches import PairSampler
 from sivae_translate.data.domains import find_domains
 from sivae_translate.device import pick_precision
 from sivae_translate.models import Autoencoder, ConvAutoencoder, StyleAutoencoder
-from sivae_translate.objectives import OBJECTIVES
-from sivae_translate.training.loop import autocast
-from sivae_translate.training.optimizers import Optimizers
 from sivae_translate.training.prior_refit import spread_over_domains
-from sivae_translate.training.processes import new_accelerator
-from sivae_translate.types import Batch, Gaussian
+from sivae_translate.types import Gaussian
 
 ROUNDS = 3
 SIZES, BATCHES, WIDTHS = (32, 64, 128, 256), (8, 16, 32, 64), (16, 32, 64, 128)
@@ -80,20 +77,8 @@ def style(domains: int) -> StyleAutoencoder:
     return StyleAutoencoder(domains=[str(domain) for domain in range(domains)], size=32, width=32)
 
 
-def step(model: Autoencoder, batch: int, device: str) -> Call:
-    """A training step on a batch of random images, of the first domains."""
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    accelerator = new_accelerator(device, pick_precision("auto", device))
-    optimizers = Optimizers(model, accelerator, lr=2e-4, betas=(0.9, 0.999))
-    x = torch.rand(batch, 3, model.size, model.size, device=device).contiguous(memory_format=torch.channels_last)
-    rows = Batch(x, torch.arange(batch, device=device) // 2 % len(model.domains))
-    objective, generator = OBJECTIVES["soft-introvae"](), torch.Generator(device)
-
-    def run() -> None:
-        for phase in autocast(objective.play(model, rows, 1.0, generator, model), accelerator):  # type: ignore[arg-type]
-            optimizers.step(phase)
-
-    return run
+def step(model: Autoencoder, rows: int, device: str) -> Call:
+    return our_step(model, rows, device, pick_precision("auto", device))
 
 
 def labels(images: int, domains: int) -> tuple[int, ...]:

@@ -11,9 +11,9 @@ from torch import Tensor
 from sivae_translate.bench.literal_step import Noise, PaperWeights, literal_step
 from sivae_translate.bench.ratio import Ratio, in_turn
 from sivae_translate.device import pick_precision
-from sivae_translate.models import ConvAutoencoder
+from sivae_translate.models import Autoencoder, ConvAutoencoder
 from sivae_translate.objectives import OBJECTIVES
-from sivae_translate.training.loop import autocast
+from sivae_translate.training.loop import autocast, step
 from sivae_translate.training.optimizers import Optimizers
 from sivae_translate.training.processes import new_accelerator
 from sivae_translate.types import Batch, Phase
@@ -48,7 +48,9 @@ def step_ratios(device: str) -> Iterator[Ratio]:
     """How many times as fast as the literal step in float32 the step is, in each precision of training."""
     for size in SIZES:
         for precision in dict.fromkeys((pick_precision("auto", device), "fp32")):
-            ours, literal = in_turn(our_step(size, device, precision), paper_step(size, device), rounds=6)
+            ours, literal = in_turn(
+                our_step(size.model(device), size.batch, device, precision), paper_step(size, device), rounds=6
+            )
             yield Ratio(
                 "training step",
                 ours * 1e3,
@@ -72,17 +74,16 @@ def paper_step(size: Size, device: str) -> Callable[[], None]:
     return lambda: literal_step(model, x, Noise.draw(model, x), PaperWeights(), update)
 
 
-def our_step(size: Size, device: str, precision: str) -> Callable[[], None]:
-    """The package's step."""
-    model = size.model(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def our_step(model: Autoencoder, rows: int, device: str, precision: str) -> Callable[[], None]:
+    """The package's step of Soft-IntroVAE, on a batch of random images in pairs of one domain."""
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     accelerator = new_accelerator(device, precision)
     optimizers = Optimizers(model, accelerator, lr=LR, betas=BETAS)
-    domains = torch.zeros(size.batch, dtype=torch.int64, device=device)
-    batch = Batch(size.images(device).contiguous(memory_format=torch.channels_last), domains)
+    x = torch.rand(rows, 3, model.size, model.size, device=device).contiguous(memory_format=torch.channels_last)
+    batch = Batch(x, torch.arange(rows, device=device) // 2 % len(model.domains))
     objective, generator = OBJECTIVES["soft-introvae"](), torch.Generator(device)
 
-    def step() -> None:
-        for phase in autocast(objective.play(model, batch, 1.0, generator, model), accelerator):  # type: ignore[arg-type]
-            optimizers.step(phase)
+    def run() -> None:
+        step([autocast(objective.play(model, batch, 1.0, generator, model), accelerator)], optimizers)  # type: ignore[arg-type]
 
-    return step
+    return run

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -174,21 +175,13 @@ class CapturedStep(StaticStep):
     constructed after that.
     """
 
-    def __init__(
-        self,
-        model: Autoencoder,
-        objective: Objective,
-        optimizers: Optimizers,
-        ema: AveragedModel,
-        accelerator: Accelerator,
-        *,
-        decay: float,
-    ) -> None:
-        super().__init__(model, objective, optimizers, ema, accelerator, decay=decay)
-        self.stream = torch.cuda.Stream(accelerator.device)  # type: ignore[no-untyped-call]
-        self.stage, self.steps = "", 0
-        self.graph: torch.cuda.CUDAGraph | None = None
-        self.terms: Terms = {}
+    stage, steps = "", 0  # the stage of the last step, and the steps since it began
+    graph: torch.cuda.CUDAGraph | None = None
+    terms: Terms
+
+    @cached_property
+    def stream(self) -> torch.cuda.Stream:
+        return torch.cuda.Stream(self.accelerator.device)  # type: ignore[no-untyped-call]
 
     def run(self, progress: float, generator: torch.Generator) -> Terms:
         """The step on what the inputs hold, by a replay where the stage has been captured."""

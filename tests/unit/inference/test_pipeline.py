@@ -7,6 +7,7 @@ import signal
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +170,14 @@ def test_no_more_images_wait_than_two_batches_on_each_side(
 
 
 def test_torch_has_its_threads_again_after_a_folder(translator: Translator, tmp_path: Path) -> None:
+    def of_a_new_thread() -> int:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.get_num_threads).result()
+
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         translate_folder(translator, images(tmp_path / "in", "a.png"), tmp_path / "out", to="car001")
-        assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == of_a_new_thread() == 2
     finally:
         torch.set_num_threads(before)
