@@ -39,7 +39,7 @@ def test_every_public_name_says_what_it_is() -> None:
 
 
 def test_what_a_translator_can_do() -> None:
-    public = {name for name in vars(sivae_translate.Translator) if not name.startswith("_") or name == "__call__"}
+    public = {name for name in dir(sivae_translate.Translator) if not name.startswith("_") or name == "__call__"}
     assert public == TRANSLATOR
     for name in public:
         assert inspect.getdoc(getattr(sivae_translate.Translator, name)), name

@@ -23,12 +23,13 @@ from PIL import Image
 from sivae_translate.bench.ratio import Ratio, seconds
 from sivae_translate.data.images import Frame
 from sivae_translate.data.reader import in_order
+from sivae_translate.inference.codec import BATCH
 from sivae_translate.inference.folder import translate_folder
 from sivae_translate.inference.manifest import open_manifest
 from sivae_translate.inference.pipeline import Job, Loaded, load, translate_batches, write_jobs
 from sivae_translate.inference.targets import Target, domain_targets
 from sivae_translate.inference.tasks import Task
-from sivae_translate.inference.translator import BATCH, Translator
+from sivae_translate.inference.translator import Translator
 from sivae_translate.models.pretrained import build_model, save_model
 
 FILES = 160

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -26,9 +26,11 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-def read_images(
-    sources: Sequence[Source | Path], frame: Frame, *, progress: Progress | None = None
-) -> Iterator[np.ndarray | LeftOut]:
+class Sources(Sized, Iterable[Source | Path], Protocol):
+    """Images of a known number, such as a list or a plan on disk."""
+
+
+def read_images(sources: Sources, frame: Frame, *, progress: Progress | None = None) -> Iterator[np.ndarray | LeftOut]:
     """Images in a frame, uint8 `[size, size, 3]`, or LeftOut for each that cannot be read, in the order of `sources`.
 
     Threads read ahead while the caller computes. At most `AHEAD` images wait in memory.
@@ -42,7 +44,7 @@ def read_images(
 
 
 def read_each(
-    read: Callable[[Source], T], sources: Sequence[Source | Path], *, progress: Progress | None = None
+    read: Callable[[Source], T], sources: Sources, *, progress: Progress | None = None
 ) -> Iterator[T | LeftOut]:
     """The result of `read` for each source, or LeftOut where it raises UnreadableImage; otherwise as `read_images`."""
 

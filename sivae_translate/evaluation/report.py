@@ -29,8 +29,9 @@ from sivae_translate.evaluation.sets import FEWEST, EvaluationSet, NotMeasuredEr
 from sivae_translate.evaluation.translation import Translation
 from sivae_translate.extras import require
 from sivae_translate.host import own_state
+from sivae_translate.inference.codec import require_style
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
-from sivae_translate.inference.translator import Translator, require_style
+from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Display, Silent, counting
 from sivae_translate.reports import begin_report, report_folder, write_report
 

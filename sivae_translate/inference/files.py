@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,16 +11,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sivae_translate.data.domains import Source
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.data.listing import LeftOut, evenly_spread
-from sivae_translate.data.reader import read_images
+from sivae_translate.data.reader import Sources, read_images
 from sivae_translate.errors import UsageError, shown
+from sivae_translate.inference.codec import BATCH, require_style
 from sivae_translate.inference.direction import difference
 from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.inversion import eight_bit, invert, psnr
 from sivae_translate.inference.plan import plan
-from sivae_translate.inference.translator import BATCH, Translator, require_style
+from sivae_translate.inference.translator import Translator
 from sivae_translate.models.mixing import mixing_grid
 from sivae_translate.pictures import save_picture
 from sivae_translate.progress import Progress
@@ -45,7 +45,7 @@ class Reconstructed:
 
 def read(
     translator: Translator,
-    sources: Sequence[Source | Path],
+    sources: Sources,
     left_out: list[LeftOut],
     batch: int = BATCH,
     progress: Progress | None = None,
@@ -209,18 +209,18 @@ def reconstruct_folder(
             name.
     """
     with plan(source, out, "png") as planned:
-        pairs, left_out = list(planned.outputs()), list(planned.left_out())
-    paths, outputs = [path for path, _ in pairs], [out / name for _, name in pairs]
-    taken = next(filter(os.path.lexists, outputs), None)
-    if taken:
-        raise UsageError(f"{shown(taken)} exists, and nothing is overwritten: choose another with --out")
-    require_writable(out)  # before the work
-    before, after = list[float](), list[float]()
-    for rows, x in read(translator, paths, left_out, batch, progress):
-        encoded, optimised = (translator.decode(invert(translator.model, x, n)) for n in (0, inversion_steps))
-        for row, picture in zip(rows, translator.to_pictures(optimised), strict=True):
-            outputs[row].parent.mkdir(parents=True, exist_ok=True)
-            save_picture(picture, outputs[row])
-        before += psnr(x, eight_bit(encoded)).tolist()
-        after += psnr(x, eight_bit(optimised)).tolist()
+        taken = next((out / name for _, name in planned.outputs() if os.path.lexists(out / name)), None)
+        if taken:
+            raise UsageError(f"{shown(taken)} exists, and nothing is overwritten: choose another with --out")
+        require_writable(out)  # before the work
+        before, after, left_out = list[float](), list[float](), list(planned.left_out())
+        outputs = enumerate(out / name for _, name in planned.outputs())
+        for rows, x in read(translator, planned, left_out, batch, progress):
+            encoded, optimised = (translator.decode(invert(translator.model, x, n)) for n in (0, inversion_steps))
+            for row, picture in zip(rows, translator.to_pictures(optimised), strict=True):
+                output = next(output for place, output in outputs if place == row)  # rows rise, with gaps
+                output.parent.mkdir(parents=True, exist_ok=True)
+                save_picture(picture, output)
+            before += psnr(x, eight_bit(encoded)).tolist()
+            after += psnr(x, eight_bit(optimised)).tolist()
     return Reconstructed(before, after, left_out)

@@ -13,6 +13,7 @@ from sivae_translate.data.listing import Account, LeftOut
 from sivae_translate.data.reader import AHEAD, in_order
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.host import own_torch_state
+from sivae_translate.inference.codec import BATCH, require_style
 from sivae_translate.inference.manifest import Manifest, locked, manifest_path, open_manifest
 from sivae_translate.inference.pipeline import load, translate_batches, write_jobs
 from sivae_translate.inference.plan import Plan, plan
@@ -21,7 +22,7 @@ from sivae_translate.inference.style_correction import ROUNDS
 from sivae_translate.inference.targets import Target, check_options, domain_targets, fingerprint, reference_target
 from sivae_translate.inference.tasks import unfinished
 from sivae_translate.inference.threshold import Threshold
-from sivae_translate.inference.translator import BATCH, Translator, require_style
+from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Display, Silent
 
 REJECTED = "rejected as out of distribution"

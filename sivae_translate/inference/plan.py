@@ -37,6 +37,10 @@ class Plan:
         (count,) = self.database.execute("SELECT count(*) FROM outputs").fetchone()
         return int(count)
 
+    def __iter__(self) -> Iterator[Path]:
+        """The inputs."""
+        return (path for path, _ in self.outputs())
+
     def outputs(self) -> Iterator[tuple[Path, Path]]:
         """Pairs (input, output relative to a target's folder)."""
         for path, output in self.database.execute("SELECT path, output FROM outputs ORDER BY rowid"):

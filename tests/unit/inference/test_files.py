@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from folders import images
+from PIL import Image
 
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError
@@ -60,6 +62,19 @@ def test_reconstructions_of_like_names_do_not_collide(translator: Translator, tm
     result = files.reconstruct_folder(translator, folder, tmp_path / "out", inversion_steps=0)
     assert len(result.after) == 3
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "a.jpg.png", "a.webp.png"}
+
+
+def test_every_reconstruction_has_its_own_image_s_name_where_others_are_broken(
+    translator: Translator, cars: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(cars / "unseen/car003", folder)
+    views = sorted(folder.iterdir())
+    for broken in views[::5]:
+        broken.write_bytes(b"data")
+    files.reconstruct_folder(translator, folder, tmp_path / "out", inversion_steps=0, batch=3)
+    for view in set(views) - set(views[::5]):
+        assert Image.open(tmp_path / "out" / view.name).tobytes() == translator.reconstruct(view).tobytes()
 
 
 def test_a_folder_for_reconstructions_that_cannot_be_written_is_found_before_an_image_is_read(
