@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from sivae_translate.evaluation.tables import parts, summaries
+from sivae_translate.pages.templates import render
 
 
 def page(report: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
@@ -16,13 +15,9 @@ def page(report: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     Args:
         pictures: captions by the names of files beside the page.
     """
-    environment = Environment(
-        loader=PackageLoader("sivae_translate", "evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
+    return render(
+        "evaluation",
+        "page.html.j2",
         title=f"Evaluation of {report['model']}",
         facts=facts(report),
         tables=[*summaries(report), *parts(report)],

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from sivae_translate.evaluation.metrics import METRICS
 from sivae_translate.evaluation.metrics.metric import BASELINES, Metric
+from sivae_translate.pages.tables import Table
 
 Measured = tuple[Metric, Mapping[str, Any]]
 """A metric with its figure, as `report.json` has it."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells of text.
-
-    Attributes:
-        head: headings of the columns; the first one is of the labels.
-        rows: as many cells each, the first one the label.
-        notes: `Metric.note` by title, for each metric of the table.
-    """
-
-    title: str
-    head: list[str]
-    rows: list[list[str]]
-    notes: Mapping[str, str]
 
 
 def summaries(report: Mapping[str, Any]) -> list[Table]:
