@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import Timeout
+
 from sivae_translate import checkpoint
-from sivae_translate.errors import UsageError
+from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.recipe import Recipe, difference, dump_recipe, load_recipe
 from sivae_translate.training.checkpointing import States
 from sivae_translate.training.constructors import complete
@@ -46,6 +50,17 @@ def prepare_directory(run: Path, domains: Path) -> Path:
     except OSError as error:
         raise UsageError(f"cannot write to {run} ({error.strerror}): choose another folder with --out") from None
     return run
+
+
+@contextmanager
+def writing(run: Path) -> Iterator[None]:
+    """A block that writes into the run's directory. Raises SivaeError where it cannot; the last checkpoint is whole."""
+    try:
+        yield
+    except Timeout:  # of a lock, which is an OSError too
+        raise
+    except OSError as error:
+        raise SivaeError(f"cannot write to {run} ({error.strerror or error}): mend that and run it again") from None
 
 
 def check_directory(run: Path, recipe: Recipe, allow_changed: bool = False) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+from sivae_translate.errors import SivaeError
 from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, handle_signals
+
+
+class InterruptedRunError(SivaeError):
+    """A signal has stopped the run, which is saved. `exit_code` is 128 plus the signal's number, as in shells."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
 
 
 class Stop:

@@ -26,7 +26,8 @@ from sivae_translate.data import reader
 from sivae_translate.datasets.cars import write_set
 from sivae_translate.inference import pipeline
 from sivae_translate.progress import Silent
-from sivae_translate.training.run import InterruptedRunError, train
+from sivae_translate.training.run import train
+from sivae_translate.training.stop import InterruptedRunError
 
 DOMAINS = ("car000", "car001", "car002")
 Options = Callable[..., list[str]]

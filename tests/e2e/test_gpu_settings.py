@@ -13,7 +13,7 @@ from torch import Tensor
 from sivae_translate.checkpoint import load
 from sivae_translate.progress import Silent
 from sivae_translate.training import autoconfig
-from sivae_translate.training import run as run_module
+from sivae_translate.training import trainer as trainer_module
 from sivae_translate.training.captured import StaticStep
 from sivae_translate.training.run import train
 from sivae_translate.types import Batch
@@ -45,7 +45,7 @@ def go(cars: Path, tiny: tuple[str, ...], tmp_path: Path) -> Go:
 @pytest.fixture
 def static(monkeypatch: pytest.MonkeyPatch) -> None:
     """`training.capture` stands for a step on inputs in fixed places that is not captured."""
-    monkeypatch.setattr(run_module, "CapturedStep", StaticStep)
+    monkeypatch.setattr(trainer_module, "CapturedStep", StaticStep)
     monkeypatch.setattr(autoconfig, "check_capture", lambda settings, device: None)
 
 

@@ -18,8 +18,9 @@ from PIL import Image
 
 from sivae_translate.errors import SivaeError
 from sivae_translate.progress import Silent
-from sivae_translate.training import run as run_module
-from sivae_translate.training.run import InterruptedRunError, train
+from sivae_translate.training import trainer as trainer_module
+from sivae_translate.training.run import train
+from sivae_translate.training.stop import InterruptedRunError
 
 Options = Callable[..., list[str]]
 Train = Callable[..., Path]
@@ -247,7 +248,7 @@ def test_files_and_domains_that_a_user_may_expect_otherwise_are_named(go: Train,
 
 def small_memory(monkeypatch: pytest.MonkeyPatch, batch: int, after: int = 0) -> None:
     """Memory runs out in steps of more than `batch` rows, once `after` images are seen."""
-    real = run_module.augment_batch
+    real = trainer_module.augment_batch
     seen = [0]
 
     def augment(rows: Any, *arguments: Any, **options: Any) -> Any:
@@ -256,7 +257,7 @@ def small_memory(monkeypatch: pytest.MonkeyPatch, batch: int, after: int = 0) ->
         seen[0] += len(rows)
         return real(rows, *arguments, **options)
 
-    monkeypatch.setattr(run_module, "augment_batch", augment)
+    monkeypatch.setattr(trainer_module, "augment_batch", augment)
 
 
 def test_an_automatic_batch_is_halved_until_it_fits(go: Train, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +287,7 @@ def test_where_the_state_cannot_be_saved_the_error_does_not_claim_it(
         raise SivaeError("no space left on device")
 
     small_memory(monkeypatch, 4, after=16)
-    monkeypatch.setattr(run_module.States, "save", refuse)
+    monkeypatch.setattr(trainer_module.States, "save", refuse)
     with pytest.raises(SivaeError, match="memory ran out at 16 images, not saved") as caught:
         go()
     assert "--allow-changed" not in str(caught.value)  # there is nothing to resume
@@ -297,7 +298,7 @@ def test_where_the_state_cannot_be_saved_the_error_does_not_claim_it(
 
 def poison(monkeypatch: pytest.MonkeyPatch, t: int, times: int) -> None:
     """The t-th batch holds a NaN the first `times` times that it is read."""
-    real, left = run_module.batches, iter(range(times))
+    real, left = trainer_module.batches, iter(range(times))
 
     def poisoned(images: Any, sampler: Any, **options: Any) -> Iterator[Any]:
         for n, batch in enumerate(real(images, sampler, **options), start=sampler.start):
@@ -305,7 +306,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, t: int, times: int) -> None:
                 batch.images[0, 0, 0, 0] = float("nan")
             yield batch
 
-    monkeypatch.setattr(run_module, "batches", poisoned)
+    monkeypatch.setattr(trainer_module, "batches", poisoned)
 
 
 def test_training_that_diverges_goes_back_and_halves_its_rate(go: Train, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,9 +330,9 @@ def test_training_that_diverges_again_and_again_ends_with_its_state_saved(
     with pytest.raises(SivaeError, match="--allow-changed") as caught:
         go(display=screen)
     assert "training.lr" in str(caught.value) and 48 in numbers(str(caught.value)) and "\n" not in str(caught.value)
-    assert sum("halved" in note for note in screen.notes) == run_module.HALVINGS
+    assert sum("halved" in note for note in screen.notes) == trainer_module.HALVINGS
     trainer = json.loads((run / "state/trainer.json").read_text())
-    assert trainer["state"]["images"] == 32 and trainer["state"]["lr_scale"] == 0.5**run_module.HALVINGS
+    assert trainer["state"]["images"] == 32 and trainer["state"]["lr_scale"] == 0.5**trainer_module.HALVINGS
     with pytest.raises(SivaeError, match="lower training"):
         go()  # not three more times
     monkeypatch.undo()

@@ -29,6 +29,7 @@ sys.addaudithook(audit)
 
 import torch
 from sivae_translate.training import run as training
+from sivae_translate.training import trainer
 
 def digest(tensors):
     return hashlib.sha256(b"".join(t.detach().contiguous().numpy().tobytes() for t in tensors)).hexdigest()
@@ -36,7 +37,7 @@ def digest(tensors):
 class RecordedRun(training.Run):
     def train(self):
         first = digest(self.model.parameters())
-        train_loop = training.train_loop
+        train_loop = trainer.train_loop
         seen = []
         def spy(model, objective, batches, *rest, **options):
             def recorded(batches):
@@ -44,7 +45,7 @@ class RecordedRun(training.Run):
                     seen.append(digest([batch.images]))
                     yield batch
             train_loop(model, objective, recorded(batches), *rest, **options)
-        training.train_loop = spy
+        trainer.train_loop = spy
         super().train()
         note = {
             "processes": self.accelerator.num_processes,
@@ -72,19 +73,20 @@ import hashlib, json, os, signal, sys
 from pathlib import Path
 
 from sivae_translate.training import run as training
+from sivae_translate.training import trainer
 
 cars, folder, note, signalled, *settings = sys.argv[1:]
 rank = os.environ["RANK"]
 
 class RecordedRun(training.Run):
     def train(self):
-        batches = training.batches
+        batches = trainer.batches
         def counted(images, sampler, **options):
             for t, batch in enumerate(batches(images, sampler, **options), start=sampler.start):
                 if rank == "1" and t == int(signalled):
                     os.kill(os.getpid(), signal.SIGTERM)
                 yield batch
-        training.batches = counted
+        trainer.batches = counted
         try:
             return super().train()
         finally:
@@ -94,7 +96,7 @@ class RecordedRun(training.Run):
             Path(folder, note + rank).write_text(json.dumps([digest, self.state.step]))
 
 training.Run = RecordedRun
-training.torch.set_num_threads(1)
+trainer.torch.set_num_threads(1)
 training.train(cars, "tiny", Path(folder, "run" + rank), set=settings, device="cpu")
 """
 
@@ -105,9 +107,10 @@ from pathlib import Path
 
 import torch
 from sivae_translate.training import run as training
+from sivae_translate.training import trainer
 
 cars, out, notes, *settings = sys.argv[1:]
-batches, poison = training.batches, iter([float("nan")])
+batches, poison = trainer.batches, iter([float("nan")])
 
 def poisoned(images, sampler, **options):
     """The second process's fifth batch holds a NaN, once."""
@@ -124,7 +127,7 @@ class RecordedRun(training.Run):
         note = {"weights": weights, "lr_scale": self.state.lr_scale, "step": self.state.step}
         Path(notes, f"diverged{self.accelerator.process_index}.json").write_text(json.dumps(note))
 
-training.batches, training.Run = poisoned, RecordedRun
+trainer.batches, training.Run = poisoned, RecordedRun
 torch.set_num_threads(1)
 training.train(cars, "tiny", out, set=settings, device="cpu")
 '''
