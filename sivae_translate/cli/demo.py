@@ -7,8 +7,10 @@ from pathlib import Path
 from sivae_translate.datasets.cars import write_set
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation.report import evaluate
+from sivae_translate.evaluation.tables import summaries
 from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Display, Silent
+from sivae_translate.training.report import show_evaluation
 from sivae_translate.training.run import train
 
 CARS, UNSEEN, SIZE = 120, 12, 32
@@ -37,5 +39,7 @@ def run_demo(out: Path, *, device: str = "auto", display: Display | None = None)
         )
     model = train(cars / "train", "tiny", out / "run", device=device, display=display)
     translator = Translator.from_pretrained(model, device=device)
-    pairs = cars / "pairs_unseen.csv"
-    return evaluate(translator, pairs=pairs, root=cars, out=out / "translations", name=str(model), display=display)
+    pairs, translations = cars / "pairs_unseen.csv", out / "translations"
+    report = evaluate(translator, pairs=pairs, root=cars, out=translations, name=str(model), display=display)
+    show_evaluation(out / "run", translations / "index.html", summaries(report))
+    return report

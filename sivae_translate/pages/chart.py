@@ -56,7 +56,7 @@ class Band:
     @property
     def anchor(self) -> str:
         """The end of the name that is at the band's. A name may be longer than a band, and the drawing ends there."""
-        return "start" if 2 * self.x + self.width < WIDTH else "end"
+        return "start" if self.x < WIDTH / 2 else "end"
 
     @property
     def text_at(self) -> float:
@@ -92,7 +92,13 @@ class Chart:
 
 
 def line_chart(
-    title: str, series: Sequence[Series], *, note: str = "", log: bool = False, spans: Sequence[Span] = ()
+    title: str,
+    series: Sequence[Series],
+    *,
+    note: str = "",
+    log: bool = False,
+    spans: Sequence[Span] = (),
+    extent: Sequence[float] = (),
 ) -> Chart | None:
     """A chart of these series over a common x axis; None where no value can be shown.
 
@@ -100,12 +106,13 @@ def line_chart(
         note: how to read it, below the title.
         log: whether the y axis is logarithmic.
         spans: parts of the x axis to mark, by ascending x.
+        extent: values of x that the axis shows in any case, so that charts beside each other share an axis.
     """
     kept = [[point for point in each.points if shown(point, log)] for each in series]
     points = [point for each in kept for point in each]
     if not points:
         return None
-    x_axis = Axis([x for x, _ in points], LEFT, WIDTH - RIGHT)
+    x_axis = Axis([*extent, *(x for x, _ in points)], LEFT, WIDTH - RIGHT)
     y_axis = Axis([y for _, y in points], HEIGHT - BOTTOM, TOP, log=log, outwards=True)
     curves = [curve(each, number % COLOURS, x_axis, y_axis, log) for number, each in enumerate(series) if kept[number]]
     return Chart(title, note, curves, x_axis.ticks(), y_axis.ticks(), list(bands(spans, x_axis)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from sivae_translate.pictures import contact_sheet, to_pictures
 from sivae_translate.types import Batch, Model
 
 COLUMNS = 8
+KINDS = {
+    "translations": "Translations: the content of the left column in the style of the top row",
+    "reconstructions": "Images, and beneath them their reconstructions",
+    "samples": "Samples from the prior, of a domain per column",
+}
+"""What a grid shows, by its kind."""
 
 
 class Grids:
@@ -47,3 +54,18 @@ class Grids:
         prior = model.prior(self.domains.repeat(4))
         samples = prior.draw(lambda shape: torch.randn(shape, generator=generator, device=x.device))
         yield "samples", contact_sheet(to_pictures(model.decode(samples)), n)
+
+
+def saved_grids(folder: Path, images: int) -> list[tuple[int, dict[str, Path]]]:
+    """The grids that a run has written, from the first to the last: (images seen, files by the text of their kind).
+
+    Args:
+        images: seen so far. A run that went back may have left grids of more.
+    """
+    found: dict[int, dict[str, Path]] = {}
+    for kind, text in KINDS.items():
+        for path in sorted(folder.glob(f"*-{kind}.png")):
+            seen = path.name.partition("-")[0]
+            if re.fullmatch("[0-9]{9,12}", seen) and int(seen) <= images:
+                found.setdefault(int(seen), {})[text] = path
+    return sorted(found.items())

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from sivae_translate import checkpoint
 
+MAX_LINE = 1 << 16  # bytes
+
 
 class Means:
     """Means of the terms between two lines of the log. The sums stay on the device until `take`."""
@@ -107,3 +109,40 @@ def whole_rows(lines: list[str], images: int) -> str:
             return math.inf
 
     return lines[0] + "".join(line for line in lines[1:] if line.endswith("\n") and seen(line) <= images)
+
+
+def read_rows(path: Path, count: int) -> tuple[list[dict[str, float]], int]:
+    """At most `count` rows of a `log.jsonl`, evenly spread over the file, and its last one.
+
+    The time does not depend on the length of the file.
+
+    Returns:
+        The rows, each with "images", and the number of damaged lines among those read.
+
+    Raises:
+        OSError: the file cannot be read. A missing one has no rows.
+    """
+    if not path.is_file():  # or a device, which never ends
+        return [], 0
+    lines = []
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        for target in range(0, size, max(1, -(-size // count))):
+            if file.tell() < target:
+                file.seek(target - 1)
+                file.readline(MAX_LINE)  # the rest of a line
+            lines.append(file.readline(MAX_LINE))
+        file.seek(max(file.tell(), size - MAX_LINE))
+        lines += file.read(MAX_LINE).splitlines(keepends=True)[-1:]
+    rows = [as_row(line) for line in lines if line.endswith(b"\n")]
+    return [row for row in rows if row is not None], rows.count(None)
+
+
+def as_row(line: bytes) -> dict[str, float] | None:
+    """The numbers of a line of `log.jsonl`; None for a damaged line."""
+    try:
+        row = json.loads(line)
+        numbers = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
+    except (ValueError, AttributeError, OverflowError, RecursionError):
+        return None
+    return numbers if math.isfinite(numbers.get("images", math.nan)) else None

@@ -28,6 +28,7 @@ class Monitor:
         require_finite: called before the terms are read and before the run is saved; see `captured.StaticStep`.
         slowest: the largest value of all processes; called by all at the same step.
         average: the mean of each value over all processes; called by all at the same step.
+        report: shows the run after a line of the log, and with True after the last step; see `report.RunReport`.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Monitor:
         require_finite: Callable[[], None] = lambda: None,
         slowest: Callable[[float], float] = float,
         average: Callable[[dict[str, float]], dict[str, float]] = dict,
+        report: Callable[[State, bool], None] = lambda state, last: None,
     ) -> None:
         self.recipe, self.budget, self.display, self.log = recipe, budget, display, log
         self.lr, self.diagnose = lr, diagnose
         self.asked_to_stop, self.draw, self.save = asked_to_stop, draw, save
         self.require_finite, self.slowest, self.average = require_finite, slowest, average
+        self.report = report
         self.failed: set[str] = set()
         self.means, self.line, self.advised = Means(), "", False
         if log is not None:
@@ -79,6 +82,8 @@ class Monitor:
             took = self.slowest(time.monotonic() - began)
             self.saved_at = state.seconds + took
             self.pause = max(60 * settings.save_minutes, took / SAVING)
+        if logs or last:
+            self.report(state, last)
         return stop
 
     def attempt(self, name: str, write: Callable[[], None]) -> None:

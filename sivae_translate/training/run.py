@@ -45,8 +45,9 @@ def train(
     Args:
         domains: folder with a sub-folder of images per domain, or with images alone.
         recipe: name of a built-in recipe, a TOML file, or a Recipe.
-        out: the run's directory: `recipe.toml`, `log.jsonl`, `results.csv`, `samples/`, `model/`, `state/` and
-            `state-before/`, to resume from where `state/` is damaged.
+        out: the run's directory: `recipe.toml`, `log.jsonl`, `results.csv`, `report.html` (written as training
+            goes on), `report.json`, `samples/`, `model/`, `state/` and `state-before/`, to resume from where `state/`
+            is damaged.
         set: overrides of the recipe, such as "training.minutes=10".
         grow: a run or model of the same recipe at half the size, whose weights initialise this one; see
             `models.growing`.

@@ -25,6 +25,7 @@ from sivae_translate.training.broadcast import broadcast_run
 from sivae_translate.training.captured import CapturedStep
 from sivae_translate.training.checkpointing import States
 from sivae_translate.training.directory import write_recipe, writing
+from sivae_translate.training.facts import describe_machine
 from sivae_translate.training.grids import COLUMNS, Grids
 from sivae_translate.training.log import LogFiles
 from sivae_translate.training.loop import train_loop
@@ -32,6 +33,7 @@ from sivae_translate.training.monitor import Monitor
 from sivae_translate.training.optimizers import NonFiniteLossError, Optimizers, moving_average
 from sivae_translate.training.out_of_memory import free_memory
 from sivae_translate.training.prior_refit import refit_style_prior
+from sivae_translate.training.report import RunReport
 from sivae_translate.training.snapshot import Snapshot
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import InterruptedRunError, Stop
@@ -75,6 +77,15 @@ class Run:
         if accelerator.is_main_process:  # only now: a state that cannot be resumed leaves its recipe as it is
             with writing(folder):
                 write_recipe(folder / "recipe.toml", recipe)
+        self.report = RunReport(
+            folder if accelerator.is_main_process else None,
+            recipe,
+            display,
+            self.state,
+            trained_on=len(images.domains.labels),
+            domains=len(images.domains.names),
+            machine=describe_machine(accelerator, settings.precision),
+        )
         self.snapshot = Snapshot(*self.parts, self.state)
         self.stop = Stop()
         self.agreement = Agreement(accelerator, self.stop)
@@ -103,7 +114,7 @@ class Run:
         budget = Budget(settings.images, settings.minutes)
         if budget.progress(self.state) >= 1:
             self.display.note(f"already trained: {self.state.images:,} images seen; raise its budget to train further")
-        with self.stop.listening():
+        with self.stop.listening(), self.report.of_failures(lambda: self.state):
             while not self.train_to(budget):
                 pass
             self.accelerator.wait_for_everyone()  # a launcher ends all processes when one ends
@@ -202,6 +213,7 @@ class Run:
             require_finite=captured.require_finite if captured else lambda: None,
             slowest=lambda seconds: self.agreement.largest(seconds)[0],
             average=self.agreement.mean,
+            report=self.report,
         )
 
     def grids(self) -> Grids:
