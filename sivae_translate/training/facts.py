@@ -108,7 +108,8 @@ def describe_machine(accelerator: Accelerator, precision: str) -> list[str]:
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     elif device.type == "cpu":
-        name = f"{torch.get_num_threads()} CPU threads ({torch.backends.cpu.get_cpu_capability()})"
+        threads = torch.get_num_threads()
+        name = f"{threads} CPU thread{'s' if threads > 1 else ''} ({torch.backends.cpu.get_cpu_capability()})"
     else:
         name = device.type
     try:

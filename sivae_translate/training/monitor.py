@@ -28,7 +28,7 @@ class Monitor:
         require_finite: called before the terms are read and before the run is saved; see `captured.StaticStep`.
         slowest: the largest value of all processes; called by all at the same step.
         average: the mean of each value over all processes; called by all at the same step.
-        report: shows the run after a line of the log, and with True after the last step; see `report.RunReport`.
+        report: called at every step with the state and whether it is the last step; see `report.RunReport`.
     """
 
     def __init__(
@@ -82,8 +82,7 @@ class Monitor:
             took = self.slowest(time.monotonic() - began)
             self.saved_at = state.seconds + took
             self.pause = max(60 * settings.save_minutes, took / SAVING)
-        if logs or last:
-            self.report(state, last)
+        self.report(state, last)
         return stop
 
     def attempt(self, name: str, write: Callable[[], None]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sivae_translate.pages.chart import Chart, Series, line_chart
 from sivae_translate.pages.embed import embed
@@ -17,6 +18,10 @@ from sivae_translate.training.facts import Facts
 from sivae_translate.training.grids import saved_grids
 from sivae_translate.training.log import read_rows
 from sivae_translate.training.verdict import Finding, Row, phases, verdict
+
+T = TypeVar("T")
+Moment = tuple[str, list[tuple[str, str]]]
+"""A caption, and (source, text) of each picture."""
 
 POINTS = 400  # of a curve, at most
 MOMENTS = 12  # of the slider, at most, with up to three grids each
@@ -65,7 +70,7 @@ def run_page(run: Path, recipe: Recipe, facts: Facts, embedded: Callable[[Path],
         embedded: a sample grid as a data URI; see `embed`.
 
     Raises:
-        OSError: the log or a sample grid cannot be read.
+        OSError: the log cannot be read.
     """
     rows, damaged = read_rows(run / "log.jsonl", POINTS)
     rows = [row for row in rows if row["images"] <= facts.images]
@@ -140,15 +145,20 @@ def charts(rows: Sequence[Row], images: int) -> list[Chart]:
     return [chart for chart in made if chart is not None]
 
 
-def moments(samples: Path, images: int, embedded: Callable[[Path], str]) -> list[tuple[str, list[tuple[str, str]]]]:
+def moments(samples: Path, images: int, embedded: Callable[[Path], str]) -> list[Moment]:
     """The sample grids over time, for the macro `slider`: those of the first, the last and evenly chosen moments."""
-    return [
-        (f"{seen:,} images seen", [(embedded(file), text) for text, file in grids.items()])
-        for seen, grids in spread(saved_grids(samples, images), MOMENTS)
-    ]
+    chosen = spread(saved_grids(samples, images), MOMENTS)
+    return [(f"{seen:,} images seen", list(pictures(grids, embedded))) for seen, grids in chosen]
 
 
-def spread(items: Sequence[Any], count: int) -> list[Any]:
+def pictures(grids: dict[str, Path], embedded: Callable[[Path], str]) -> Iterator[tuple[str, str]]:
+    """(data URI, text) of each grid. One that cannot be read is left out."""
+    for text, file in grids.items():
+        with suppress(OSError):
+            yield embedded(file), text
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
     """At most `count` items, evenly chosen, with the first and the last."""
     if len(items) <= count:
         return list(items)

@@ -27,7 +27,7 @@ from sivae_translate.training.page import GRID_BYTES, MOMENTS, run_page
 from sivae_translate.training.state import Budget, State
 
 PAGE = "report.html"
-FRESH = 10.0  # seconds between two updates at least
+FRESH = 30.0  # seconds between two updates at least
 COST = 0.01  # largest fraction of the time spent on updates
 
 
@@ -50,11 +50,11 @@ class RunReport:
         self.due, self.failed = 0.0, False
 
     def __call__(self, state: State, last: bool) -> None:
-        """Show where the run is, or how it has ended.
+        """Show where the run is, or how it has ended. Called at every step.
 
         Args:
-            last: whether the run has spent its budget, or a signal has stopped it. Else an update is left out where
-                updates would take more than `COST` of the time.
+            last: whether the run has spent its budget, or a signal has stopped it. Else an update is left out that
+                comes early, or where updates would take more than `COST` of the time.
         """
         if last:
             self.write(state, "finished" if self.budget.progress(state) >= 1 else "interrupted")
@@ -96,13 +96,14 @@ def write_report(run: Path, recipe: Recipe, facts: Facts, embedded: Callable[[Pa
     """Write `report.json` and `report.html`.
 
     Raises:
-        OSError: one cannot be written, or the log or a sample grid cannot be read.
+        OSError: one cannot be written, or the log cannot be read.
         SivaeError: one is the file of somebody else, which is kept.
     """
     page, file = run / PAGE, run / reports.FILE
-    for path, ours in ((page, begins), (file, lambda path, _: reports.is_report(path, KIND))):
-        if os.path.lexists(path) and not ours(path, START):
-            raise SivaeError(f"{path.name} in {run} is not a run's own")
+    ours = {page: page.is_file() and begins(page, START), file: reports.is_report(file, KIND)}
+    for path, is_ours in ours.items():
+        if os.path.lexists(path) and not is_ours:
+            raise SivaeError(f"{path} is not a run's own: move it")
     facts.write(run)
     write_text_atomic(page, run_page(run, recipe, facts, embedded))
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from sivae_translate.training.log import LogFiles, Means
+from sivae_translate.training.log import LogFiles, Means, read_rows
 
 
 def test_means_are_over_the_steps_in_which_a_term_appeared() -> None:
@@ -99,3 +100,43 @@ def test_a_row_that_does_not_fit_leaves_no_half_behind(tmp_path: Path, monkeypat
             log.write({"images": 20, **ROW})
     log.write({"images": 30, **ROW})
     assert images_of(log) == ([10, 30], [10, 30])
+
+
+# --- rows for a page ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 50, 400])
+def test_a_short_log_is_read_whole(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(f'{{"images": {10 ** (n % 7)}, "n": {n}}}\n' for n in range(count)))
+    rows, damaged = read_rows(path, 1000)
+    assert [row["n"] for row in rows] == list(range(count)) and not damaged
+
+
+def test_a_long_log_is_thinned_evenly_and_its_last_row_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(f'{{"images": {n}}}\n' for n in range(1, 100_001)))
+    images = [row["images"] for row in read_rows(path, 100)[0]]
+    steps = [after - before for before, after in pairwise(images)]
+    assert len(images) <= 101 and images[0] == 1 and images[-1] == 100_000
+    assert max(steps) < 1300 and min(steps[:-1]) > 900
+
+
+def test_what_is_no_log_has_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    assert read_rows(path, 10) == ([], 0)
+    path.symlink_to("/dev/zero")
+    assert read_rows(path, 10) == ([], 0)
+    path.unlink()
+    path.write_bytes(b"")
+    assert read_rows(path, 10) == ([], 0)
+    path.write_bytes(b"\x00" * 3_000_000)
+    assert read_rows(path, 10)[0] == []
+
+
+@pytest.mark.parametrize("line", ["", "{", "[]", "3", '{"rec": 1}', '{"images": "x"}', "[" * 5000, "\udcff"])
+def test_damaged_lines_are_counted(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(f'{{"images": 1}}\n{line}\n{{"images": 2, "name": "a", "rec": NaN}}\n', errors="surrogateescape")
+    rows, damaged = read_rows(path, 1000)
+    assert [row["images"] for row in rows] == [1, 2] and damaged == 1 and set(rows[1]) == {"images", "rec"}
