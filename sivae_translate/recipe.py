@@ -146,8 +146,9 @@ class Training(Settings):
     save_minutes: Positive = 5.0
     """Minutes between two checkpoints, more where saving takes over a tenth of the time. Lower it where a run may be
     killed."""
-    samples: Count = 4
-    """Number of times that sample grids are drawn, evenly over the run. The number does not affect the model."""
+    samples: Count = 8
+    """Number of times that sample grids are drawn, evenly over the run, for `samples/` and `report.html`. The number does
+    not affect the model."""
     capture: bool = False
     """Whether a GPU replays the training step as a CUDA graph. Images of up to 64 px leave a GPU idle otherwise. A step
     that is not finite is then noticed at the next line of the log. Not measured yet."""

@@ -69,6 +69,7 @@ def tiny() -> tuple[str, ...]:
     return (
         f"data.size={SIZE}", "data.batch=8", "model.width=16", "model.max_width=32", "objective.vae_fraction=0.5",
         "training.minutes=0", "training.images=400", "training.warmup_images=80", "training.precision=fp32",
+        "training.samples=4",
     )  # fmt: skip
 
 

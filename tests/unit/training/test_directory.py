@@ -70,7 +70,7 @@ def test_a_recipe_with_comments_that_says_the_same_is_left_as_it_is(tmp_path: Pa
 
 @pytest.mark.parametrize("mark", [MARK, ""])
 def test_a_resumed_run_replaces_its_own_recipe_also_of_an_earlier_version(run: Path, mark: str) -> None:
-    older = dump_recipe(recipe()).replace("samples = 4\n", "")  # a setting that it did not know
+    older = dump_recipe(recipe()).replace("samples = 8\n", "")  # a setting that it did not know
     (run / "recipe.toml").write_text(mark + older)
     assert "images = 9" in written(run, recipe("training.images=9"))
 
