@@ -147,8 +147,8 @@ class Training(Settings):
     """Minutes between two checkpoints, more where saving takes over a tenth of the time. Lower it where a run may be
     killed."""
     samples: Count = 8
-    """Number of times that sample grids are drawn, evenly over the run, for `samples/` and `report.html`. The number does
-    not affect the model."""
+    """Number of times that sample grids are drawn, evenly over the run. `report.html` shows them. The number does not
+    affect the model."""
     capture: bool = False
     """Whether a GPU replays the training step as a CUDA graph. Images of up to 64 px leave a GPU idle otherwise. A step
     that is not finite is then noticed at the next line of the log. Not measured yet."""

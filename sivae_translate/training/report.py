@@ -59,7 +59,8 @@ class RunReport:
         if last:
             self.write(state, "finished" if self.budget.progress(state) >= 1 else "interrupted")
         elif (began := time.monotonic()) >= self.due:
-            self.write(state, "running")
+            if self.write(state, "running") and not self.due:
+                self.display.note(f"watch this run: {self.run}/{PAGE}")
             ended = time.monotonic()
             self.due = ended + max(FRESH, (ended - began) / COST)
 
@@ -75,10 +76,10 @@ class RunReport:
             self.write(state(), "failed", one_line(error))
             raise
 
-    def write(self, state: State, status: Status, reason: str = "") -> None:
-        """Write both files."""
+    def write(self, state: State, status: Status, reason: str = "") -> bool:
+        """Write both files, and return whether they are written."""
         if self.run is None:
-            return
+            return False
         left = self.budget.seconds_left(state)
         known = {"images": state.images, "seconds": state.seconds, "lr_scale": state.lr_scale, "updated": now()}
         known |= {"progress": self.budget.progress(state), "seconds_left": left if math.isfinite(left) else None}
@@ -90,6 +91,8 @@ class RunReport:
                 why = getattr(error, "strerror", None) or one_line(error)
                 self.display.note(f"{PAGE} cannot be written ({why}): training goes on without")
             self.failed = True
+            return False
+        return True
 
 
 def write_report(run: Path, recipe: Recipe, facts: Facts, embedded: Callable[[Path], str] | None = None) -> None:

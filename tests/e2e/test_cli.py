@@ -414,6 +414,8 @@ def test_the_demo_shows_its_metrics_and_resumes(
         result = cli("demo", "--out", tmp_path / "demo", "--device", "cpu")
         assert result.exit_code == 0 and "PSNR" in result.stdout
         assert {"pairs.png", "report.json", "000019.png"} <= files(tmp_path / "demo/translations")
+        page = (tmp_path / "demo/run/report.html").read_text()
+        assert 'href="../translations/index.html"' in page and "<td>PSNR, dB</td>" in page
 
 
 # --- training that stops --------------------------------------------------------------------------------------------

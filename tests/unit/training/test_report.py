@@ -92,6 +92,15 @@ def test_the_last_update_is_never_left_out(report: RunReport, tmp_path: Path) ->
     assert "refresh" not in page(tmp_path)
 
 
+def test_the_page_is_named_once(report: RunReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_module, "FRESH", 0.0)
+    monkeypatch.setattr(report_module, "COST", 1e9)
+    for images in (0, 10, 20):
+        report(State(1, images, 1.0), False)
+    assert notes(report) == [f"watch this run: {tmp_path}/report.html"]
+    assert "20 images seen" in page(tmp_path)
+
+
 def test_a_signal_interrupts_and_an_error_fails(report: RunReport, tmp_path: Path) -> None:
     state = State(5, 50, 5.0)
     report(state, True)
