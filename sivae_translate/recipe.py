@@ -96,6 +96,11 @@ class Data(Settings):
     """Strength of the spatial augmentation of the encoder's input along each axis. The strength falls to 0 between one
     and two fifths of the budget. The warp keeps different poses with similar outlines from sharing a content. Use it
     for objects in any pose, not for pictures."""
+    holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Fraction of each domain's images that is never trained on, chosen by their names. Training measures the model on
+    at most 200 of them, at up to 20 checkpoints, and keeps the best one in model-best/. 0 holds out none; a split
+    val/ of the folder then serves instead, and a split test/ is measured without choosing a model. Use 0.05 where the
+    folder has no split val/."""
     workers: Count | None = None
     """Processes that read images. Unset is automatic: 0 for images that fit in memory, else one per core, at most 8.
     Set 0 where the system allows no further processes."""

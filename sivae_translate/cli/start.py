@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sivae_translate.cli.common import SOME_FAILED
-from sivae_translate.cli.options import START, Device
-from sivae_translate.cli.terminal import say, terminal
+from sivae_translate.cli.options import START, Device, Set
+from sivae_translate.cli.terminal import Terminal, say, terminal
 from sivae_translate.progress import counting
 
 commands = typer.Typer()
@@ -35,17 +36,43 @@ def demo(
 @commands.command(rich_help_panel=START, epilog="Example: `sivae-translate check photos/`")
 def check(
     root: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with a sub-folder of images per domain.")],
+    recipe: Annotated[str, typer.Option("--recipe", help="Recipe of the estimate; as for train.")] = "style",
+    set_: Set = None,
+    device: Device = "auto",
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate/--no-estimate", help="Estimate time and memory by some seconds of training."),
+    ] = True,
 ) -> None:
-    """Check a folder before training: domains, counts, sizes, unreadable files, warnings."""
+    """Check a folder before training: domains, counts, sizes, unreadable files, warnings, time and memory."""
     with terminal() as display:
         from sivae_translate.data.check import check_domains, report_lines
         from sivae_translate.data.domains import find_domains
 
-        report = check_domains(find_domains(root), counting(display, "images"))
-        for line in report_lines(report):
-            say(line)
+        domains = find_domains(root)
+        line = estimated(domains, recipe, set_ or (), device, display) if estimate else ""
+        report = check_domains(domains, counting(display, "images"))
+        for text in [*report_lines(report), *([line] if line else [])]:
+            say(text)
     if any(each.lost for each in report.left_out):
         raise typer.Exit(SOME_FAILED)
+
+
+def estimated(domains: Any, recipe: str, overrides: Sequence[str], device: str, display: Terminal) -> str:
+    """Estimates of time and memory, as lines. They come before the images, whose decoding takes memory."""
+    from sivae_translate.allocator import keep_memory
+    from sivae_translate.data.holdout import hold_out
+    from sivae_translate.device import pick_device
+    from sivae_translate.training.configure import configure
+    from sivae_translate.training.estimate import estimate, estimate_line
+
+    keep_memory()
+    device = pick_device(device)
+    complete, objective, notes = configure(recipe, overrides, domains, device, None)
+    display.step(0.0, "training for some seconds, for the estimate")
+    learnt, _ = hold_out(domains, complete.data.holdout)
+    found = estimate(complete, objective, len(learnt.names), len(learnt.sources), device)
+    return "\n".join([*notes, estimate_line(complete, found, device)])
 
 
 @commands.command(rich_help_panel=START, epilog="Example: `sivae-translate cars cars/ --cars 160 --size 64`")

@@ -1,4 +1,4 @@
-"""Check the images of a folder before training: sizes, what is left out, duplicates across domains."""
+"""Check the images of a folder before training: sizes, what is left out, duplicates, blank images."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from sivae_translate.data.domains import Domains, Source
+from sivae_translate.data.duplicates import Duplicates
 from sivae_translate.data.images import open_image, to_rgb
 from sivae_translate.data.listing import LeftOut, account
 from sivae_translate.data.reader import read_each, read_source
@@ -75,18 +76,22 @@ def check_domains(domains: Domains, progress: Progress | None = None) -> Check:
     """
     found = [Found() for _ in domains.names]
     left_out = list(domains.left_out)
-    first: dict[bytes, tuple[int, Source]] = {}
-    duplicates: list[tuple[Source, Source]] = []
+    duplicates, blank = Duplicates(), list[Source]()
     look = partial(inspect, white=white_of(domains.sources))
-    images = read_each(look, domains.sources, progress=progress)
-    for label, source, image in zip(domains.labels, domains.sources, images, strict=True):
+    held_out = [(split, source) for split, pairs in domains.held_out.items() for _, source in pairs]
+    sources = (*domains.sources, *(source for _, source in held_out))
+    images = read_each(look, sources, progress=progress)
+    for label, source, image in zip(domains.labels, domains.sources, images, strict=False):
         if isinstance(image, LeftOut):
             left_out.append(image)
             continue
         found[label].add(image)
-        first_label, first_source = first.setdefault(image.digest, (label, source))
-        if first_label != label:
-            duplicates.append((first_source, source))
+        duplicates.add(image.digest, domains.names[label], source)
+        if image.blank:
+            blank.append(source)
+    for (split, source), image in zip(held_out, images, strict=True):  # those that cannot be read are not trained on
+        if not isinstance(image, LeftOut):
+            duplicates.add_held_out(image.digest, split, source)
     domains.without(left_out)  # raises UsageError where no image is left
     left_out = list(dict.fromkeys(left_out))  # an unreadable Cars3D file is found once per view
     lost = lost_by_domain(domains, left_out)
@@ -95,8 +100,10 @@ def check_domains(domains: Domains, progress: Progress | None = None) -> Check:
     warnings = [
         *domains.notes,
         *lost_warnings(left_out, rows),
-        *size_warnings(rows, sizes),
-        *duplicate_warnings(duplicates),
+        *domain_warnings(domains, rows),
+        *size_warnings(sizes),
+        *duplicates.warnings(),
+        *blank_warnings(blank),
     ]
     return Check(rows, tuple(left_out), tuple(warnings))
 
@@ -128,11 +135,19 @@ def report_lines(report: Check) -> list[str]:
 
 
 class Inspected(NamedTuple):
-    """One decoded image: (width, height) in pixels, kinds other than plain RGB, and a digest of the pixels."""
+    """One decoded image.
+
+    Attributes:
+        size: (width, height) in pixels.
+        kinds: other than plain RGB.
+        digest: of the pixels.
+        blank: whether all pixels have one colour.
+    """
 
     size: Size
     kinds: list[str]
     digest: bytes
+    blank: bool
 
 
 @dataclass
@@ -162,7 +177,7 @@ def inspect(source: Source, white: float | None = None) -> Inspected:
     height, width = pixels.shape[:2]
     digest = hashlib.blake2b(str(pixels.shape).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).data)
-    return Inspected((width, height), kinds, digest.digest())
+    return Inspected((width, height), kinds, digest.digest(), bool((pixels == pixels[0, 0]).all()))
 
 
 def kinds_of(image: Image.Image) -> list[str]:
@@ -187,21 +202,28 @@ def lost_warnings(left_out: list[LeftOut], rows: tuple[Row, ...]) -> Iterator[st
             yield f"domain {shown(row.name)} has no readable image"
 
 
-def size_warnings(rows: tuple[Row, ...], sizes: list[Size]) -> Iterator[str]:
-    """Warnings of domains of one image, of unbalanced domains, and of small images."""
+def domain_warnings(domains: Domains, rows: tuple[Row, ...]) -> Iterator[str]:
+    """Warnings of a single domain, of domains of one image, and of unbalanced domains."""
+    if not domains.labelled:
+        yield "no sub-folders, so images are clustered by colour into pseudo-domains: better, a folder for each domain"
+    elif len(rows) == 1:
+        yield f"{shown(rows[0].name)} is a single domain, and there is no other to translate to: add a folder beside it"
     for row in rows:
         if row.count == 1:
             yield f"domain {shown(row.name)} has a single image"
     few, many = (f((row for row in rows if row.count), key=lambda row: row.count) for f in (min, max))
     if many.count > UNBALANCED * few.count:
         yield f"very unbalanced: {many.count} images in {shown(many.name)}, {few.count} in {shown(few.name)}"
+
+
+def size_warnings(sizes: list[Size]) -> Iterator[str]:
+    """A warning of small images."""
     small = sum(min(size) < SMALL_SIDE for size in sizes)
     if small:
         yield f"images less than {SMALL_SIDE} pixels wide or high: {small}"
 
 
-def duplicate_warnings(duplicates: list[tuple[Source, Source]]) -> Iterator[str]:
-    """A warning of images found in two domains."""
-    if duplicates:
-        one, other = duplicates[0]
-        yield f"images found in two domains: {len(duplicates)}, such as {shown(one.path)} and {shown(other.path)}"
+def blank_warnings(blank: list[Source]) -> Iterator[str]:
+    """A warning of images of a single colour."""
+    if blank:
+        yield f"blank images, of a single colour: {len(blank):,}, such as {shown(blank[0].path)}"

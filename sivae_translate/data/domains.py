@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from sivae_translate.data.cars3d import view_count
 from sivae_translate.data.images import UnreadableImage
-from sivae_translate.data.layout import CARS3D_SUFFIX, find_layout
+from sivae_translate.data.layout import CARS3D_SUFFIX, Layout, find_layout
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError, shown
 from sivae_translate.names import as_text
@@ -37,6 +37,7 @@ class Domains:
         left_out: files and folders that are not used, with the reasons.
         labelled: False for a folder of images without sub-folders, whose one domain is named after the folder.
         notes: how the folder was understood, where there was a choice; see `data.layout`.
+        held_out: (domain, image) of each held-out split by its name, such as "val", for the domains in `names` alone.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class Domains:
     left_out: tuple[LeftOut, ...]
     labelled: bool
     notes: tuple[str, ...] = ()
+    held_out: Mapping[str, tuple[tuple[str, Source], ...]] = field(default_factory=dict)
 
     def counts(self) -> list[int]:
         """The number of images of each domain, in the order of `names`."""
@@ -87,7 +89,18 @@ def find_domains(root: str | Path) -> Domains:
             except UnreadableImage as error:
                 left_out.append(LeftOut(file, str(error)))
     empty = Domains(root, layout.base, (), (), (), tuple(left_out), layout.labelled, tuple(layout.notes))
-    return _gather(empty, found)
+    return replace(_gather(empty, found), held_out=_held_out(layout))
+
+
+def _held_out(layout: Layout) -> dict[str, tuple[tuple[str, Source], ...]]:
+    """The images of held-out splits; those of a folder without sub-folders have its name as their domain."""
+    alone = "" if layout.labelled else next(iter(layout.files))
+    splits: dict[str, list[tuple[str, Source]]] = {}
+    for split, domain, images in sorted(layout.held_out):
+        if alone or domain in layout.files:
+            name = as_text(alone or domain)
+            splits.setdefault(split, []).extend((name, Source(path)) for path in images)
+    return {split: tuple(pairs) for split, pairs in splits.items()}
 
 
 def _sources(file: Path) -> list[Source]:

@@ -4,7 +4,7 @@
     cars/1.png cars/2.png                      no sub-folders: one unlabelled domain
     cars/train/red/1.png cars/test/...         train/, alone or beside held-out splits: the domains are inside train/
     cars/trainA/1.png cars/testB/1.png         a split and a domain in each name: domains A and B
-    cars/red/train/1.png cars/red/test/2.png   splits inside a domain: its held-out images are not used
+    cars/red/train/1.png cars/red/test/2.png   splits inside a domain: its held-out images are not trained on
     cars/car_001.mat cars/car_002.mat          Cars3D as published: a domain per file
 
 Splits are recognised in any case, with or without a separator. Every choice among these layouts gives a note.
@@ -24,9 +24,8 @@ from sivae_translate.errors import UsageError, shown
 
 CARS3D_SUFFIX = ".mat"
 TRAIN = {"train", "training"}
-HELD_OUT = {
-    *("test", "testing", "val", "valid", "validation", "eval", "evaluation", "dev", "holdout", "heldout", "unseen"),
-}
+VALIDATION = {"val", "valid", "validation", "dev", "holdout", "heldout"}  # splits that a model may be chosen by
+HELD_OUT = VALIDATION | {"test", "testing", "eval", "evaluation", "unseen"}
 SEPARATOR = "[-_. ]"
 BOTH = (  # trainA, train_A and horse_train, but neither trains nor training
     re.compile(rf"(?P<split>[A-Za-z]+?)(?:{SEPARATOR}|(?=[A-Z]$))(?P<domain>.+)"),
@@ -38,6 +37,19 @@ Folders = dict[str, list[Path]]
 """Images by the name of the sub-folder that holds them, at any depth."""
 
 
+class SplitImages(NamedTuple):
+    """The images of one domain in one held-out split.
+
+    Attributes:
+        split: the split's name in lower case, one of `HELD_OUT`.
+        domain: the domain's name; "" for images directly in the split's folder.
+    """
+
+    split: str
+    domain: str
+    images: list[Path]
+
+
 class Layout(NamedTuple):
     """The files of each domain of a folder.
 
@@ -47,6 +59,7 @@ class Layout(NamedTuple):
         labelled: False for images without sub-folders, whose one domain is named after the folder.
         left_out: files and folders that belong to no domain and to no held-out split, below `base` or beside it.
         notes: what was chosen, and what else the folder may mean; one line each.
+        held_out: the images of held-out splits, also of domains that are not in `files`.
     """
 
     base: Path
@@ -54,6 +67,7 @@ class Layout(NamedTuple):
     labelled: bool
     left_out: list[LeftOut]
     notes: list[str]
+    held_out: list[SplitImages]
 
 
 def find_layout(root: Path) -> Layout:
@@ -69,8 +83,12 @@ def find_layout(root: Path) -> Layout:
     require_listing(root)
     images, left_out = list_folder(root)
     notes: list[str] = []
-    base, folders = training_split(root, images, notes)
-    files = {name: training_images(base, paths, notes) for name, paths in sides(folders, notes).items()}
+    held: list[SplitImages] = []
+    base, folders = training_split(root, images, notes, held)
+    files = {
+        name: training_images(base, name, paths, notes, held)
+        for name, paths in sides(base, folders, notes, held).items()
+    }
     beside = [] if root == base else directly_in(root, images)
     left_out = [each for each in left_out if each.path.parent == root or belongs(each.path, base, files)]
     left_out += [LeftOut(path, f"an image beside {shown(base.name)}/") for path in beside]
@@ -78,9 +96,10 @@ def find_layout(root: Path) -> Layout:
     if files:
         notes += hints(base, files, images)
         left_out += [LeftOut(path, why_bare(path)) for path in bare]
-        return Layout(base, files, True, left_out, notes)
+        return Layout(base, files, True, left_out, notes, held)
     if bare:
-        return Layout(base, {Path(os.path.abspath(root)).name or "images": bare}, False, left_out, notes)
+        name = Path(os.path.abspath(root)).name or "images"
+        return Layout(base, {name: bare}, False, left_out, notes, held)
     cars = [each for each in left_out if each.path.suffix.lower() == CARS3D_SUFFIX and each.path.parent == base]
     if cars:
         rest = [each for each in left_out if each not in cars]
@@ -90,6 +109,7 @@ def find_layout(root: Path) -> Layout:
             True,
             rest,
             notes,
+            held,
         )
     there = kinds(left_out)
     raise UsageError(f"{shown(root)}/ holds no images{f' ({there})' if there else ''}: {expected(root)}")
@@ -138,7 +158,7 @@ def directly_in(folder: Path, images: Iterable[Path]) -> list[Path]:
     return [path for path in images if len(path.parts) == depth and path.parent == folder]
 
 
-def training_split(root: Path, images: list[Path], notes: list[str]) -> tuple[Path, Folders]:
+def training_split(root: Path, images: list[Path], notes: list[str], held: list[SplitImages]) -> tuple[Path, Folders]:
     """The folder of the domains and the images of its sub-folders.
 
     This is a sub-folder named like a training split where it stands alone or beside a held-out split.
@@ -150,21 +170,35 @@ def training_split(root: Path, images: list[Path], notes: list[str]) -> tuple[Pa
     inside = folders.pop(train[0])
     base = root / train[0]
     if folders:
-        notes.append(f"the domains are in {shown(base)}; not used: {counted(folders)}")
+        notes.append(f"the domains are in {shown(base)}; not trained on: {counted(folders)}")
+    for name, paths in folders.items():
+        held += in_split(root / name, paths)
     return base, by_folder(base, inside)
 
 
-def sides(folders: Folders, notes: list[str]) -> Folders:
+def in_split(folder: Path, images: list[Path]) -> list[SplitImages]:
+    """The images of a held-out split, by the sub-folders of its folder; none where the folder is no such split."""
+    split = folder.name.lower()
+    if split not in HELD_OUT:
+        return []
+    domains = by_folder(folder, images)
+    bare = directly_in(folder, images)
+    return [*(SplitImages(split, *each) for each in domains.items()), *([SplitImages(split, "", bare)] if bare else [])]
+
+
+def sides(base: Path, folders: Folders, notes: list[str], held: list[SplitImages]) -> Folders:
     """The images of each domain, where a split and a domain make up the names of sub-folders, such as trainA."""
     parts = {name: split_and_domain(name) for name in folders}
     train = [name for name, (split, _) in parts.items() if split in TRAIN]
     others = {name: paths for name, paths in folders.items() if name not in train}
-    held_out = all(parts[name][0] or name.lower() in HELD_OUT for name in others)  # else express_train beside bus
+    splits = all(parts[name][0] or name.lower() in HELD_OUT for name in others)  # else express_train beside bus
     by_domain = {parts[name][1]: folders[name] for name in train}
     unique = len(by_domain) == len(train)  # else trainA beside train_A
-    if not (train and unique and held_out and len(train) + len(others) > 1):
+    if not (train and unique and splits and len(train) + len(others) > 1):
         return folders
-    notes.append(f"the domains are {named(by_domain)}{f'; not used: {counted(others)}' if others else ''}")
+    notes.append(f"the domains are {named(by_domain)}{f'; not trained on: {counted(others)}' if others else ''}")
+    for name, paths in others.items():
+        held += [SplitImages(*parts[name], paths)] if parts[name][0] else in_split(base / name, paths)
     return dict(sorted(by_domain.items()))
 
 
@@ -176,14 +210,17 @@ def split_and_domain(name: str) -> tuple[str, str]:
     return "", name
 
 
-def training_images(base: Path, images: list[Path], notes: list[str]) -> list[Path]:
+def training_images(
+    base: Path, domain: str, images: list[Path], notes: list[str], held: list[SplitImages]
+) -> list[Path]:
     """The images of one domain without those of held-out splits inside its folder."""
     folder = folder_of(base, images)
     inside = by_folder(folder, images)
     held_out = {name: paths for name, paths in inside.items() if name.lower() in HELD_OUT}
     if not held_out or not any(name.lower() in TRAIN for name in inside):
         return images
-    notes.append(f"{shown(folder)} holds splits; not used: {counted(held_out)}")
+    notes.append(f"{shown(folder)} holds splits; not trained on: {counted(held_out)}")
+    held += [SplitImages(name.lower(), domain, paths) for name, paths in held_out.items()]
     gone = {path for paths in held_out.values() for path in paths}
     return [path for path in images if path not in gone]
 

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from sivae_translate.data.listing import LeftOut, Listing, evenly_spread
 from sivae_translate.errors import UsageError, shown
-from sivae_translate.evaluation.extractors import Extractor, centred
+from sivae_translate.evaluation.extractors import Extractor
 from sivae_translate.evaluation.set_distances import MINIMUM, distances, halves
 from sivae_translate.inference.files import read
 from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.translator import Translator
+from sivae_translate.models.random_vgg16 import centred
 from sivae_translate.pictures import contact_sheet, save_picture, sheet
 from sivae_translate.progress import Progress
 from sivae_translate.reports import begin_report, report_folder, write_report

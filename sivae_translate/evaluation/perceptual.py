@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from sivae_translate.errors import UsageError, shown
-from sivae_translate.evaluation.extractors import RandomVGG16, read_published
+from sivae_translate.evaluation.extractors import read_published
 from sivae_translate.extras import require
+from sivae_translate.models.random_vgg16 import RandomVGG16
 
 ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 ALEXNET_SHA256 = "7be5be79"  # the digits that the file's name has

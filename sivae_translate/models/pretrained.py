@@ -44,8 +44,19 @@ def model_directory(path: str | Path) -> Path:
     return path
 
 
-def save_model(directory: Path, model: Autoencoder, settings: dict[str, Any], frame: Frame) -> None:
-    """Write `config.json` and `model.safetensors`, atomically; `settings` are those given to `build_model`."""
+def save_model(
+    directory: Path,
+    model: Autoencoder,
+    settings: dict[str, Any],
+    frame: Frame,
+    figures: Mapping[str, Any] | None = None,
+) -> None:
+    """Write `config.json` and `model.safetensors`, atomically.
+
+    Args:
+        settings: those given to `build_model`.
+        figures: on held-out images, for `figures.json`, which loading ignores.
+    """
     config = {
         "format": FORMAT,
         "model": settings,
@@ -55,7 +66,8 @@ def save_model(directory: Path, model: Autoencoder, settings: dict[str, Any], fr
             **({} if frame.white is None else {"white": frame.white}),
         },
     }
-    checkpoint.save(directory, {"model": model.state_dict()}, {"config": config})
+    meta = {"config": config} if figures is None else {"config": config, "figures": figures}
+    checkpoint.save(directory, {"model": model.state_dict()}, meta)
 
 
 @own_torch_state()

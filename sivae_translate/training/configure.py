@@ -14,20 +14,20 @@ from sivae_translate.types import Objective
 
 
 def configure(
-    recipe: Recipe | str | Path, overrides: Sequence[str], domains: Domains, device: str, run: Path
+    recipe: Recipe | str | Path, overrides: Sequence[str], domains: Domains, device: str, run: Path | None
 ) -> tuple[Recipe, Objective, list[str]]:
     """The complete recipe of a run, its objective, and notes on the selected recipe and on automatic settings.
 
     Args:
         recipe, overrides: as in `train`.
         device: where training will run.
-        run: the run's directory. A saved run in this directory determines the automatic settings.
+        run: the run's directory, or None. A saved run in this directory determines the automatic settings.
 
     Raises:
         UsageError: an unknown recipe, model, objective or key, an impossible value, or no budget.
     """
     given, notes = select_recipe(recipe, overrides, domains)
-    recipe, automatic = resolve(given, domains, device, saved_recipe(run))
+    recipe, automatic = resolve(given, domains, device, saved_recipe(run) if run else None)
     notes += [f"automatic: {automatic}"] if automatic else []
     check_model(recipe)
     return recipe, build_objective(recipe), notes

@@ -20,7 +20,8 @@ ALWAYS = (  # of [training], which a resumed run may change
     "images", "minutes", "save_minutes", "log_every", "samples", "capture", "fused_norm", "accumulate", "recompute",
 )  # fmt: skip
 ALLOWED = ("training.lr", "training.clip", "data.batch", "data.workers")  # with `allow_changed`
-LOGS = {"log.jsonl": '{"images": ', "results.csv": "images,"}  # how the files of a run begin
+# How the files of a run begin.
+LOGS = {"log.jsonl": '{"images": ', "heldout.jsonl": '{"images": ', "results.csv": "images,"}
 
 
 def saved_recipe(run: Path) -> Recipe | None:
@@ -72,7 +73,7 @@ def check_directory(run: Path, recipe: Recipe, allow_changed: bool = False) -> N
     """
     check_same_recipe(run, recipe, allow_changed)
     resumed = States(run).exist()
-    if not resumed and (run / "model").exists():
+    if not resumed and any((run / name).exists() for name in ("model", "model-best")):
         raise UsageError(
             f"{run} holds a model but no state/ to resume from, so training would begin anew: nothing is overwritten; "
             "choose another --out"

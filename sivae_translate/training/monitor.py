@@ -29,6 +29,7 @@ class Monitor:
         slowest: the largest value of all processes; called by all at the same step.
         average: the mean of each value over all processes; called by all at the same step.
         report: called at every step with the state and whether it is the last step; see `report.RunReport`.
+        checkpoints: number of saves that are evenly spread over the budget, beside those by time.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Monitor:
         slowest: Callable[[float], float] = float,
         average: Callable[[dict[str, float]], dict[str, float]] = dict,
         report: Callable[[State, bool], None] = lambda state, last: None,
+        checkpoints: int = 0,
     ) -> None:
         self.recipe, self.budget, self.display, self.log = recipe, budget, display, log
         self.lr, self.diagnose = lr, diagnose
@@ -61,6 +63,7 @@ class Monitor:
         self.logged_images, self.drawn = state.images, int(budget.progress(state) * recipe.training.samples)
         self.logged_at = self.shown_at = time.monotonic()
         self.saved_at, self.pause = state.seconds, 60 * recipe.training.save_minutes
+        self.checkpoints, self.passed, self.least_pause = checkpoints, int(budget.progress(state) * checkpoints), 0.0
 
     def __call__(self, state: State, progress: float, terms: Terms) -> bool:
         settings, stop = self.recipe.training, self.asked_to_stop()
@@ -75,13 +78,16 @@ class Monitor:
         if terms and (progress >= 1 or progress * settings.samples >= self.drawn + 1):
             self.drawn = int(progress * settings.samples)
             self.attempt("samples/", lambda: self.draw(state.images))
-        if last or state.seconds - self.saved_at >= self.pause:  # by the time that all processes agree on
-            began = time.monotonic()
+        since = state.seconds - self.saved_at  # by the time that all processes agree on
+        spread = progress * self.checkpoints >= self.passed + 1 and since >= self.least_pause
+        if last or spread or since >= self.pause:
+            self.passed, began = int(progress * self.checkpoints), time.monotonic()
             self.require_finite()
             self.save()
             took = self.slowest(time.monotonic() - began)
             self.saved_at = state.seconds + took
             self.pause = max(60 * settings.save_minutes, took / SAVING)
+            self.least_pause = 2 * took / SAVING
         self.report(state, last)
         return stop
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sivae_translate.data.domains import find_domains
+from sivae_translate.data.holdout import hold_out
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError, one_line
 from sivae_translate.models import MODELS, Autoencoder
@@ -47,7 +48,7 @@ def train(
         recipe: name of a built-in recipe, a TOML file, or a Recipe.
         out: the run's directory: `recipe.toml`, `log.jsonl`, `results.csv`, `report.html` (written as training
             goes on), `report.json`, `samples/`, `model/`, `state/` and `state-before/`, to resume from where `state/`
-            is damaged.
+            is damaged; with held-out images also `heldout.jsonl` and `model-best/`.
         set: overrides of the recipe, such as "training.minutes=10".
         grow: a run or model of the same recipe at half the size, whose weights initialise this one; see
             `models.growing`.
@@ -89,8 +90,9 @@ def train(
             check_directory(run, recipe, allow_changed)
         for note in (*selected, *notes):
             shown.note(note)
-        images = load_images(found, recipe, shown)
-        build = partial(Run, run, objective, images, smaller, accelerator, shown, allow_changed)
+        learnt, held = hold_out(found, recipe.data.holdout)
+        images = load_images(learnt, recipe, shown)
+        build = partial(Run, run, objective, images, smaller, accelerator, shown, allow_changed, held)
         return train_within_memory(build, recipe, automatic=given.data.batch == 0)
     except OSError as error:
         where, reason = error.filename or "training", error.strerror or one_line(error)

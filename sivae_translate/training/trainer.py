@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from sivae_translate.data.batches import Images, PairSampler, UnreadableDomainError, batches, collate
+from sivae_translate.data.holdout import HeldOut
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.models import Autoencoder
 from sivae_translate.models.fused_norm import fuse_norms
@@ -24,9 +25,11 @@ from sivae_translate.training.augment import augment_batch
 from sivae_translate.training.broadcast import broadcast_run
 from sivae_translate.training.captured import CapturedStep
 from sivae_translate.training.checkpointing import States
+from sivae_translate.training.choice import CHECKPOINTS, Choice
 from sivae_translate.training.directory import write_recipe, writing
 from sivae_translate.training.facts import describe_machine
 from sivae_translate.training.grids import COLUMNS, Grids
+from sivae_translate.training.heldout import load_heldout
 from sivae_translate.training.log import LogFiles
 from sivae_translate.training.loop import train_loop
 from sivae_translate.training.monitor import Monitor
@@ -54,6 +57,7 @@ class Run:
         accelerator: Accelerator,
         display: Display,
         allow_changed: bool,
+        held: HeldOut | None,
         recipe: Recipe,
     ) -> None:
         settings = recipe.training
@@ -87,7 +91,9 @@ class Run:
             machine=describe_machine(accelerator, settings.precision),
         )
         self.snapshot = Snapshot(*self.parts, self.state)
-        self.stop = Stop()
+        self.held = held
+        self.choice = self.chooser() if accelerator.is_main_process else None
+        self.budget, self.stop = Budget(settings.images, settings.minutes), Stop()
         self.agreement = Agreement(accelerator, self.stop)
 
     def grow(self, smaller: Autoencoder) -> None:
@@ -98,6 +104,14 @@ class Run:
                 f"the smaller run cannot grow into this one: {error}; expected the same --domains"
             ) from None
         self.display.note(f"begins with {fraction:.0%} of its weights from {smaller.size} px")
+
+    def chooser(self) -> Choice | None:
+        """What measures the model on held-out images and keeps the best one; None where there are none."""
+        settings, frame, display = self.recipe.model, self.images.frame, self.display
+        heldout = load_heldout(self.held, self.images, self.recipe, self.accelerator.device, display)
+        if heldout is None:
+            return None
+        return Choice(self.folder, heldout, settings, frame, self.state.images, display.note)
 
     def resume(self, allow_changed: bool) -> State:
         """The progress of the run in the folder, its state loaded; none for a new run."""
@@ -110,8 +124,7 @@ class Run:
 
     def train(self) -> Path:
         """Train to the end of the budget; see `train`."""
-        settings = self.recipe.training
-        budget = Budget(settings.images, settings.minutes)
+        budget = self.budget
         if budget.progress(self.state) >= 1:
             self.display.note(f"already trained: {self.state.images:,} images seen; raise its budget to train further")
         with self.stop.listening(), self.report.of_failures(lambda: self.state):
@@ -214,6 +227,7 @@ class Run:
             slowest=lambda seconds: self.agreement.largest(seconds)[0],
             average=self.agreement.mean,
             report=self.report,
+            checkpoints=CHECKPOINTS if self.held else 0,
         )
 
     def grids(self) -> Grids:
@@ -241,6 +255,8 @@ class Run:
             model = copy.deepcopy(self.averaged)
             refit_style_prior(model, self.images, self.recipe.data.batch)
             save_model(self.folder / "model", model, self.recipe.model, self.images.frame)
+            if self.choice is not None:
+                self.choice(model, self.state, last=self.budget.progress(self.state) >= 1)
 
     def ended_by_memory(self, reason: str, batch: int) -> SivaeError:
         """Save the run, whose memory ran out, and return the error that tells how to go on with a smaller batch.

@@ -19,9 +19,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sivae_translate.evaluation import extractors, fidelity
-from sivae_translate.evaluation.extractors import Extractor, centred
+from sivae_translate.evaluation.extractors import Extractor
 from sivae_translate.evaluation.set_distances import distances
 from sivae_translate.inference.translator import Translator
+from sivae_translate.models.random_vgg16 import centred
 from sivae_translate.pictures import contact_sheet, sheet
 
 CPU = torch.device("cpu")

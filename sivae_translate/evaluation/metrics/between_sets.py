@@ -6,10 +6,10 @@ from functools import cache
 
 from torch import Tensor
 
-from sivae_translate.evaluation.extractors import centred
 from sivae_translate.evaluation.metrics.metric import Figure, mean_of
 from sivae_translate.evaluation.set_distances import MINIMUM, distance, halves
 from sivae_translate.evaluation.sets import EvaluationSet, NotMeasuredError, present
+from sivae_translate.models.random_vgg16 import centred
 
 
 def to_truths(s: EvaluationSet, *, name: str) -> Figure:

@@ -24,14 +24,12 @@ from sivae_translate.evaluation import extractors
 from sivae_translate.evaluation.extractors import (
     INCEPTION_SHA256,
     INCEPTION_URL,
-    LEVELS,
     Extractor,
-    centred,
-    first_levels,
     load_extractor,
 )
 from sivae_translate.evaluation.set_distances import distance
 from sivae_translate.models.meta import on_meta
+from sivae_translate.models.random_vgg16 import LEVELS, centred, first_levels
 
 CPU = torch.device("cpu")
 

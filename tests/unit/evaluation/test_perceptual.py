@@ -17,8 +17,8 @@ from torchvision.models import alexnet
 
 from sivae_translate.errors import UsageError
 from sivae_translate.evaluation import perceptual
-from sivae_translate.evaluation.extractors import RandomVGG16
 from sivae_translate.evaluation.perceptual import ALEXNET_URL, Lpips, RandomPerceptual, load_perceptual, stack
+from sivae_translate.models.random_vgg16 import RandomVGG16
 
 CPU = torch.device("cpu")
 
