@@ -62,7 +62,7 @@ class Steps:
         self.ema = moving_average(self.model, settings.ema)
         networks: list[Any] = [self.model, self.ema.module]
         recompute = settings.recompute or settings.accumulate > 1
-        self.network, self.averaged = [Recomputed(each) for each in networks] if recompute else networks
+        self.network, self.averaged = [Recomputed(each) if recompute else each for each in networks]
         self.generator = torch.Generator(self.device).manual_seed(0)
 
     def __call__(self, rows: int, progress: float) -> float:

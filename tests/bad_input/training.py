@@ -56,6 +56,10 @@ CASES = [
 ]
 
 VARIANTS = [
+    Case("check: unknown recipe", lambda w: ["check", w.cars / "train", "--recipe", "stile"], 2, ["stile", "style"]),
+    Case(
+        "train: nearly all images held out", lambda w: train(w, "--set", "data.holdout=0.9"), 2, ["data.holdout", "0.5"]
+    ),
     Case("check: missing folder", lambda w: ["check", "nowhere"], 2, ["nowhere"]),
     Case("recipes: unknown recipe", lambda w: ["recipes", "show", "styel"], 2, ["styel", "style"]),
     Case("demo: file for a folder", lambda w: ["demo", "--out", w.make("file")], 2, ["file", "--out"]),

@@ -93,6 +93,19 @@ def duplicates(root: Path) -> None:
     Image.open(root / "a" / "0.png").save(root / "b" / "again.bmp")
 
 
+def identical(root: Path) -> None:
+    for name in ("again.png", "once more.png"):
+        shutil.copy(root / "a" / "0.png", root / "a" / name)
+
+
+def blank(root: Path) -> None:
+    for seed in range(2):
+        Image.new("RGB", (20, 20 + seed), "red").save(root / "b" / f"blank{seed}.png")
+    Image.fromarray(np.array([[[1, 1, 1], [1, 1, 1]], [[1, 1, 1], [1, 2, 1]]], np.uint8)).resize((20, 20), 0).save(
+        root / "b" / "nearly.png"
+    )
+
+
 def many_bad(root: Path) -> None:
     (root / "a" / "bad.png").write_text("no image")
 
@@ -123,6 +136,8 @@ WARNINGS: dict[Callable[[Path], None], list[str]] = {
     unbalanced: [".*33.* a.*3.* b"],
     small: [".*16.*1"],
     duplicates: [r".*1.*a/0\.png.*b/again\.bmp"],
+    identical: [r"identical.*: 2, .*a/0\.png and .*a/again\.png"],
+    blank: [r"blank.*: 2, .*b/blank0\.png"],
     many_bad: [r".*1 of 7.*a/bad\.png.*"],
     a_domain_of_bad_files: [".*1 of 7.*", "domain c .*"],
     bare_images: [r".*1 of 7.*bare\.png.*"],
@@ -152,10 +167,31 @@ def test_the_report_accounts_for_everything_that_is_left_out(tmp_path: Path) -> 
         assert sum(name in line for line in left_out) == 1
 
 
-def test_duplicates_within_a_domain_give_no_warning(tmp_path: Path) -> None:
-    root = valid(tmp_path / "set")
-    shutil.copy(root / "a" / "0.png", root / "a" / "again.png")
-    assert check_domains(find_domains(root)).warnings == ()
+def test_images_of_held_out_splits_that_are_trained_on_give_a_warning(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    valid(root / "train")
+    draw(root / "test" / "a" / "other.png", 50)
+    (root / "test" / "a" / "bad.png").write_text("no image")
+    for name in ("x.png", "y.png"):
+        (root / "test" / "b").mkdir(exist_ok=True)
+        shutil.copy(root / "train" / "a" / "0.png", root / "test" / "b" / name)
+    report = check_domains(find_domains(root))
+    assert [row.count for row in report.rows] == [3, 3] and report.left_out == ()
+    assert re.search(r"images of test/ .*: 2, such as .*train/a/0\.png and .*test/b/x\.png", report.warnings[-1])
+    assert sum("such as" in line for line in report.warnings) == 1
+
+
+def test_images_without_sub_folders_give_a_warning(tmp_path: Path) -> None:
+    draw(tmp_path / "1.png", 1)
+    draw(tmp_path / "2.png", 2)
+    assert [line[:14] for line in check_domains(find_domains(tmp_path)).warnings] == ["no sub-folders"]
+
+
+def test_a_single_domain_gives_a_warning(tmp_path: Path) -> None:
+    draw(tmp_path / "red" / "1.png", 1)
+    draw(tmp_path / "red" / "2.png", 2)
+    warnings = check_domains(find_domains(tmp_path)).warnings
+    assert len(warnings) == 1 and warnings[0].startswith("red is a single domain")
 
 
 def test_a_set_without_a_readable_image_is_an_error(tmp_path: Path) -> None:

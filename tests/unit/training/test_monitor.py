@@ -127,3 +127,22 @@ def test_a_line_of_the_log_has_the_means_of_all_processes(tmp_path: Path) -> Non
         monitor(State(1, 8, 1.0), 0.1, {"gap": torch.tensor(1.0)})
     assert seen == [{"gap": 1.0}] * 2
     assert '"gap": 5.0' in (tmp_path / "log.jsonl").read_text()
+
+
+def test_checkpoints_are_spread_over_the_budget_where_saving_takes_little_time() -> None:
+    """Beside those by time: at each quarter of the 60 minutes, and later where the save before took long."""
+    saves: list[float] = []
+    state, took = State(), [0.0]
+    monitor = build(
+        ("training.save_minutes=100",),
+        save=lambda: saves.append(state.seconds),
+        slowest=lambda s: took[0],
+        checkpoints=4,
+    )
+    for minute in range(60):
+        state.seconds = 60.0 * minute
+        took[0] = 60.0 if minute < 20 else 0.0  # the pause is then 20 minutes
+        monitor(state, minute / 60, {})
+    assert [seconds / 60 for seconds in saves] == [15, 36, 45]
+    assert build(seldom, save=lambda: saves.append(-1))(State(seconds=900), 0.5, {}) is False
+    assert -1 not in saves
