@@ -133,12 +133,8 @@ def test_checkpoints_are_spread_over_the_budget_where_saving_takes_little_time()
     """Beside those by time: at each quarter of the 60 minutes, and later where the save before took long."""
     saves: list[float] = []
     state, took = State(), [0.0]
-    monitor = build(
-        ("training.save_minutes=100",),
-        save=lambda: saves.append(state.seconds),
-        slowest=lambda s: took[0],
-        checkpoints=4,
-    )
+    seldom = ("training.save_minutes=100",)
+    monitor = build(seldom, save=lambda: saves.append(state.seconds), slowest=lambda s: took[0], checkpoints=4)
     for minute in range(60):
         state.seconds = 60.0 * minute
         took[0] = 60.0 if minute < 20 else 0.0  # the pause is then 20 minutes
