@@ -15,8 +15,8 @@ PACKAGE = Path(sivae_translate.__file__).parent
 # A room is a subpackage, or a module beside them. Rooms of one floor may import each other, but not in a cycle.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset(
-        {"types", "errors", "allocator", "signals", "device", "progress", "memory", "pictures", "names", "extras"}
-        | {"host"}
+        {"types", "errors", "allocator", "signals", "device", "progress", "memory", "console", "pictures", "names"}
+        | {"extras", "host"}
     ),
     frozenset(
         {"schema", "recipe", "untrusted", "untrusted_tensors", "atomic", "checkpoint", "reports", "pages", "data"}

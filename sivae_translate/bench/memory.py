@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
+from sivae_translate.memory import peak_bytes
 
 
 def peak_megabytes(call: Callable[[], object], device: str) -> float | None:
@@ -24,14 +25,8 @@ def peak_megabytes(call: Callable[[], object], device: str) -> float | None:
     try:
         ctypes.CDLL(None).malloc_trim(0)  # else the call takes memory that was freed and still belongs to the process
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak
-        before = _peak_bytes()
+        before = peak_bytes()
         call()
-        return (_peak_bytes() - before) / 1e6
+        return (peak_bytes() - before) / 1e6
     except (AttributeError, OSError):
         return None
-
-
-def _peak_bytes() -> int:
-    """The largest resident size of this process since the last reset."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return 1024 * int(found[1]) if found else 0

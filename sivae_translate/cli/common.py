@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sivae_translate.cli.terminal import Terminal
+from sivae_translate.console import Terminal
 from sivae_translate.errors import UsageError
 from sivae_translate.reports import free_name, require_writable
 

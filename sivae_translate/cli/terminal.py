@@ -1,7 +1,4 @@
-"""The terminal of a command: progress and one-line errors on stderr, results on stdout.
-
-A display that cannot be written, as its reader is gone or its disk is full, falls silent: it stops no work.
-"""
+"""The terminal of a command: progress and one-line errors on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -15,68 +12,14 @@ from typing import Any, TextIO
 
 import typer
 
+from sivae_translate.console import Terminal, encodable
 from sivae_translate.errors import SivaeError, shown
 from sivae_translate.signals import HANG_UP, INTERRUPT, TERMINATE, handle_signals
 
 
-class Terminal:
-    """A `progress.Display`: a live bar on a terminal, else a line for each tenth of the work."""
-
-    def __init__(self) -> None:
-        self.console = quiet_console(stderr=True)
-        self.live: Any = None
-        self.shown = -1.0  # fraction of the last printed line
-
-    def note(self, text: str) -> None:
-        self.close()
-        with suppress(OSError, ValueError):  # of a closed stream
-            self.console.print(encodable(shown(text), self.console.encoding), markup=False, soft_wrap=True)
-
-    def step(self, fraction: float, text: str) -> None:
-        if self.console.is_terminal:
-            with suppress(OSError, ValueError):
-                self._draw(fraction, encodable(shown(text), self.console.encoding))
-        elif fraction >= 1 or not self.shown <= fraction < self.shown + 0.1:
-            self.shown = fraction
-            self.note(f"{fraction:4.0%}  {text}")
-        if fraction >= 1:
-            self.shown = -1.0
-            self.close()
-
-    def _draw(self, fraction: float, text: str) -> None:
-        from rich.live import Live
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
-        row = Table.grid(padding=(0, 1))
-        row.add_row(ProgressBar(1.0, fraction, width=20), Text(f"{fraction:4.0%}"), Text(text))
-        if self.live is None:
-            self.live = Live(console=self.console, auto_refresh=False)
-            self.live.start()
-        self.live.update(row, refresh=True)
-
-    def close(self) -> None:
-        live, self.live = self.live, None
-        if live is not None:
-            with suppress(OSError, ValueError):
-                live.stop()
-
-
-def quiet_console(**options: Any) -> Any:
-    """A rich console that falls silent when its reader has gone, where rich itself would exit."""
-    from rich.console import Console
-
-    class QuietConsole(Console):
-        def on_broken_pipe(self) -> None:
-            self.quiet = True
-
-    return QuietConsole(highlight=False, emoji=False, **options)
-
-
 @contextmanager
 def terminal() -> Iterator[Terminal]:
-    """A terminal for one command. An expected error gives one line on stderr and an exit code, without traceback."""
+    """A display for one command. An expected error gives one line on stderr and an exit code, without traceback."""
     display = Terminal()
 
     def fail(message: str, exit_code: int) -> typer.Exit:
@@ -135,8 +78,3 @@ def write_line(stream: TextIO | None, line: str) -> None:
     if stream is None or stream.closed:
         return
     print(encodable(line, stream.encoding or "utf-8"), file=stream, flush=True)
-
-
-def encodable(text: str, encoding: str) -> str:
-    """A text with the characters escaped that an encoding lacks."""
-    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sivae_translate.console import shows_progress
 from sivae_translate.data.domains import Domains
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError
@@ -36,6 +37,7 @@ from sivae_translate.progress import Display, Silent, counting
 from sivae_translate.reports import begin_report, report_folder, write_report
 
 
+@shows_progress
 @own_state()
 def evaluate(
     translator: Translator,
@@ -54,6 +56,7 @@ def evaluate(
     batch: int = 64,
     name: str = "model",
     display: Display | None = None,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Compute every metric of `METRICS` that the given images allow.
 
@@ -70,6 +73,8 @@ def evaluate(
         seed: of splits, subsets and random styles.
         batch: images at a time.
         name: of the model, in the report.
+        display: shows the progress, in place of a line on stderr or in the notebook.
+        quiet: whether no progress is shown.
 
     Returns, and writes to `out/report.json` (with the mark of `reports`) and `out/index.html`:
         model, size in pixels, seed, inversion_steps, style_correction, extractor and perceptual (the networks);

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from sivae_translate.console import shows_progress
 from sivae_translate.data.listing import Account, LeftOut
 from sivae_translate.data.reader import AHEAD, in_order
 from sivae_translate.errors import SivaeError, UsageError
@@ -23,7 +24,7 @@ from sivae_translate.inference.targets import Target, check_options, domain_targ
 from sivae_translate.inference.tasks import unfinished
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
-from sivae_translate.progress import Display, Silent
+from sivae_translate.progress import Display, Silent, counting
 
 REJECTED = "rejected as out of distribution"
 
@@ -49,6 +50,7 @@ class Summary:
     reasons: Account
 
 
+@shows_progress
 @own_torch_state()
 def translate_folder(
     translator: Translator,
@@ -67,6 +69,7 @@ def translate_folder(
     reject: Threshold | None = None,
     share: str | None = None,
     display: Display | None = None,
+    quiet: bool = False,
 ) -> Summary:
     """Translate an image or a folder tree. Translations that an earlier call has finished are skipped.
 
@@ -88,7 +91,8 @@ def translate_folder(
         share: such as "2/5", for the second of five parts of the inputs. Other processes or machines may translate the
             other parts into the same `out` at the same time. Each part has a manifest, such as `manifest-2-of-5.jsonl`.
             A call without `share` merges the manifests, and translates what is missing.
-        display: shows the progress.
+        display: shows the progress, in place of a line on stderr or in the notebook.
+        quiet: whether no progress is shown.
 
     Returns:
         The counts and reasons. `out/manifest.jsonl` has a row for each input and target, and for each file that is left
@@ -153,7 +157,7 @@ def translate_all(
     Threads read the next images and write the last translations, while this thread computes a batch. As many images
     wait on both sides as two batches have, so that memory does not depend on the number of inputs.
     """
-    images, total, shown = len(planned), len(planned) * len(targets), 0
+    total, shown, show = len(planned) * len(targets), 0, counting(display, "translations")
     ahead = max(2 * batch, AHEAD)
     with ExitStack() as stages:
         tasks = stages.enter_context(closing(unfinished(planned, targets, manifest, counts)))
@@ -167,5 +171,5 @@ def translate_all(
                 yield LeftOut(job.image.task.path, REJECTED if rejected else row.reason, lost=not rejected)
             done = counts.total()
             if done - shown >= batch or done == total:
-                display.step(done / total, f"{done // len(targets):,} of {images:,} images")
+                show(done, total)
                 shown = done

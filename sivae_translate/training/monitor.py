@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from sivae_translate.progress import Display
+from sivae_translate.progress import Display, clock
 from sivae_translate.recipe import Recipe
 from sivae_translate.training.log import LogFiles, Means
 from sivae_translate.training.loop import Terms
@@ -102,10 +102,9 @@ class Monitor:
 
     def show(self, state: State, progress: float) -> None:
         self.shown_at = time.monotonic()
-        left = self.budget.seconds_left(state)
         pace = state.images / state.seconds if state.seconds else 0.0
-        clock = f"{int(left // 60)}:{int(left % 60):02d} left"
-        self.display.step(progress, f"{state.images:,} images  {pace:,.0f}/s  {clock}  {self.line}")
+        left = clock(self.budget.seconds_left(state))
+        self.display.step(progress, f"{state.images:,} images  {pace:,.0f}/s  {left} left  {self.line}")
 
     def write_log(self, state: State) -> None:
         now, means = time.monotonic(), self.average(self.means.take())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sivae_translate.console import shows_progress
 from sivae_translate.data.domains import find_domains
 from sivae_translate.data.holdout import hold_out
 from sivae_translate.device import pick_device
@@ -29,6 +30,7 @@ from sivae_translate.training.slices import require_equal_slices
 from sivae_translate.training.trainer import Run
 
 
+@shows_progress
 @own_run()
 def train(
     domains: str | Path,
@@ -39,6 +41,7 @@ def train(
     grow: str | Path | None = None,
     device: str = "auto",
     display: Display | None = None,
+    quiet: bool = False,
     allow_changed: bool = False,
 ) -> Path:
     """Train a translator on a folder of domains. The same call resumes a stopped run.
@@ -53,7 +56,8 @@ def train(
         grow: a run or model of the same recipe at half the size, whose weights initialise this one; see
             `models.growing`.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps". Under a launcher each process uses its own GPU.
-        display: shows progress and notes.
+        display: shows progress and notes, in place of stderr or the notebook.
+        quiet: whether no progress and no notes are shown.
         allow_changed: whether a resumed run may have other images of the same domains, and another training.lr,
             training.clip, data.batch or data.workers.
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from command_output import expect_error
 
-from sivae_translate.cli.terminal import Terminal, quiet_console, say
+from sivae_translate.cli.terminal import say
+from sivae_translate.console import Terminal, quiet_console
 from sivae_translate.models import StyleAutoencoder
 
 MODULE = f"{sys.executable} -m sivae_translate"
