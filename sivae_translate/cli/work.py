@@ -39,6 +39,14 @@ def train(
             "--allow-changed", help="Resume with other images, training.lr, training.clip, data.batch or data.workers."
         ),
     ] = False,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            metavar="TRACKER",
+            help="Also log to tensorboard, wandb or trackio; may be repeated. Each needs the extra of its name.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and exit.")] = False,
 ) -> None:
     """Train a translator on a folder of domains, or resume a stopped run."""
@@ -66,6 +74,7 @@ def train(
             device=device,
             display=display,
             allow_changed=allow_changed,
+            log=log or (),
         )
         if is_first_process():
             translates = load_recipe(run / "recipe.toml").model["name"] == "style"

@@ -37,11 +37,17 @@ class Grids:
         self.folder, self.seed = folder, seed
 
     @torch.no_grad()
-    def write(self, model: Model, images: int) -> None:
-        """Write every kind of grid, to files named after the number of training images seen so far, `images`."""
+    def write(self, model: Model, images: int) -> dict[str, Image.Image]:
+        """Write every kind of grid, to files named after the number of training images seen so far, `images`.
+
+        Returns:
+            The grids by kind.
+        """
         self.folder.mkdir(exist_ok=True)
-        for kind, picture in self.draw(model):
+        grids = dict(self.draw(model))
+        for kind, picture in grids.items():
             picture.save(self.folder / f"{images:09d}-{kind}.png")
+        return grids
 
     def draw(self, model: Model) -> Iterator[tuple[str, Image.Image]]:
         """(kind, grid) of reconstructions, of translations where the model has a style, and of samples."""

@@ -28,6 +28,7 @@ class Monitor:
         require_finite: called before the terms are read and before the run is saved; see `captured.StaticStep`.
         slowest: the largest value of all processes; called by all at the same step.
         average: the mean of each value over all processes; called by all at the same step.
+        track: gets the lines of the log too, in the process that has the log's files.
         report: called at every step with the state and whether it is the last step; see `report.RunReport`.
         checkpoints: number of saves that are evenly spread over the budget, beside those by time.
     """
@@ -48,6 +49,7 @@ class Monitor:
         require_finite: Callable[[], None] = lambda: None,
         slowest: Callable[[float], float] = float,
         average: Callable[[dict[str, float]], dict[str, float]] = dict,
+        track: Callable[[Mapping[str, float]], None] = lambda row: None,
         report: Callable[[State, bool], None] = lambda state, last: None,
         checkpoints: int = 0,
     ) -> None:
@@ -55,7 +57,7 @@ class Monitor:
         self.lr, self.diagnose = lr, diagnose
         self.asked_to_stop, self.draw, self.save = asked_to_stop, draw, save
         self.require_finite, self.slowest, self.average = require_finite, slowest, average
-        self.report = report
+        self.track, self.report = track, report
         self.failed: set[str] = set()
         self.means, self.line, self.advised = Means(), "", False
         if log is not None:
@@ -114,6 +116,7 @@ class Monitor:
             return
         log, row = self.log, {"images": state.images, "seconds": state.seconds, "lr": self.lr(), "images_per_s": pace}
         self.attempt("log.jsonl or results.csv", lambda: log.write(row | means))
+        self.track(row | means)
         self.line = " ".join(f"{name} {value:.3g}" for name, value in means.items())
         advice = self.diagnose(means)
         if advice and not self.advised:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from sivae_translate.training.images import load_images
 from sivae_translate.training.out_of_memory import free_memory, ran_out
 from sivae_translate.training.processes import is_first_process, new_accelerator, own_run, process_count
 from sivae_translate.training.slices import require_equal_slices
+from sivae_translate.training.trackers import tracked, tracker_names
 from sivae_translate.training.trainer import Run
 
 
@@ -43,6 +44,7 @@ def train(
     display: Display | None = None,
     quiet: bool = False,
     allow_changed: bool = False,
+    log: str | Sequence[str] = (),
 ) -> Path:
     """Train a translator on a folder of domains. The same call resumes a stopped run.
 
@@ -60,6 +62,7 @@ def train(
         quiet: whether no progress and no notes are shown.
         allow_changed: whether a resumed run may have other images of the same domains, and another training.lr,
             training.clip, data.batch or data.workers.
+        log: trackers that get the log and the sample grids too, of `trackers.TRACKERS`; a list or "wandb,trackio".
 
     Returns:
         The directory of the trained model, for `Translator.from_pretrained`.
@@ -69,7 +72,7 @@ def train(
         InterruptedRunError: a signal stopped the run, which has saved itself.
         SivaeError: the run could not go on; its last checkpoint, if any, is whole.
     """
-    device, found = pick_device(device), find_domains(domains)
+    device, logged, found = pick_device(device), tracker_names(log), find_domains(domains)
     given, selected = select_recipe(recipe, set, found)
     recipe, objective, notes = configure(given, (), found, device, Path(out))
     require_equal_slices(recipe, process_count())
@@ -94,10 +97,11 @@ def train(
             check_directory(run, recipe, allow_changed)
         for note in (*selected, *notes):
             shown.note(note)
-        learnt, held = hold_out(found, recipe.data.holdout)
-        images = load_images(learnt, recipe, shown)
-        build = partial(Run, run, objective, images, smaller, accelerator, shown, allow_changed, held)
-        return train_within_memory(build, recipe, automatic=given.data.batch == 0)
+        with tracked(logged if first else (), run, recipe, shown) as trackers:
+            learnt, held = hold_out(found, recipe.data.holdout)
+            images = load_images(learnt, recipe, shown)
+            build = partial(Run, run, objective, images, smaller, accelerator, shown, allow_changed, held, trackers)
+            return train_within_memory(build, recipe, automatic=given.data.batch == 0)
     except OSError as error:
         where, reason = error.filename or "training", error.strerror or one_line(error)
         raise SivaeError(f"{where!s} failed ({reason}): mend that and run the same command again") from error

@@ -40,6 +40,7 @@ from sivae_translate.training.report import RunReport
 from sivae_translate.training.snapshot import Snapshot
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import InterruptedRunError, Stop
+from sivae_translate.training.trackers import Trackers
 from sivae_translate.types import Batch, Objective
 
 HALVINGS = 3  # of the learning rate, where training diverges, before it ends
@@ -58,11 +59,12 @@ class Run:
         display: Display,
         allow_changed: bool,
         held: HeldOut | None,
+        trackers: Trackers,
         recipe: Recipe,
     ) -> None:
         settings = recipe.training
         self.folder, self.recipe, self.accelerator, self.display = folder, recipe, accelerator, display
-        self.objective, self.images, self.states = objective, images, States(folder)
+        self.objective, self.images, self.states, self.trackers = objective, images, States(folder), trackers
         set_seed(settings.seed)
         self.model: Autoencoder = build_model(recipe.model, images.domains.names, recipe.data.size)
         if smaller is not None and not self.states.exist():  # in the first process, whose weights all get
@@ -221,14 +223,18 @@ class Run:
             lr=lambda: self.optimizers.lr,
             diagnose=partial(self.objective.diagnose, numel=3 * self.recipe.data.size**2),
             asked_to_stop=self.stop.asked,
-            draw=partial(self.grids().write, self.averaged) if first else lambda images: None,
+            draw=partial(self.draw, self.grids()) if first else lambda images: None,
             save=self.save,
             require_finite=captured.require_finite if captured else lambda: None,
             slowest=lambda seconds: self.agreement.largest(seconds)[0],
             average=self.agreement.mean,
             report=self.report,
             checkpoints=CHECKPOINTS if self.held else 0,
+            track=self.trackers.write,
         )
+
+    def draw(self, grids: Grids, images: int) -> None:
+        self.trackers.show(grids.write(self.averaged, images), images)
 
     def grids(self) -> Grids:
         """Sample grids of a fixed batch, the first of a sampler with seed 0."""

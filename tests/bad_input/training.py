@@ -51,6 +51,7 @@ CASES = [
         ["training.capture", "cpu", "GPU"],
     ),
     Case("train: no model to grow", lambda w: train(w, "--grow", w.folder("empty")), 1, ["empty"]),
+    Case("train: unknown tracker", lambda w: train(w, "--log", "tensorbord"), 2, ["tensorbord", "tensorboard"]),
     Case("cars: full folder", lambda w: ["cars", w.make("full/file").parent], 2, ["full"]),
     Case("cars: too few cars", lambda w: ["cars", w.here / "new", "--cars", "1"], 2, ["cars", "1"]),
 ]
