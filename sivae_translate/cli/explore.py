@@ -1,4 +1,4 @@
-"""Commands that explore the latent space: interpolation, style mixing, attribute directions, inversion."""
+"""Commands that explore the latent space: samples, interpolation, style mixing, attribute directions, inversion."""
 
 from __future__ import annotations
 
@@ -16,9 +16,34 @@ from sivae_translate.cli.common import (
 )
 from sivae_translate.cli.options import EXPLORE, PICTURES, STRIPS, Device, Model, Strip, What
 from sivae_translate.cli.terminal import say, terminal
+from sivae_translate.names import as_text
 from sivae_translate.progress import counting
 
 commands = typer.Typer()
+
+
+@commands.command(rich_help_panel=EXPLORE, epilog="Example: `sivae-translate sample --domain car007 --count 64`")
+def sample(
+    model: Model = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="Domain to sample [all alternately].")] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of images.")] = 32,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the noise.")] = 0,
+    truncation: Annotated[
+        float,
+        typer.Option("--truncation", help="Factor of the noise around the mean; below 1 less variety, more quality."),
+    ] = 1.0,
+    out: Annotated[Path, typer.Option("--out", help="The picture to write.")] = Path("samples.png"),
+    device: Device = "auto",
+) -> None:
+    """Sample images from the prior, as one picture."""
+    with terminal() as display:
+        from sivae_translate.pictures import contact_sheet, save_picture
+
+        path = new_file(out, PICTURES)
+        translator = load_translator(model, device, display)
+        pictures = translator.sample(count, domain=domain and as_text(domain), seed=seed, truncation=truncation)
+        save_picture(contact_sheet(pictures), path)
+        say(f"{count} samples in {out}")
 
 
 @commands.command(

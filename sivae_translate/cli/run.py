@@ -1,0 +1,145 @@
+"""Commands that translate images, and add a domain to translate to."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model, note_left_out
+from sivae_translate.cli.options import WORK, Device, InversionSteps, Model, StyleCorrection
+from sivae_translate.cli.terminal import say, terminal
+from sivae_translate.errors import UsageError
+from sivae_translate.names import as_text
+
+commands = typer.Typer()
+
+
+@commands.command(
+    rich_help_panel=WORK,
+    epilog="Examples: `sivae-translate run new_emoji/ --to twemoji`, "
+    "`sivae-translate run photo.jpg --style reference.jpg --out translated`, "
+    "`sivae-translate run frames/ --to car007 --styles 3`. All images get the same styles.",
+)
+def run(
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="An image or a folder of images; of an animation the first frame.")
+    ],
+    model: Model = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Target domain; may be repeated [every domain].")] = None,
+    style: Annotated[
+        Path | None, typer.Option("--style", help="Reference image, or a folder of them for their mean style.")
+    ] = None,
+    inversion_steps: InversionSteps = 0,
+    style_correction: StyleCorrection = 2,
+    styles: Annotated[
+        int | None,
+        typer.Option(
+            "--styles", metavar="N", help="Number of random styles from the prior of each domain [its mean style]."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="With --styles: seed of the random styles.")] = 0,
+    truncation: Annotated[
+        float,
+        typer.Option(
+            "--truncation",
+            help="With --styles: factor of the noise around the mean; below 1 less variety, more quality.",
+        ),
+    ] = 1.0,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the translations.")] = Path("translated"),
+    format: Annotated[str, typer.Option("--format", help="png, jpg or webp.")] = "png",
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    reject_ood: Annotated[
+        bool,
+        typer.Option(
+            "--reject-ood", help="Reject inputs whose bound on log p(x) is below the threshold stored by `ood`."
+        ),
+    ] = False,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            "--share",
+            metavar="I/N",
+            help="Translate the I-th of N parts of the folder, as several processes or machines may do at once. "
+            "Afterwards, the same command without --share merges their manifests.",
+        ),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Translate an image or a folder tree; names are kept, and `manifest.jsonl` has a row for every file.
+
+    A second call translates again what has changed since. Exit code 3: some inputs failed, or some files or references
+    are in a format that cannot be read. Rejected inputs do not count as failures.
+    """
+    with terminal() as display:
+        from sivae_translate.inference.folder import translate_folder
+        from sivae_translate.inference.threshold import load_threshold
+
+        model = named_model(model, display)
+        translator = load_translator(model, device, display)
+        reject = load_threshold(model) if reject_ood else None
+        summary = translate_folder(
+            translator,
+            source,
+            out,
+            to=[as_text(name) for name in to or ()],
+            style=style,
+            inversion_steps=inversion_steps,
+            style_correction=style_correction,
+            styles=styles,
+            seed=seed,
+            truncation=truncation,
+            format=format,
+            batch=batch,
+            reject=reject,
+            share=share,
+            display=display,
+        )
+        lost = note_left_out(summary.reasons, display)
+        say(f"{summary.written:,} translations written to {out}{others(summary)}")
+    if lost:
+        raise typer.Exit(SOME_FAILED)
+
+
+def others(summary: Any) -> str:
+    """The numbers of a summary that are not of written translations, as the end of a sentence."""
+    text = f", {summary.skipped:,} done before" if summary.skipped else ""
+    counts = {"rejected": summary.rejected, "failed": summary.failed, "left out": summary.left_out}
+    listed = [f"{count:,} {what}" for what, count in counts.items() if count]
+    return text + (f", {', '.join(listed)} (see {summary.manifest})" if listed else "")
+
+
+@commands.command(
+    "add-domain",
+    rich_help_panel=WORK,
+    epilog="Example: `sivae-translate add-domain vendor3 vendor3/ --out with-vendor3`, then "
+    "`sivae-translate run new_emoji/ --to vendor3 --model with-vendor3`",
+)
+def add_domain(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new domain.")],
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A few images of the new domain; one is enough.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the new model.")],
+    model: Model = None,
+    inversion_steps: InversionSteps = 0,
+    device: Device = "auto",
+) -> None:
+    """Add a domain to a copy of a model, from a few images and without training.
+
+    Exit code 3: some pictures could not be read.
+    """
+    with terminal() as display:
+        from sivae_translate.inference.files import read_all
+
+        if os.path.lexists(out):
+            raise UsageError(f"{out} exists, and is never overwritten: choose another with --out")
+        translator, left_out = load_translator(model, device, display), list[Any]()
+        images = read_all(translator, source, left_out)
+        lost = note_left_out(left_out, display)
+        translator.add_domain(as_text(name), images, inversion_steps=inversion_steps).save_pretrained(out)
+        use = f"sivae-translate run INPUT --to {shlex.quote(name)} --model {out}"
+        say(f"{name} from {len(images):,} images in {out}; translate with: {use}")
+    if lost:
+        raise typer.Exit(SOME_FAILED)
