@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class SivaeError(Exception):
     """An error that a user can fix. The command line prints the message alone and exits with `exit_code`."""
@@ -18,6 +20,11 @@ class UsageError(SivaeError):
 def shown(text: object) -> str:
     """A name or path on one line: newlines, control characters and undecodable bytes are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def first_few(names: Sequence[str], count: int = 3) -> str:
+    """The first names, and "..." where there are more."""
+    return ", ".join([*names[:count], *(["..."] if len(names) > count else [])])
 
 
 def one_line(error: BaseException) -> str:

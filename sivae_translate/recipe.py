@@ -187,7 +187,7 @@ class Choice(Settings):
         return (self.recipe if fits else self.otherwise), reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recipe:
     """A whole recipe.
 
@@ -202,6 +202,13 @@ class Recipe:
     model: dict[str, Any]
     objective: dict[str, Any]
     training: Training
+
+    def __repr__(self) -> str:
+        size = f"{self.data.size} px" if self.data.size else "the size of the images"
+        limits = {"images": self.training.images, "minutes": self.training.minutes}
+        budget = " or ".join(f"{limit:,g} {unit}" for unit, limit in limits.items() if limit) or "no end"
+        names = f"model {self.model.get('name')}, objective {self.objective.get('name')}"
+        return f"<Recipe {self.name}: {names}, {size}, {budget}; sections() has every setting>"
 
     def sections(self) -> dict[str, dict[str, Any]]:
         """Section -> key -> value, a copy."""

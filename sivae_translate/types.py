@@ -45,7 +45,7 @@ class Batch:
         return len(self.images)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Code:
     """A point in the latent space: the content that the decoder starts from, and the style that modulates the decoder.
 
@@ -67,6 +67,12 @@ class Code:
 
     def detach(self) -> Code:
         return self.map(Tensor.detach)
+
+    def __repr__(self) -> str:
+        shapes = (
+            f"{part.name} {list(t.shape)}" for part in fields(Code) if (t := getattr(self, part.name)) is not None
+        )
+        return f"<Code: {', '.join(shapes)}, on {self.content.device}>"
 
     def __getitem__(self, rows: slice) -> Code:
         return self.map(lambda t: t[rows])
@@ -194,7 +200,7 @@ class Posterior(Distribution):
         return Code(self.content.mean, style, noise)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
     """Likelihood scores of images; all float64 `[B]` on the CPU, nats unless said.
 
@@ -209,6 +215,10 @@ class Scores:
     elbo: Tensor
     kl: Tensor
     rec: Tensor
+
+    def __repr__(self) -> str:
+        means = (f"{score.name} {getattr(self, score.name).mean():.2f}" for score in fields(Scores))
+        return f"<Scores of {len(self.bound)}, mean {', '.join(means)}>"
 
     @staticmethod
     def cat(scores: list[Scores]) -> Scores:

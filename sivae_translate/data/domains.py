@@ -13,7 +13,7 @@ from sivae_translate.data.cars3d import view_count
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.data.layout import CARS3D_SUFFIX, Layout, find_layout
 from sivae_translate.data.listing import LeftOut
-from sivae_translate.errors import UsageError, shown
+from sivae_translate.errors import UsageError, first_few, shown
 from sivae_translate.names import as_text
 
 
@@ -24,7 +24,7 @@ class Source(NamedTuple):
     view: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Domains:
     """The images of a data set and their domains, not yet decoded.
 
@@ -49,6 +49,12 @@ class Domains:
     labelled: bool
     notes: tuple[str, ...] = ()
     held_out: Mapping[str, tuple[tuple[str, Source], ...]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        listed = [f"{name} ({count:,})" for name, count in zip(self.names[:4], self.counts(), strict=False)]
+        return (
+            f"<Domains of {shown(self.root)}: {len(self.sources):,} images of {len(self.names)}: {first_few(listed)}>"
+        )
 
     def counts(self) -> list[int]:
         """The number of images of each domain, in the order of `names`."""

@@ -174,6 +174,9 @@ class Account:
             first.append(each)
         self.lost |= each.lost
 
+    def __repr__(self) -> str:
+        return f"<Account: {'; '.join(self.lines()) or 'nothing left out'}>"
+
     def __iter__(self) -> Iterator[LeftOut]:
         return chain.from_iterable(self.first.values())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Self
 
 import torch
@@ -14,7 +14,7 @@ from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.host import methods_in_own_torch_state
 from sivae_translate.inference.arguments import batch_of, code_of, contents_of, finite, styles_of
-from sivae_translate.inference.prepare import Picture, each, prepare
+from sivae_translate.inference.prepare import Pictures, each, prepare
 from sivae_translate.inference.style_correction import corrected_style, rounds_for
 from sivae_translate.models import Autoencoder
 from sivae_translate.pictures import to_pictures
@@ -38,12 +38,12 @@ class Codec:
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self
 
-    def prepare(self, images: Picture | Sequence[Picture]) -> Tensor:
+    def prepare(self, images: Pictures) -> Tensor:
         """One image or several -> float32 `[B, 3, H, W]` in [0, 1] in the model's frame, on its device."""
         return self._on_device(prepare(images, self.frame))
 
     @torch.no_grad()
-    def encode(self, images: Picture | Sequence[Picture]) -> Code:
+    def encode(self, images: Pictures) -> Code:
         """Mean content `[B, K, g, g]` and style `[B, S]`, None for a single latent, of one image or several."""
         return Code.cat([self.model.encode(x).mean for x in self._batches(images)])
 
@@ -101,11 +101,15 @@ class Codec:
             raise UsageError(f"{given} as images: expected floats [B, 3, H, W] in [0, 1]")
         return to_pictures(finite("a tensor of images", x))
 
-    def _batches(self, images: Picture | Sequence[Picture], size: int = BATCH) -> Iterator[Tensor]:
+    def _batches(self, images: Pictures, size: int = BATCH) -> Iterator[Tensor]:
         """Images, prepared as many at a time."""
         items = each(images)
         for start in range(0, len(items), size):
             yield self.prepare(items[start : start + size])
+
+    def _decoded(self, code: Code) -> Iterator[Tensor]:
+        """Images of a code, decoded as many at a time as the network computes."""
+        return (self.decode(code[i : i + BATCH]) for i in range(0, len(code), BATCH))
 
     def _on_device(self, x: Tensor) -> Tensor:
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -122,10 +126,6 @@ class Codec:
         prior = self.model.prior(torch.tensor([self._label(domain)], device=self.device)).style
         assert prior is not None
         return prior
-
-    def _decoded_pictures(self, code: Code) -> list[Image.Image]:
-        batches = (code[i : i + BATCH] for i in range(0, len(code), BATCH))
-        return [picture for batch in batches for picture in to_pictures(self.decode(batch))]
 
 
 def require_style(model: Autoencoder) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
+import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from sivae_translate.errors import UsageError
 from sivae_translate.host import methods_in_own_torch_state
@@ -14,7 +16,8 @@ from sivae_translate.inference.arguments import finite, is_real, whole
 from sivae_translate.inference.codec import Codec
 from sivae_translate.inference.edit import along, between
 from sivae_translate.inference.inversion import invert
-from sivae_translate.inference.prepare import Picture, several
+from sivae_translate.inference.output import Output, as_output, require_output
+from sivae_translate.inference.prepare import OnePicture, Picture, Pictures, several
 from sivae_translate.inference.sampling import draw_codes
 from sivae_translate.models.likelihood import BETA, score
 from sivae_translate.types import Code, Scores
@@ -24,7 +27,21 @@ from sivae_translate.types import Code, Scores
 class Explorer(Codec):
     """A codec that draws pictures from codes, moves codes, and scores images."""
 
-    def reconstruct(self, images: Picture | Sequence[Picture], *, inversion_steps: int = 0) -> Any:
+    @overload
+    def reconstruct(  # type: ignore[overload-overlap]  # a str is a sequence too
+        self, images: OnePicture, *, inversion_steps: int = 0, output: Literal["pil"] = "pil"
+    ) -> Image.Image: ...
+    @overload
+    def reconstruct(
+        self, images: Sequence[Picture], *, inversion_steps: int = 0, output: Literal["pil"] = "pil"
+    ) -> list[Image.Image]: ...
+    @overload
+    def reconstruct(self, images: Tensor, *, inversion_steps: int = 0, output: Literal["pil"] = "pil") -> Any: ...
+    @overload
+    def reconstruct(self, images: Pictures, *, inversion_steps: int = 0, output: Literal["numpy"]) -> np.ndarray: ...
+    @overload
+    def reconstruct(self, images: Pictures, *, inversion_steps: int = 0, output: Literal["tensor"]) -> Tensor: ...
+    def reconstruct(self, images: Pictures, *, inversion_steps: int = 0, output: Output = "pil") -> Any:
         """Reconstructions of images, from the encoder's codes or from codes of latent optimisation.
 
         Args:
@@ -32,36 +49,105 @@ class Explorer(Codec):
             inversion_steps: steps of latent optimisation per image; see `inference.inversion`. No image gets worse.
 
         Returns:
-            A PIL image of the model's size, or a list of them where several images were given.
+            One image for one image, of the model's size: a PIL image, uint8 `[H, W, 3]` or float32 `[3, H, W]` in
+            [0, 1], as `output` says. For several images a list of PIL images, or an array or tensor `[B, ...]`.
 
         Raises:
             UsageError: a negative number of steps.
         """
-        result = list[Image.Image]()
-        for x in self._batches(images):
-            result += self._decoded_pictures(invert(self.model, x, inversion_steps))
-        return result if several(images) else result[0]
+        require_output(output)
+        batches = (self.decode(invert(self.model, x, inversion_steps)) for x in self._batches(images))
+        return as_output(batches, output, one=not several(images))
 
+    @overload
     def sample(
-        self, count: int, *, domain: str | None = None, seed: int = 0, truncation: float = 1.0
-    ) -> list[Image.Image]:
+        self,
+        count: int,
+        *,
+        domain: str | None = None,
+        seed: int = 0,
+        truncation: float = 1.0,
+        output: Literal["pil"] = "pil",
+    ) -> list[Image.Image]: ...
+    @overload
+    def sample(
+        self, count: int, *, domain: str | None = None, seed: int = 0, truncation: float = 1.0, output: Literal["numpy"]
+    ) -> np.ndarray: ...
+    @overload
+    def sample(
+        self,
+        count: int,
+        *,
+        domain: str | None = None,
+        seed: int = 0,
+        truncation: float = 1.0,
+        output: Literal["tensor"],
+    ) -> Tensor: ...
+    def sample(
+        self, count: int, *, domain: str | None = None, seed: int = 0, truncation: float = 1.0, output: Output = "pil"
+    ) -> Any:
         """Samples of the prior of one domain, or of all domains alternately. Equal seeds give equal images.
 
         Args:
             truncation: factor of the noise around the prior's mean (truncation trick, Brock et al. 2019). 1 samples the
                 prior, lower values trade variety for quality.
 
+        Returns:
+            The images as `output` says: a list of PIL images, uint8 `[B, H, W, 3]`, or float32 `[B, 3, H, W]` in
+            [0, 1].
+
         Raises:
             UsageError: no such domain, fewer than 1 sample, or a negative truncation.
         """
+        require_output(output)
         whole("count", count, 1)
         labels = [i % len(self.domains) if domain is None else self._label(domain) for i in range(count)]
         prior = self.model.prior(torch.tensor(labels, device=self.device))
-        return self._decoded_pictures(draw_codes(prior, self.device, seed=seed, truncation=truncation))
+        return as_output(self._decoded(draw_codes(prior, self.device, seed=seed, truncation=truncation)), output)
 
+    @overload
     def interpolate(
-        self, a: Picture, b: Picture, *, what: str = "both", steps: int = 8, content: Picture | None = None
-    ) -> list[Image.Image]:
+        self,
+        a: Picture,
+        b: Picture,
+        *,
+        what: str = "both",
+        steps: int = 8,
+        content: Picture | None = None,
+        output: Literal["pil"] = "pil",
+    ) -> list[Image.Image]: ...
+    @overload
+    def interpolate(
+        self,
+        a: Picture,
+        b: Picture,
+        *,
+        what: str = "both",
+        steps: int = 8,
+        content: Picture | None = None,
+        output: Literal["numpy"],
+    ) -> np.ndarray: ...
+    @overload
+    def interpolate(
+        self,
+        a: Picture,
+        b: Picture,
+        *,
+        what: str = "both",
+        steps: int = 8,
+        content: Picture | None = None,
+        output: Literal["tensor"],
+    ) -> Tensor: ...
+    def interpolate(
+        self,
+        a: Picture,
+        b: Picture,
+        *,
+        what: str = "both",
+        steps: int = 8,
+        content: Picture | None = None,
+        output: Output = "pil",
+    ) -> Any:
         """Images on the path from one image's code to another's; the first is the reconstruction of `a`.
 
         Args:
@@ -69,20 +155,55 @@ class Explorer(Codec):
             steps: number of images, including both ends.
             content: an image whose content is used for all images, for `what` = "style".
 
+        Returns:
+            The images as `output` says: a list of PIL images, uint8 `[B, H, W, 3]`, or float32 `[B, 3, H, W]` in
+            [0, 1].
+
         Raises:
             UsageError: fewer than 2 steps, no such `what`, "style" for a model with a single latent, or a `content`
                 for another `what` than "style".
         """
+        require_output(output)
         start, end = self.encode([a]), self.encode([b])
         if content is not None:
             if what != "style":
                 raise UsageError(f"a content was given, and what was {what!r}: expected style, all that changes then")
             start = self.encode([content]).with_style_of(start)
-        return self._decoded_pictures(between(start, end, steps, what))
+        return as_output(self._decoded(between(start, end, steps, what)), output)
 
+    @overload
     def edit(
-        self, image: Picture, direction: Code, strengths: Sequence[float], *, what: str = "both"
-    ) -> list[Image.Image]:
+        self,
+        image: Picture,
+        direction: Code,
+        strengths: Sequence[float],
+        *,
+        what: str = "both",
+        output: Literal["pil"] = "pil",
+    ) -> list[Image.Image]: ...
+    @overload
+    def edit(
+        self,
+        image: Picture,
+        direction: Code,
+        strengths: Sequence[float],
+        *,
+        what: str = "both",
+        output: Literal["numpy"],
+    ) -> np.ndarray: ...
+    @overload
+    def edit(
+        self,
+        image: Picture,
+        direction: Code,
+        strengths: Sequence[float],
+        *,
+        what: str = "both",
+        output: Literal["tensor"],
+    ) -> Tensor: ...
+    def edit(
+        self, image: Picture, direction: Code, strengths: Sequence[float], *, what: str = "both", output: Output = "pil"
+    ) -> Any:
         """Edits of an image along an attribute direction, one per strength; strength 0 is the reconstruction.
 
         Args:
@@ -90,17 +211,22 @@ class Explorer(Codec):
             strengths: factors of the direction.
             what: the part of the direction that is added, "content", "style" or "both".
 
+        Returns:
+            The images as `output` says: a list of PIL images, uint8 `[B, H, W, 3]`, or float32 `[B, 3, H, W]` in
+            [0, 1].
+
         Raises:
             UsageError: no strength, no such `what`, or a direction of other dimensions.
         """
+        require_output(output)
         if not isinstance(direction, Code):
             raise UsageError(f"direction was a {type(direction).__name__}: expected a Code; see load_direction")
         direction = direction.map(lambda t: finite("a direction", t).to(self.device))
-        return self._decoded_pictures(along(self.encode([image]), direction, strengths, what))
+        return as_output(self._decoded(along(self.encode([image]), direction, strengths, what)), output)
 
     def score(
         self,
-        images: Picture | Sequence[Picture],
+        images: Pictures,
         samples: int = 5,
         seed: int = 0,
         *,

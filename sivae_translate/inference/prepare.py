@@ -16,11 +16,15 @@ from sivae_translate.errors import UsageError
 from sivae_translate.inference.arguments import pixels
 from sivae_translate.pictures import to_pictures
 
-Picture = str | Path | Image.Image | np.ndarray | Tensor
+OnePicture = str | Path | Image.Image | np.ndarray  # one image whatever its values; a tensor may hold several
+Picture = OnePicture | Tensor
 """A path, a PIL image, uint8 `[H, W]` or `[H, W, 3 or 4]`, or a float tensor `[3, H, W]` in [0, 1]."""
 
+Pictures = Picture | Sequence[Picture]
+"""One or several, as a sequence, such as a list, or a tensor `[B, 3, H, W]`."""
 
-def prepare(images: Picture | Sequence[Picture], frame: Frame) -> Tensor:
+
+def prepare(images: Pictures, frame: Frame) -> Tensor:
     """One image or several -> float32 `[B, 3, size, size]` in [0, 1], on the CPU.
 
     Raises:
@@ -86,12 +90,14 @@ def require_pixels(count: int, shape: tuple[int, ...]) -> None:
         raise UsageError(f"an image of shape {shape}: expected at least one pixel")
 
 
-def several(images: Picture | Sequence[Picture]) -> bool:
-    """Whether the argument is a list, a tuple or a tensor `[B, 3, H, W]` rather than one image."""
-    return isinstance(images, list | tuple) or (isinstance(images, Tensor) and images.ndim == 4)
+def several(images: Pictures) -> bool:
+    """Whether the argument is a sequence, such as a list, or a tensor `[B, 3, H, W]` rather than one image."""
+    if isinstance(images, Tensor):
+        return images.ndim == 4
+    return isinstance(images, Sequence) and not isinstance(images, str | bytes)
 
 
-def each(images: Picture | Sequence[Picture]) -> Sequence[Any]:
+def each(images: Pictures) -> Sequence[Any]:
     """One image or several as a sequence. Raises UsageError where it is empty."""
     items: Sequence[Any] = list(images) if several(images) else [images]  # type: ignore[arg-type]
     if not items:

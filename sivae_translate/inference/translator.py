@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from sivae_translate.device import pick_device
-from sivae_translate.errors import UsageError
+from sivae_translate.errors import UsageError, first_few
 from sivae_translate.host import methods_in_own_torch_state
 from sivae_translate.inference.arguments import one_style
 from sivae_translate.inference.codec import require_style
 from sivae_translate.inference.explorer import Explorer
 from sivae_translate.inference.inversion import invert
-from sivae_translate.inference.prepare import Picture, several
+from sivae_translate.inference.output import Output, as_output, require_output
+from sivae_translate.inference.prepare import OnePicture, Picture, Pictures, several
 from sivae_translate.inference.sampling import draw_styles
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.models.pretrained import (
@@ -27,7 +29,6 @@ from sivae_translate.models.pretrained import (
     save_model,
     with_domain,
 )
-from sivae_translate.pictures import to_pictures
 
 
 @methods_in_own_torch_state
@@ -59,16 +60,79 @@ class Translator(Explorer):
         """Write `config.json` and `model.safetensors`, atomically."""
         save_model(Path(directory), self.model, self.settings, self.frame)
 
+    def __repr__(self) -> str:
+        side, count = self.model.content_shape[-1], len(self.domains)
+        content = f"a content layout of {side} x {side}" if side > 1 else "a content vector"
+        model = f"{self.settings['name']} with {content if self.model.style_size else 'a single latent'}"
+        domains = f"{count} domain{'' if count == 1 else 's'}: {first_few(self.domains)}"
+        return f"<Translator: model {model}, {self.frame.size} px, on {self.device}; {domains}>"
+
     # --- translation ------------------------------------------------------------------------------------------------
 
-    def __call__(
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a str is a sequence too
         self,
-        images: Picture | Sequence[Picture],
+        images: OnePicture,
         *,
         to: str | Tensor | None = None,
-        style: Picture | Sequence[Picture] | None = None,
+        style: Pictures | None = None,
         inversion_steps: int = 0,
         style_correction: int = ROUNDS,
+        output: Literal["pil"] = "pil",
+    ) -> Image.Image: ...
+    @overload
+    def __call__(
+        self,
+        images: Sequence[Picture],
+        *,
+        to: str | Tensor | None = None,
+        style: Pictures | None = None,
+        inversion_steps: int = 0,
+        style_correction: int = ROUNDS,
+        output: Literal["pil"] = "pil",
+    ) -> list[Image.Image]: ...
+    @overload
+    def __call__(
+        self,
+        images: Tensor,
+        *,
+        to: str | Tensor | None = None,
+        style: Pictures | None = None,
+        inversion_steps: int = 0,
+        style_correction: int = ROUNDS,
+        output: Literal["pil"] = "pil",
+    ) -> Any: ...
+    @overload
+    def __call__(
+        self,
+        images: Pictures,
+        *,
+        to: str | Tensor | None = None,
+        style: Pictures | None = None,
+        inversion_steps: int = 0,
+        style_correction: int = ROUNDS,
+        output: Literal["numpy"],
+    ) -> np.ndarray: ...
+    @overload
+    def __call__(
+        self,
+        images: Pictures,
+        *,
+        to: str | Tensor | None = None,
+        style: Pictures | None = None,
+        inversion_steps: int = 0,
+        style_correction: int = ROUNDS,
+        output: Literal["tensor"],
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        images: Pictures,
+        *,
+        to: str | Tensor | None = None,
+        style: Pictures | None = None,
+        inversion_steps: int = 0,
+        style_correction: int = ROUNDS,
+        output: Output = "pil",
     ) -> Any:
         """Translate images to the style of a domain or of reference images.
 
@@ -82,18 +146,19 @@ class Translator(Explorer):
                 has a layout; see `inference.style_correction`.
 
         Returns:
-            A PIL image of the model's size, or a list of them where several images were given.
+            One image for one image, of the model's size: a PIL image, uint8 `[H, W, 3]` or float32 `[3, H, W]` in
+            [0, 1], as `output` says. For several images a list of PIL images, or an array or tensor `[B, ...]`.
 
         Raises:
             UsageError: neither or both of `to` and `style`, no such domain, a style of another shape, negative steps
                 or rounds, or a model with a single latent.
         """
+        require_output(output)
         rounds = rounds_for(self.model.content_shape, style_correction)
         target = self.style_of(to=to, style=style, inversion_steps=inversion_steps)
-        result = list[Image.Image]()
-        for x in self._batches(images):
-            result += to_pictures(self.translate(x, target, style_correction=0 if style is None else rounds))
-        return result if several(images) else result[0]
+        rounds = 0 if style is None else rounds
+        batches = (self.translate(x, target, style_correction=rounds) for x in self._batches(images))
+        return as_output(batches, output, one=not several(images))
 
     # --- styles and domains -----------------------------------------------------------------------------------------
 
@@ -101,7 +166,7 @@ class Translator(Explorer):
         self,
         *,
         to: str | Tensor | None = None,
-        style: Picture | Sequence[Picture] | None = None,
+        style: Pictures | None = None,
         inversion_steps: int = 0,
     ) -> Tensor:
         """The mean style `[S]` of a domain's prior or of reference images; see `__call__`.
@@ -133,7 +198,7 @@ class Translator(Explorer):
         require_style(self.model)
         return draw_styles(self._style_prior(to), count, seed=seed, truncation=truncation)
 
-    def add_domain(self, name: str, images: Picture | Sequence[Picture], *, inversion_steps: int = 0) -> Translator:
+    def add_domain(self, name: str, images: Pictures, *, inversion_steps: int = 0) -> Translator:
         """A new translator with a further domain, whose mean style is that of a few images.
 
         Args:
