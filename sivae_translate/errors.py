@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 
@@ -20,6 +21,11 @@ class UsageError(SivaeError):
 def shown(text: object) -> str:
     """A name or path on one line: newlines, control characters and undecodable bytes are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def command(*words: object) -> str:
+    """A command of ours to paste into a shell, with words quoted where a shell would take them apart."""
+    return shlex.join(["sivae-translate", *map(str, words)])
 
 
 def first_few(names: Sequence[str], count: int = 3) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,9 +31,8 @@ def report_folder(out: Path, kind: str) -> Path:
         raise UsageError(f"{out} is a file: expected a folder for the report; choose another with --out")
     require_writable(out)
     if any(out.iterdir()) and not is_report(out / FILE, kind):
-        raise UsageError(
-            f"{out} holds other files, and nothing is overwritten: choose another with --out {free_name(out)}"
-        )
+        free = shlex.quote(str(free_name(out)))
+        raise UsageError(f"{out} holds other files, and nothing is overwritten: choose another with --out {free}")
     return out
 
 

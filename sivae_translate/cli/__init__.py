@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    epilog="Start with `sivae-translate demo`, then `sivae-translate train --domains FOLDER`.",
+    epilog="Start with `sivae-translate demo`, then `sivae-translate train FOLDER` and `sivae-translate run IMAGES`.",
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,13 @@ def named_model(model: Path | None, display: Terminal) -> Path:
     return model
 
 
+def chosen_model(argument: Path | None, option: Path | None, display: Terminal) -> Path:
+    """The model given as an argument or by --model; see `named_model`. Raises UsageError for two different ones."""
+    if argument is not None and option is not None and argument != option:
+        raise UsageError(f"two models given, {argument} and --model {option}: expected one of them")
+    return named_model(option if argument is None else argument, display)
+
+
 def newest_run() -> Path:
     """The finished run under runs/ whose model was written last. Raises UsageError for no finished run."""
     from sivae_translate.training.trainer_file import finished
@@ -38,6 +47,14 @@ def newest_run() -> Path:
         there = f"only unfinished ones ({runs[0]})" if runs else "none"
         raise UsageError(f"expected a finished run under runs/, found {there}: train one, or name one with --model RUN")
     return newest
+
+
+def given_folders(folders: Sequence[Path] | None, more: Sequence[Path] | None, name: str) -> list[Path]:
+    """The folders of domains given as arguments and by --domains. Raises UsageError for none."""
+    given = [*(folders or ()), *(more or ())]
+    if not given:
+        raise UsageError(f"no folder of images given: expected one or more, as in: sivae-translate {name} photos")
+    return given
 
 
 def new_file(path: Path, suffixes: tuple[str, ...], *inputs: Path) -> Path:
@@ -55,7 +72,8 @@ def new_file(path: Path, suffixes: tuple[str, ...], *inputs: Path) -> Path:
     if path.suffix.lower() not in suffixes:
         raise UsageError(f"{path}: expected a name that ends in {' or '.join(suffixes)}; choose another with --out")
     if path.exists():
-        raise UsageError(f"{path} exists, and is never overwritten: choose another with --out {free_name(path)}")
+        free = shlex.quote(str(free_name(path)))
+        raise UsageError(f"{path} exists, and is never overwritten: choose another with --out {free}")
     require_writable(path.parent)
     return path
 

@@ -9,10 +9,11 @@ import typer
 
 from sivae_translate.cli.common import (
     SOME_FAILED,
+    chosen_model,
     load_translator,
     note_left_out,
 )
-from sivae_translate.cli.options import EVALUATE, Device, InversionSteps, StyleCorrection
+from sivae_translate.cli.options import EVALUATE, Device, InversionSteps, Model, ModelArgument, StyleCorrection
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError
 from sivae_translate.progress import counting
@@ -27,7 +28,8 @@ commands = typer.Typer()
     "published at https://download.pytorch.org/models/alexnet-owt-7be5be79.pth; for Inception's see `fidelity`.",
 )
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run or model folder.")],
+    run: ModelArgument = None,
+    model: Model = None,
     pairs: Annotated[
         Path | None, typer.Option("--pairs", help="Pairs of known truth: a CSV with columns content,style,target.")
     ] = None,
@@ -71,6 +73,7 @@ def evaluate(
         from sivae_translate.evaluation.report import evaluate as evaluate_model
         from sivae_translate.evaluation.tables import as_text, summaries
 
+        model = chosen_model(run, model, display)
         report = evaluate_model(
             load_translator(model, device, display),
             out=out,
@@ -104,8 +107,9 @@ def evaluate(
     "`sivae-translate ood runs/cars --in cars/test --set-threshold 0.95`",
 )
 def ood(
-    model: Annotated[Path, typer.Argument(help="A run or model folder.")],
     inside: Annotated[Path, typer.Option("--in", help="Held-out images, distributed as the training images.")],
+    run: ModelArgument = None,
+    model: Model = None,
     outside: Annotated[Path | None, typer.Option("--out-of", help="Images distributed otherwise.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for scores, report and histogram.")] = Path("ood"),
     samples: Annotated[int, typer.Option("--samples", min=1, help="Codes drawn for each image.")] = 5,
@@ -135,6 +139,7 @@ def ood(
         if outside is None and set_threshold is None:
             raise UsageError("one set alone has no AUROC: expected --out-of FOLDER too, or --set-threshold 0.95")
         sets, how = find_sets(inside, outside, out), {"samples": samples, "seed": seed, "beta": beta}
+        model = chosen_model(run, model, display)
         weights = weights_of(model)
         translator, progress = load_translator(model, device, display), counting(display, "images scored")
         scored = {
@@ -158,8 +163,9 @@ def ood(
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
 )
 def fidelity(
-    model: Annotated[Path, typer.Argument(help="A run or model folder.")],
     real: Annotated[Path, typer.Option("--real", help="Real images to compare with, such as held-out views.")],
+    run: ModelArgument = None,
+    model: Model = None,
     count: Annotated[
         int, typer.Option("--count", help="Largest number of images of each kind, the real ones evenly spread.")
     ] = 1000,
@@ -182,6 +188,7 @@ def fidelity(
         from sivae_translate.evaluation.extractors import load_extractor
         from sivae_translate.evaluation.fidelity import evaluate_fidelity, find_real
 
+        model = chosen_model(run, model, display)
         images, extractor = find_real(real, count, out), load_extractor(inception)
         translator, left_out = load_translator(model, device, display), images.lost
         progress = counting(display, "images")

@@ -9,12 +9,13 @@ import typer
 
 from sivae_translate.cli.common import (
     SOME_FAILED,
+    chosen_model,
     load_translator,
     named_model,
     new_file,
     note_left_out,
 )
-from sivae_translate.cli.options import EXPLORE, PICTURES, STRIPS, Device, Model, Strip, What
+from sivae_translate.cli.options import EXPLORE, PICTURES, STRIPS, Device, Model, ModelArgument, Strip, What
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.names import as_text
 from sivae_translate.progress import counting
@@ -24,6 +25,7 @@ commands = typer.Typer()
 
 @commands.command(rich_help_panel=EXPLORE, epilog="Example: `sivae-translate sample --domain car007 --count 64`")
 def sample(
+    run: ModelArgument = None,
     model: Model = None,
     domain: Annotated[str | None, typer.Option("--domain", help="Domain to sample [all alternately].")] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Number of images.")] = 32,
@@ -40,7 +42,7 @@ def sample(
         from sivae_translate.pictures import contact_sheet, save_picture
 
         path = new_file(out, PICTURES)
-        translator = load_translator(model, device, display)
+        translator = load_translator(chosen_model(run, model, display), device, display)
         pictures = translator.sample(count, domain=domain and as_text(domain), seed=seed, truncation=truncation)
         save_picture(contact_sheet(pictures), path)
         say(f"{count} samples in {out}")

@@ -19,11 +19,17 @@ commands.add_typer(recipes_app, name="recipes", rich_help_panel=HELP)
 def recipes(context: typer.Context) -> None:
     """List the built-in recipes, or show one."""
     if context.invoked_subcommand is None:
-        with terminal():
-            from sivae_translate.recipe import recipe_names, recipe_summary
+        list_recipes()
 
-            for name in recipe_names():
-                say(f"{name:14} {recipe_summary(name)}")
+
+@recipes_app.command("list")
+def list_recipes() -> None:
+    """List the built-in recipes with a line about each."""
+    with terminal():
+        from sivae_translate.recipe import recipe_names, recipe_summary
+
+        for name in recipe_names():
+            say(f"{name:14} {recipe_summary(name)}")
 
 
 @recipes_app.command("show")

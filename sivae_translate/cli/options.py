@@ -12,7 +12,17 @@ EVALUATE, HELP = "Evaluate", "Look up"
 PICTURES = (".png", ".jpg", ".webp")
 STRIPS = (".png", ".jpg", ".gif", ".webp")
 
-Domains = Annotated[Path, typer.Option("--domains", help="Folder with a sub-folder of images per domain.")]
+Domains = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="DIR",
+        help="Folder with a sub-folder of images per domain; of several, one without sub-folders is a domain.",
+        show_default=False,
+    ),
+]
+MoreDomains = Annotated[
+    list[Path] | None, typer.Option("--domains", metavar="DIR", help="The same as DIR; may be repeated.")
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 InversionSteps = Annotated[
     int,
@@ -33,6 +43,9 @@ StyleCorrection = Annotated[
     ),
 ]
 Model = Annotated[Path | None, typer.Option("--model", help="Run or model folder [newest under runs/].")]
+ModelArgument = Annotated[
+    Path | None, typer.Argument(metavar="[MODEL]", help="The same as --model.", show_default=False)
+]
 What = Annotated[str, typer.Option("--what", help="The part of the code that changes: content, style or both.")]
 Strip = Annotated[Path, typer.Option("--out", help="Strip (.png, .jpg), or animation there and back (.gif, .webp).")]
 Set = Annotated[

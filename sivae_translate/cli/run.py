@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model, note_left_out
-from sivae_translate.cli.options import WORK, Device, InversionSteps, Model, StyleCorrection
+from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model, new_file, note_left_out
+from sivae_translate.cli.options import PICTURES, WORK, Device, InversionSteps, Model, StyleCorrection
 from sivae_translate.cli.terminal import say, terminal
-from sivae_translate.errors import UsageError
+from sivae_translate.errors import UsageError, command
 from sivae_translate.names import as_text
 
 commands = typer.Typer()
+
+OUT = Path("translated")
 
 
 @commands.command(
     rich_help_panel=WORK,
     epilog="Examples: `sivae-translate run new_emoji/ --to twemoji`, "
-    "`sivae-translate run photo.jpg --style reference.jpg --out translated`, "
+    "`sivae-translate run photo.jpg --style reference.jpg --out translated.png`, `sivae-translate run *.jpg --to red`, "
     "`sivae-translate run frames/ --to car007 --styles 3`. All images get the same styles.",
 )
 def run(
-    source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="An image or a folder of images; of an animation the first frame.")
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT", help="Images and folders of images; of an animation the first frame."),
     ],
     model: Model = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="Target domain; may be repeated [every domain].")] = None,
@@ -49,7 +51,12 @@ def run(
             help="With --styles: factor of the noise around the mean; below 1 less variety, more quality.",
         ),
     ] = 1.0,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the translations.")] = Path("translated"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder for the translations, or of one image the file [translated, translated-2...]."
+        ),
+    ] = None,
     format: Annotated[str, typer.Option("--format", help="png, jpg or webp.")] = "png",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
     reject_ood: Annotated[
@@ -69,39 +76,69 @@ def run(
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Translate an image or a folder tree; names are kept, and `manifest.jsonl` has a row for every file.
+    """Translate images and folder trees; names are kept, and `manifest.jsonl` has a row for every file.
 
-    A second call translates again what has changed since. Exit code 3: some inputs failed, or some files or references
-    are in a format that cannot be read. Rejected inputs do not count as failures.
+    A second call translates again what has changed since. A call with another model, target or option writes to a new
+    folder, such as `translated-2`, unless `--out` is given.
+
+    Exit code 3: some inputs failed, or some files or references are in a format that cannot be read. Rejected inputs do
+    not count as failures.
     """
     with terminal() as display:
-        from sivae_translate.inference.folder import translate_folder
         from sivae_translate.inference.threshold import load_threshold
 
         model = named_model(model, display)
         translator = load_translator(model, device, display)
-        reject = load_threshold(model) if reject_ood else None
-        summary = translate_folder(
-            translator,
-            source,
-            out,
-            to=[as_text(name) for name in to or ()],
-            style=style,
-            inversion_steps=inversion_steps,
-            style_correction=style_correction,
-            styles=styles,
-            seed=seed,
-            truncation=truncation,
-            format=format,
-            batch=batch,
-            reject=reject,
-            share=share,
-            display=display,
-        )
+        options = {
+            "to": [as_text(name) for name in to or ()],
+            "style": style,
+            "inversion_steps": inversion_steps,
+            "style_correction": style_correction,
+            "styles": styles,
+            "seed": seed,
+            "truncation": truncation,
+            "batch": batch,
+            "reject": load_threshold(model) if reject_ood else None,
+            "share": share,
+            "display": display,
+        }
+        place, summary = translate(translator, sources, out, format, options)
         lost = note_left_out(summary.reasons, display)
-        say(f"{summary.written:,} translations written to {out}{others(summary)}")
+        say(f"{summary.written:,} translation{'' if summary.written == 1 else 's'} written to {place}{others(summary)}")
     if lost:
         raise typer.Exit(SOME_FAILED)
+
+
+def translate(
+    translator: Any, sources: list[Path], out: Path | None, format: str, options: dict[str, Any]
+) -> tuple[Path, Any]:
+    """Translate to a folder or, of one image, to a file: the place, and the summary.
+
+    Without `out` the folder is the first of translated, translated-2 and so on without other translations.
+    """
+    from sivae_translate.inference.folder import translate_folder
+    from sivae_translate.inference.manifest import OtherJobError
+    from sivae_translate.inference.plan import format_of
+    from sivae_translate.inference.single import is_file_name, translate_file
+
+    if out is not None and is_file_name(out):
+        if len(sources) > 1:
+            raise UsageError(
+                f"--out {out} is one file, and there are {len(sources)} inputs: choose a folder with --out"
+            )
+        if format not in ("png", format_of(out)):
+            raise UsageError(f"--format {format} and --out {out} given: expected one format")
+        return out, translate_file(translator, sources[0], new_file(out, (*PICTURES, ".jpeg"), *sources), **options)
+    if out is not None:
+        return out, translate_folder(translator, sources, out, format=format, **options)
+    folder, number = OUT, 1
+    while True:
+        try:
+            return folder, translate_folder(translator, sources, folder, format=format, **options)
+        except OtherJobError:
+            number += 1
+            before, folder = folder, OUT.with_name(f"{OUT}-{number}")
+            options["display"].note(f"{before} holds translations with another model or other options: trying {folder}")
 
 
 def others(summary: Any) -> str:
@@ -139,7 +176,7 @@ def add_domain(
         images = read_all(translator, source, left_out)
         lost = note_left_out(left_out, display)
         translator.add_domain(as_text(name), images, inversion_steps=inversion_steps).save_pretrained(out)
-        use = f"sivae-translate run INPUT --to {shlex.quote(name)} --model {out}"
+        use = command("run", "INPUT", "--to", name, "--model", out)
         say(f"{name} from {len(images):,} images in {out}; translate with: {use}")
     if lost:
         raise typer.Exit(SOME_FAILED)

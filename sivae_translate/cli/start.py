@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from sivae_translate.cli.common import SOME_FAILED
-from sivae_translate.cli.options import START, Device, Set
+from sivae_translate.cli.common import SOME_FAILED, given_folders
+from sivae_translate.cli.options import START, Device, Domains, MoreDomains, Set
 from sivae_translate.cli.terminal import Terminal, say, terminal
+from sivae_translate.errors import command
 from sivae_translate.progress import counting
 
 commands = typer.Typer()
@@ -35,7 +36,8 @@ def demo(
 
 @commands.command(rich_help_panel=START, epilog="Example: `sivae-translate check photos/`")
 def check(
-    root: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with a sub-folder of images per domain.")],
+    folders: Domains = None,
+    domains: MoreDomains = None,
     recipe: Annotated[str, typer.Option("--recipe", help="Recipe of the estimate; as for train.")] = "style",
     set_: Set = None,
     device: Device = "auto",
@@ -44,14 +46,14 @@ def check(
         typer.Option("--estimate/--no-estimate", help="Estimate time and memory by some seconds of training."),
     ] = True,
 ) -> None:
-    """Check a folder before training: domains, counts, sizes, unreadable files, warnings, time and memory."""
+    """Check folders before training: domains, counts, sizes, unreadable files, warnings, time and memory."""
     with terminal() as display:
         from sivae_translate.data.check import check_domains, report_lines
         from sivae_translate.data.domains import find_domains
 
-        domains = find_domains(root)
-        line = estimated(domains, recipe, set_ or (), device, display) if estimate else ""
-        report = check_domains(domains, counting(display, "images"))
+        found = find_domains(given_folders(folders, domains, "check"))
+        line = estimated(found, recipe, set_ or (), device, display) if estimate else ""
+        report = check_domains(found, counting(display, "images"))
         for text in [*report_lines(report), *([line] if line else [])]:
             say(text)
     if any(each.lost for each in report.left_out):
@@ -88,7 +90,7 @@ def cars(
         from sivae_translate.datasets.cars import write_set
 
         write_set(out, cars=cars, unseen=unseen, size=size, seed=seed, progress=counting(display, "images"))
-        say(f"drawn: train with: sivae-translate train --domains {out / 'train'}")
+        say(f"drawn: train with: {command('train', '--domains', out / 'train')}")
 
 
 @commands.command(rich_help_panel=START, epilog="Example: `sivae-translate dataset mnist mnist/ --download`")
@@ -103,5 +105,5 @@ def dataset(
         from sivae_translate.datasets.published import SETS, write_published
 
         counted = write_published(name, out, root=root, download=download, progress=counting(display, "images"))
-        train = f"sivae-translate train --domains {out / 'train'} --recipe {SETS[name].recipe}"
+        train = command("train", "--domains", out / "train", "--recipe", SETS[name].recipe)
         say(f"written: {counted['train']:,} + {counted['test']:,} images: train with: {train}")

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sivae_translate.cli.options import WORK, Device, Domains, Set
+from sivae_translate.cli.common import given_folders
+from sivae_translate.cli.options import WORK, Device, Domains, MoreDomains, Set
 from sivae_translate.cli.terminal import say, terminal
+from sivae_translate.errors import command
+from sivae_translate.names import MAX_NAME
 
 commands = typer.Typer()
 
 
 @commands.command(
     rich_help_panel=WORK,
-    epilog="Example: `sivae-translate train --domains cars/train --recipe style --out runs/cars "
-    "--set training.minutes=30`. The same command resumes a stopped run.",
+    epilog="Examples: `sivae-translate train cars/train --out runs/cars --set training.minutes=30`, "
+    "`sivae-translate train photos/ paintings/`. The same command resumes a stopped run.",
 )
 def train(
-    domains: Domains,
+    folders: Domains = None,
+    domains: MoreDomains = None,
     recipe: Annotated[str, typer.Option("--recipe", help="Name of a recipe, or a TOML file.")] = "style",
     out: Annotated[Path | None, typer.Option("--out", help="The run's folder [runs/NAME-OF-DOMAINS].")] = None,
     set_: Set = None,
@@ -44,7 +50,7 @@ def train(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and exit.")] = False,
 ) -> None:
-    """Train a translator on a folder of domains, or resume a stopped run."""
+    """Train a translator on a folder of domains or on several, or resume a stopped run."""
     with terminal() as display:
         from sivae_translate.allocator import keep_memory
         from sivae_translate.data.domains import find_domains
@@ -54,14 +60,15 @@ def train(
         from sivae_translate.training.processes import is_first_process, leave_processes
         from sivae_translate.training.run import train as train_run
 
-        run = out or default_run(domains)
+        given = given_folders(folders, domains, "train")
+        run = out or default_run(given)
         if dry_run:
-            resolved, _, notes = configure(recipe, set_ or (), find_domains(domains), pick_device(device), run)
+            resolved, _, notes = configure(recipe, set_ or (), find_domains(given), pick_device(device), run)
             say("".join(f"# {note}\n" for note in notes) + dump_recipe(resolved))
             return
         keep_memory()
         model = train_run(
-            domains,
+            given,
             recipe,
             run,
             set=set_ or (),
@@ -73,16 +80,20 @@ def train(
         )
         if is_first_process():
             translates = load_recipe(run / "recipe.toml").model["name"] == "style"
-            use = "translate with: sivae-translate run INPUT" if translates else "draw with: sivae-translate sample"
-            say(f"trained: {model}; {use} --model {run}")
+            use = "translate with" if translates else "draw with"
+            words = ("run", "INPUT") if translates else ("sample",)
+            say(f"trained: {model}; {use}: {command(*words, '--model', run)}")
         leave_processes()
 
 
-def default_run(domains: Path) -> Path:
-    """runs/NAME for a folder of domains: its name, or for a split such as cars/train the name of the set."""
+def default_run(domains: Sequence[Path]) -> Path:
+    """runs/NAME for folders of domains: their names, or for a split such as cars/train the name of the set."""
     from sivae_translate.data.layout import TRAIN
 
-    folder = domains.resolve()
-    while folder.name.lower() in TRAIN:
-        folder = folder.parent
-    return Path("runs") / (folder.name or "train")
+    names = dict[str, None]()
+    for folder in map(Path.resolve, domains):
+        while folder.name.lower() in TRAIN:
+            folder = folder.parent
+        names[folder.name] = None
+    name = "-".join(filter(None, names))
+    return Path("runs") / (name if 0 < len(os.fsencode(name)) <= MAX_NAME else "train")

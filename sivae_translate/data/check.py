@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from statistics import median_low
 from typing import NamedTuple
 
@@ -112,13 +113,16 @@ def lost_by_domain(domains: Domains, left_out: list[LeftOut]) -> Counter[str]:
     """The number of possible pictures that are left out, by the domain that they lie in."""
     if not domains.labelled:
         return Counter({domains.names[0]: sum(each.lost for each in left_out)})
-    beside = {
-        source.path.relative_to(domains.base).parts[0]: domains.names[label]
-        for label, source in zip(domains.labels, domains.sources, strict=True)
-    }
-    lost = (each.path for each in left_out if each.lost and each.path.is_relative_to(domains.base))
-    places = (path.relative_to(domains.base).parts[0] for path in lost)
-    return Counter(beside[place] for place in places if place in beside)
+    inside = dict[Path, set[int]]()  # the domains of the images in a folder, or in a Cars3D file
+    sources = zip(domains.labels, domains.sources, strict=True)
+    for label, place in {(label, path.parent if view is None else path) for label, (path, view) in sources}:
+        for above in (place, *place.parents):
+            if above == domains.base:
+                break
+            inside.setdefault(above, set()).add(label)
+    lost = (each.path for each in left_out if each.lost)
+    nearest = (next((inside[at] for at in (path, *path.parents) if at in inside), set()) for path in lost)
+    return Counter(domains.names[label] for labels in nearest if len(labels) == 1 for label in labels)
 
 
 def report_lines(report: Check) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +13,12 @@ from sivae_translate.data.cars3d import view_count
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.data.layout import CARS3D_SUFFIX, Layout, find_layout
 from sivae_translate.data.listing import LeftOut
+from sivae_translate.data.several import names_of_folders, require_apart, training_folders
 from sivae_translate.errors import UsageError, first_few, shown
 from sivae_translate.names import as_text
+
+Folders = str | Path | Sequence[str | Path]
+"""A folder, or several."""
 
 
 class Source(NamedTuple):
@@ -29,7 +33,7 @@ class Domains:
     """The images of a data set and their domains, not yet decoded.
 
     Attributes:
-        root: the folder as it was given.
+        root: the folder as it was given; of several, the folder above them.
         base: the folder that holds the domains, which is the root or its train/.
         names: the domains, sorted; none is empty.
         sources: the images, sorted by domain, then by path.
@@ -77,13 +81,29 @@ class Domains:
         return _gather(replace(self, left_out=every), kept)
 
 
-def find_domains(root: str | Path) -> Domains:
-    """The domains of a folder in any of the layouts of `data.layout`. Files are listed, not decoded.
+def find_domains(root: Folders) -> Domains:
+    """The domains of a folder in any of the layouts of `data.layout`, or of several. Files are listed, not decoded.
+
+    Of several folders, one with images but without sub-folders is a domain. Domains of one name in other folders are
+    one domain.
 
     Raises:
-        UsageError: there is no such folder, or no image in it.
+        UsageError: there is no such folder, or no image in it; or of several, one is inside another, or two that are
+            domains have one name.
     """
-    root = Path(root)
+    roots = each_folder(root)
+    return _in_one(roots[0]) if len(roots) == 1 else _in_several(roots)
+
+
+def each_folder(given: Folders) -> list[Path]:
+    """One folder or several as a list. Raises UsageError for none."""
+    roots = [Path(given)] if isinstance(given, str | Path) else [Path(root) for root in given]
+    if not roots:
+        raise UsageError("no folder of domains given: expected one or more")
+    return roots
+
+
+def _in_one(root: Path) -> Domains:
     layout = find_layout(root)
     found: list[tuple[str, Source]] = []
     left_out = layout.left_out
@@ -107,6 +127,33 @@ def _held_out(layout: Layout) -> dict[str, tuple[tuple[str, Source], ...]]:
             name = as_text(alone or domain)
             splits.setdefault(split, []).extend((name, Source(path)) for path in images)
     return {split: tuple(pairs) for split, pairs in splits.items()}
+
+
+def _in_several(roots: list[Path]) -> Domains:
+    require_apart(roots)
+    if len({root.is_absolute() for root in roots}) > 1:  # else there is no folder above all of them
+        roots = [Path(os.path.abspath(root)) for root in roots]
+    notes = list[str]()
+    every = {root: _in_one(root) for root in training_folders(roots, notes)}
+    bare = {root: domains for root, domains in every.items() if not domains.labelled}
+    images = {root: [source.path for source in domains.sources] for root, domains in bare.items()}
+    names = names_of_folders(images, notes)
+    found, held_out = list[tuple[str, Source]](), dict[str, list[tuple[str, Source]]]()
+    for root, domains in every.items():
+        if root in bare and root not in names:
+            continue
+        mine = [names.get(root, domains.names[label]) for label in domains.labels]
+        found += zip(mine, domains.sources, strict=True)
+        notes += domains.notes
+        if root not in bare:
+            notes.append(f"the sub-folders of {shown(root)} are domains: {first_few(domains.names)}")
+        for split, images_of_split in domains.held_out.items():
+            held_out.setdefault(split, []).extend((names.get(root, name), source) for name, source in images_of_split)
+    left_out = tuple(each for domains in every.values() for each in domains.left_out)
+    base = Path(os.path.commonpath(roots))
+    empty = Domains(base, base, (), (), (), left_out, True, tuple(notes))
+    gathered = _gather(empty, sorted(found, key=lambda pair: pair[0]))
+    return replace(gathered, held_out={split: tuple(pairs) for split, pairs in held_out.items()})
 
 
 def _sources(file: Path) -> list[Source]:

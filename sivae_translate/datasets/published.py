@@ -8,7 +8,6 @@ unpickle.
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST, utils
 
 from sivae_translate.datasets.published_files import Labelled, read_cifar10, read_mnist, read_svhn
 from sivae_translate.datasets.writing import atomic_folder, is_taken
-from sivae_translate.errors import SivaeError, UsageError, did_you_mean, shown
+from sivae_translate.errors import SivaeError, UsageError, command, did_you_mean, shown
 from sivae_translate.progress import Progress
 
 DIGITS = tuple("0123456789")
@@ -94,7 +93,7 @@ def write_published(
         _fetch(wanted, place)
     for path in (place / file for files in published.splits.values() for file in files):
         if not path.exists():
-            again = shlex.join(["sivae-translate", "dataset", name, str(out), "--root", str(root), "--download"])
+            again = command("dataset", name, out, "--root", root, "--download")
             raise UsageError(f"{shown(path)} does not exist: expected {name} as torchvision keeps it; try {again}")
     splits = {split: published.read([place / file for file in files]) for split, files in published.splits.items()}
 

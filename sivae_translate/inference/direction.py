@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sivae_translate import checkpoint
-from sivae_translate.errors import SivaeError, UsageError, shown
+from sivae_translate.errors import SivaeError, UsageError, command, shown
 from sivae_translate.host import own_torch_state
 from sivae_translate.inference.threshold import weights_of
 from sivae_translate.models.pretrained import model_directory
@@ -65,7 +65,7 @@ def load_direction(file: Path, model: Path) -> Code:
     if metadata.get("weights") != weights_of(model):
         raise UsageError(
             f"{shown(file)} is of other weights, those of {shown(metadata.get('model', '?'))}: make one of these with: "
-            f"sivae-translate direction WITH WITHOUT --model {model}"
+            f"{command('direction', 'WITH', 'WITHOUT', '--model', model)}"
         )
     return Code(tensors["content"], tensors.get("style"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -15,7 +16,8 @@ from sivae_translate.data.reader import AHEAD, in_order
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.host import own_torch_state
 from sivae_translate.inference.codec import BATCH, require_style
-from sivae_translate.inference.manifest import Manifest, locked, manifest_path, open_manifest
+from sivae_translate.inference.inputs import base_of
+from sivae_translate.inference.manifest import MANIFEST, Manifest, locked, manifest_path, open_manifest
 from sivae_translate.inference.pipeline import load, translate_batches, write_jobs
 from sivae_translate.inference.plan import Plan, plan
 from sivae_translate.inference.share import Share
@@ -54,7 +56,7 @@ class Summary:
 @own_torch_state()
 def translate_folder(
     translator: Translator,
-    source: str | Path,
+    source: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     to: str | Sequence[str] | None = None,
@@ -71,13 +73,13 @@ def translate_folder(
     display: Display | None = None,
     quiet: bool = False,
 ) -> Summary:
-    """Translate an image or a folder tree. Translations that an earlier call has finished are skipped.
+    """Translate an image or a folder tree, or several. Translations that an earlier call has finished are skipped.
 
     A translation is finished if the manifest has the hashes of its input and of its output as they are now. The output
     of an input that has changed is replaced. A file that is not as this job wrote it is never overwritten.
 
     Args:
-        source: a file or a folder, whose sub-folders and names are kept; see `plan`.
+        source: a file or a folder, whose sub-folders and names are kept; or several of different names. See `plan`.
         out: folder of the translations. Several domains get a sub-folder each. Random styles get sub-folders style-1,
             style-2 and so on.
         to: one domain or several. Without `to` and `style`: every domain of the model.
@@ -103,7 +105,8 @@ def translate_folder(
         SivaeError: `out` cannot be written, which is found before any image is read, or an output cannot be written.
             All translations so far are complete, and the next call resumes.
     """
-    source, out, style = Path(source), Path(out), None if style is None else Path(style)
+    sources = [Path(source)] if isinstance(source, str | Path) else [Path(each) for each in source]
+    out, style = Path(out), None if style is None else Path(style)
     display = display or Silent()
     to = [to] if isinstance(to, str) else list(to or ())
     if batch < 1:
@@ -114,7 +117,7 @@ def translate_folder(
     targets, references = list[Target](), list[LeftOut]()
     if style is None:
         targets = domain_targets(translator, to, styles=styles, seed=seed, truncation=truncation)
-    with plan(source, out, format, part) as planned, writing_to(out), locked(out, part):
+    with plan(sources, out, format, part, outside=earlier(out, sources)) as planned, writing_to(out), locked(out, part):
         if style is not None:
             how = {"inversion_steps": inversion_steps, "style_correction": style_correction}
             targets = [reference_target(translator, style, references, **how)]
@@ -130,6 +133,17 @@ def translate_folder(
                     reasons.add(reason)
     written, skipped, failed, rejected = (counts[status] for status in ("ok", "skipped", "failed", "rejected"))
     return Summary(written, skipped, failed, rejected, left_out, manifest_path(out, part), reasons)
+
+
+def earlier(out: Path, sources: Sequence[Path]) -> list[Path]:
+    """Folders of earlier translations beside `out` that are below a source, and are no inputs."""
+    beside = out.absolute().parent
+    above = {base_of(source).resolve() for source in sources if os.path.exists(source)}
+    if not above.intersection((beside.resolve(), *beside.resolve().parents)):
+        return []
+    with os.scandir(beside) as entries:
+        folders = [Path(entry) for entry in entries if entry.is_dir()]
+    return [folder for folder in folders if (folder / MANIFEST).exists() and folder.resolve() not in above]
 
 
 @contextmanager

@@ -33,6 +33,10 @@ OF_A_SHARE, LOCK_OF_A_SHARE = r"manifest-[0-9]+-of-[0-9]+\.jsonl", r"\.lock-[0-9
 PATIENCE = 10  # seconds that a share waits for another one that is about to start
 
 
+class OtherJobError(UsageError):
+    """A folder holds translations that were made with other options."""
+
+
 class Manifest:
     """An open `manifest.jsonl`; see `open_manifest`.
 
@@ -129,13 +133,14 @@ def open_manifest(folder: Path, job: str, share: Share | None = None) -> Iterato
         job: hash of everything that determines an output besides the input; see `targets.fingerprint`.
 
     Raises:
-        UsageError: the folder holds translations of another job, or another file of the manifest's name.
+        OtherJobError: the folder holds translations of another job.
+        UsageError: the folder holds another file of the manifest's name.
     """
     path, parts = manifest_path(folder, share), of_shares(folder)
     with known_rows(folder, [folder / MANIFEST, *parts]) as rows:
         rows.drop_obsolete()
         if any(row.job != job for row in rows):
-            raise UsageError(
+            raise OtherJobError(
                 f"{folder} holds translations by another model, style or format, or with another threshold: "
                 "choose another with --out"
             )

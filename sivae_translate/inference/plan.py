@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError
-from sivae_translate.inference.inputs import each_input, no_image
+from sivae_translate.inference.inputs import Inputs, no_image
 from sivae_translate.inference.scratch import as_blob, from_blob, scratch_database
 from sivae_translate.inference.share import Share, path_hash
 
@@ -23,10 +23,10 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 class Plan:
-    """The inputs of a folder with their outputs, and the files that are no inputs, both sorted; see `plan`."""
+    """Inputs with their outputs, and the files that are no inputs, both sorted by place; see `plan`."""
 
-    def __init__(self, base: Path, database: sqlite3.Connection, share: Share | None) -> None:
-        self.base, self.database, self.share = base, database, share
+    def __init__(self, given: Inputs, database: sqlite3.Connection, share: Share | None) -> None:
+        self.given, self.database, self.share = given, database, share
         database.execute("CREATE TABLE inputs (path BLOB PRIMARY KEY) WITHOUT ROWID")
         database.execute("CREATE TABLE left_out (path BLOB PRIMARY KEY, reason TEXT, lost INTEGER) WITHOUT ROWID")
         database.execute("CREATE TABLE taken (name BLOB PRIMARY KEY) WITHOUT ROWID")
@@ -44,23 +44,21 @@ class Plan:
     def outputs(self) -> Iterator[tuple[Path, Path]]:
         """Pairs (input, output relative to a target's folder)."""
         for path, output in self.database.execute("SELECT path, output FROM outputs ORDER BY rowid"):
-            yield self.base / path_of(path), path_of(output)
+            yield self.given.path(path_of(path)), path_of(output)
 
     def left_out(self) -> Iterator[LeftOut]:
         for path, reason, lost in self.database.execute("SELECT path, reason, lost FROM left_out ORDER BY path"):
-            yield LeftOut(self.base / path_of(path), reason, bool(lost))
+            yield LeftOut(self.given.path(path_of(path)), reason, bool(lost))
 
-    def note(self, files: Iterable[Path | LeftOut]) -> None:
+    def note(self) -> None:
         """Note the files, and the names of their folders as taken."""
         folder = None
-        for each in files:
+        for relative, each in self.given:
             if isinstance(each, LeftOut):
-                relative = each.path.relative_to(self.base)
                 if self.is_ours(relative):
                     row = (blob_of(relative), each.reason, each.lost)
                     self.database.execute("INSERT INTO left_out VALUES (?, ?, ?)", row)
                 continue
-            relative = each.relative_to(self.base)
             self.database.execute("INSERT INTO inputs VALUES (?)", (blob_of(relative),))
             if relative.parent != folder:
                 folder = relative.parent
@@ -86,7 +84,9 @@ class Plan:
 
 
 @contextmanager
-def plan(source: Path, out: Path, format: str, share: Share | None = None) -> Iterator[Plan]:
+def plan(
+    source: Path | Sequence[Path], out: Path, format: str, share: Share | None = None, *, outside: Sequence[Path] = ()
+) -> Iterator[Plan]:
     """An output for every image of `source`, with different outputs. Files below `out` are no inputs.
 
     The name of an output depends on its input alone: photo.jpg becomes photo.jpg.png, and photo.png keeps its name.
@@ -94,23 +94,26 @@ def plan(source: Path, out: Path, format: str, share: Share | None = None) -> It
     a.png, gets a hash of its path below `source` too. The plan is on disk: its memory does not grow with the folder.
 
     Args:
+        source: a file, a folder, or several, of different names; see `Inputs`.
         share: the part of the inputs to plan; None for all.
+        outside: further folders of outputs, whose files are no inputs.
 
     Raises:
-        UsageError: no image, no such format, or an `out` that is a file or holds the inputs.
+        UsageError: no image, no such format, two sources of one name, or an `out` that is a file or holds the inputs.
     """
     if format not in SAVE_OPTIONS:
         raise UsageError(f"format {format!r}: expected one of {', '.join(SAVE_OPTIONS)}")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file: expected a folder for the translations; choose another with --out")
-    base = source if source.is_dir() else source.parent
-    if out.resolve() in (base.resolve(), *base.resolve().parents):
-        raise UsageError(f"{out} holds the inputs, and they are never overwritten: choose another with --out")
+    given = Inputs([source] if isinstance(source, Path) else source, [out, *outside])
+    for base in given.bases():
+        if out.resolve() in (base.resolve(), *base.resolve().parents):
+            raise UsageError(f"{out} holds the inputs, and they are never overwritten: choose another with --out")
     with scratch_database() as database:
-        planned = Plan(base, database, share)
-        planned.note(each_input(source, outside=out))
+        planned = Plan(given, database, share)
+        planned.note()
         if database.execute("SELECT 1 FROM inputs").fetchone() is None:
-            raise no_image(source, planned.left_out())
+            raise no_image(given.sources, planned.left_out())
         planned.name_outputs(format)
         yield planned
 

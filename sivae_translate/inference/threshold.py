@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sivae_translate import checkpoint
-from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.errors import SivaeError, UsageError, command
 from sivae_translate.models.pretrained import model_directory
 from sivae_translate.schema import build
 
@@ -98,7 +98,7 @@ def load_threshold(model: Path) -> Threshold:
         UsageError: no threshold, another file, or a threshold of other weights.
     """
     file = directory_of(model) / FILE
-    fix = f"set one with: sivae-translate ood {model} --in FOLDER --set-threshold 0.95"
+    fix = f"set one with: {command('ood', model, '--in', 'FOLDER', '--set-threshold', 0.95)}"
     if not file.exists():
         raise UsageError(f"{model} has no threshold to reject by: {fix}")
     threshold = build(str(file), Threshold, checkpoint.read_json(file))

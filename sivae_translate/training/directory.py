@@ -34,14 +34,15 @@ def saved_recipe(run: Path) -> Recipe | None:
     return complete(load_recipe(path))
 
 
-def prepare_directory(run: Path, domains: Path) -> Path:
+def prepare_directory(run: Path, *domains: Path) -> Path:
     """Create the run's directory, and delete temporary files of a killed run.
 
     Raises:
         UsageError: a directory among the images, a file, or a directory that cannot be written.
     """
-    if domains.resolve() in (run.resolve(), *run.resolve().parents):
-        raise UsageError(f"{run} is among the images of {domains}: choose another folder with --out")
+    for folder in domains:
+        if folder.resolve() in (run.resolve(), *run.resolve().parents):
+            raise UsageError(f"{run} is among the images of {folder}: choose another folder with --out")
     if run.exists() and not run.is_dir():
         raise UsageError(f"{run} is a file: expected a folder for the run; choose another with --out")
     try:

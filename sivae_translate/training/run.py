@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sivae_translate.console import shows_progress
-from sivae_translate.data.domains import find_domains
+from sivae_translate.data.domains import Folders, each_folder, find_domains
 from sivae_translate.data.holdout import hold_out
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError, one_line
@@ -34,7 +34,7 @@ from sivae_translate.training.trainer import Run
 @shows_progress
 @own_run()
 def train(
-    domains: str | Path,
+    domains: Folders,
     recipe: Recipe | str | Path = "style",
     out: str | Path = "runs/train",
     *,
@@ -49,7 +49,8 @@ def train(
     """Train a translator on a folder of domains. The same call resumes a stopped run.
 
     Args:
-        domains: folder with a sub-folder of images per domain, or with images alone.
+        domains: folder with a sub-folder of images per domain, or with images alone; or several folders, of which
+            each with images alone is a domain.
         recipe: name of a built-in recipe, a TOML file, or a Recipe.
         out: the run's directory: `recipe.toml`, `log.jsonl`, `results.csv`, `report.html` (written as training
             goes on), `report.json`, `samples/`, `model/`, `state/` and `state-before/`, to resume from where `state/`
@@ -79,7 +80,7 @@ def train(
     run, first = Path(out), is_first_process()  # the first process alone reads and writes the run's files
     smaller = smaller_model(Path(grow), recipe) if grow is not None and first else None
     if first:
-        prepare_directory(run, Path(domains))
+        prepare_directory(run, *each_folder(domains))
     accelerator = new_accelerator(device, recipe.training.precision)
     if (sent := broadcast_recipe(recipe, accelerator)) != recipe:
         recipe, objective = sent, build_objective(sent)
