@@ -7,7 +7,10 @@ names under different locales, and a name that was read from a file may be none 
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from sivae_translate.errors import UsageError
 
 MAX_NAME = 255  # bytes of a file's name on common file systems
 
@@ -23,6 +26,16 @@ def as_text(path: str) -> str:
 def as_path(text: str) -> str:
     """The path of a text. Raises ValueError for a lone surrogate, which no path has."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
+def as_paths(given: object, argument: str) -> list[Path]:
+    """One path or several, each a text or a Path, as a list. Raises UsageError for anything else, or none."""
+    every = [given] if isinstance(given, str | Path) else given
+    if not isinstance(every, Sequence) or not all(isinstance(each, str | Path) for each in every):
+        raise UsageError(f"{argument} was {given!r}: expected a path, or a list of paths")
+    if not every:
+        raise UsageError(f"{argument} was empty: expected one path or more")
+    return [Path(each) for each in every]
 
 
 def names_a_folder(name: object) -> bool:

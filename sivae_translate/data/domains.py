@@ -15,7 +15,7 @@ from sivae_translate.data.layout import CARS3D_SUFFIX, Layout, find_layout
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.data.several import names_of_folders, require_apart, training_folders
 from sivae_translate.errors import UsageError, first_few, shown
-from sivae_translate.names import as_text
+from sivae_translate.names import as_paths, as_text
 
 Folders = str | Path | Sequence[str | Path]
 """A folder, or several."""
@@ -91,16 +91,8 @@ def find_domains(root: Folders) -> Domains:
         UsageError: there is no such folder, or no image in it; or of several, one is inside another, or two that are
             domains have one name.
     """
-    roots = each_folder(root)
+    roots = as_paths(root, "the folder of domains")
     return _in_one(roots[0]) if len(roots) == 1 else _in_several(roots)
-
-
-def each_folder(given: Folders) -> list[Path]:
-    """One folder or several as a list. Raises UsageError for none."""
-    roots = [Path(given)] if isinstance(given, str | Path) else [Path(root) for root in given]
-    if not roots:
-        raise UsageError("no folder of domains given: expected one or more")
-    return roots
 
 
 def _in_one(root: Path) -> Domains:

@@ -39,7 +39,7 @@ def view_name(azimuth: int, elevation: int) -> str:
 
 
 def write_set(
-    out: Path,
+    out: str | Path,
     *,
     cars: int = 40,
     unseen: int = 8,

@@ -48,14 +48,15 @@ class Scored:
         return np.asarray(getattr(self.scores, name))
 
 
-def find_sets(inside: Path, outside: Path | None, out: Path) -> dict[str, Listing]:
+def find_sets(inside: str | Path, outside: str | Path | None, out: str | Path) -> dict[str, Listing]:
     """The images of "in" and, where it is given, of "out", and what is left out of each.
 
     Raises:
         UsageError: no such folder, no image in it, an image in both, `out` among them, or two sets without the extras
             `evaluation` and `plots`.
     """
-    folders = {"in": inside} | ({"out": outside} if outside is not None else {})
+    out = Path(out)
+    folders = {"in": Path(inside)} | ({"out": Path(outside)} if outside is not None else {})
     sets = {name: list_inputs(folder) for name, folder in folders.items()}
     if outside is None:
         return sets
@@ -91,13 +92,14 @@ def score_set(
     return Scored(kept, Scores.cat(parts), bad)
 
 
-def evaluate_ood(inside: Scored, outside: Scored, out: Path, how: Mapping[str, Any]) -> dict[str, Any]:
+def evaluate_ood(inside: Scored, outside: Scored, out: str | Path, how: Mapping[str, Any]) -> dict[str, Any]:
     """AUROC and AUPR of each score, with 95 % intervals, or None where there is none; see `separation`.
 
     Returns, and writes to `out/report.json`:
         n of each set, the arguments `how`, chance, left_out (reasons by file), and sign, AUROC and AUPR of each score.
         Score x sign is higher for "in". `out/scores.csv` has a row per image, `out/histogram.png` shows both sets.
     """
+    out = Path(out)
     n = {"in": len(inside.paths), "out": len(outside.paths)}
     figures = {
         name: {"sign": sign, **separation(sign * inside.values(name), sign * outside.values(name), how["seed"])}

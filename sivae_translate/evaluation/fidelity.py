@@ -24,13 +24,14 @@ from sivae_translate.reports import begin_report, report_folder, write_report
 SAMPLES, COLUMNS = 64, 12  # in the pictures
 
 
-def find_real(real: Path, count: int, out: Path) -> Listing:
+def find_real(real: str | Path, count: int, out: str | Path) -> Listing:
     """At most `count` images of a folder, evenly spread over its sorted names, and what is left out.
 
     Raises:
         UsageError: no such folder, fewer than `MINIMUM` images in it or asked for, or `out` among them, or
             one that holds other files; see `report_folder`.
     """
+    real, out = Path(real), Path(out)
     if count < MINIMUM:
         raise UsageError(f"count was {count}: expected {MINIMUM} or more")
     paths, left_out = list_inputs(real)
@@ -46,7 +47,7 @@ def evaluate_fidelity(
     translator: Translator,
     paths: list[Path],
     extractor: Extractor,
-    out: Path,
+    out: str | Path,
     bad: list[LeftOut],
     *,
     seed: int = 0,
@@ -101,6 +102,7 @@ def evaluate_fidelity(
         "half_split": distances(*halves(sets["real"], seed), extractor.name, seed),
         "left_out": {str(each.path): each.reason for each in bad},
     }
+    out = Path(out)
     begin_report(out, "fidelity")
     save_picture(contact_sheet(pictures[:SAMPLES]), out / "samples.png")
     save_picture(sheet(shown_pairs), out / "reconstructions.png")

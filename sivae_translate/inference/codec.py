@@ -14,7 +14,7 @@ from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.host import methods_in_own_torch_state
 from sivae_translate.inference.arguments import batch_of, code_of, contents_of, finite, styles_of
-from sivae_translate.inference.prepare import Pictures, each, prepare
+from sivae_translate.inference.prepare import Picture, Pictures, batches, prepare_named
 from sivae_translate.inference.style_correction import corrected_style, rounds_for
 from sivae_translate.models import Autoencoder
 from sivae_translate.pictures import to_pictures
@@ -40,7 +40,7 @@ class Codec:
 
     def prepare(self, images: Pictures) -> Tensor:
         """One image or several -> float32 `[B, 3, H, W]` in [0, 1] in the model's frame, on its device."""
-        return self._on_device(prepare(images, self.frame))
+        return self._on_device(torch.cat(list(batches(images, self.frame, BATCH))))
 
     @torch.no_grad()
     def encode(self, images: Pictures) -> Code:
@@ -101,11 +101,13 @@ class Codec:
             raise UsageError(f"{given} as images: expected floats [B, 3, H, W] in [0, 1]")
         return to_pictures(finite("a tensor of images", x))
 
-    def _batches(self, images: Pictures, size: int = BATCH) -> Iterator[Tensor]:
-        """Images, prepared as many at a time."""
-        items = each(images)
-        for start in range(0, len(items), size):
-            yield self.prepare(items[start : start + size])
+    def _batches(self, images: Pictures, size: int = BATCH, *, name: str = "images") -> Iterator[Tensor]:
+        """Images, prepared as many at a time; `name` is that of the argument."""
+        return map(self._on_device, batches(images, self.frame, size, name))
+
+    def _mean_code(self, image: Picture, name: str) -> Code:
+        """The mean code of one image; `name` is that of the argument."""
+        return self.encode(self._on_device(prepare_named(image, self.frame, name)[None]))
 
     def _decoded(self, code: Code) -> Iterator[Tensor]:
         """Images of a code, decoded as many at a time as the network computes."""
@@ -114,16 +116,16 @@ class Codec:
     def _on_device(self, x: Tensor) -> Tensor:
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
 
-    def _label(self, domain: str) -> int:
+    def _label(self, domain: str, name: str = "domain") -> int:
         if not isinstance(domain, str):
-            raise UsageError(f"domain was {domain!r}: expected a name; {did_you_mean('', list(self.domains))}")
+            raise UsageError(f"{name} was {domain!r}: expected a name; {did_you_mean('', list(self.domains))}")
         if domain not in self.domains:
             raise UsageError(f"no domain {domain!r} in this model: {did_you_mean(domain, list(self.domains))}")
         return self.domains.index(domain)
 
     def _style_prior(self, domain: str) -> Gaussian:
         """p(s | d), of one row."""
-        prior = self.model.prior(torch.tensor([self._label(domain)], device=self.device)).style
+        prior = self.model.prior(torch.tensor([self._label(domain, "to")], device=self.device)).style
         assert prior is not None
         return prior
 

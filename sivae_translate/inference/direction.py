@@ -28,7 +28,7 @@ def difference(with_: Code, without: Code) -> Code:
 
 
 @own_torch_state()
-def save_direction(file: Path, direction: Code, model: Path, weights: str) -> None:
+def save_direction(file: str | Path, direction: Code, model: str | Path, weights: str) -> None:
     """Write a direction as safetensors, atomically.
 
     The file holds `content` `[1, K, g, g]` and, for a model with style, `style` `[1, S]`. The metadata holds the
@@ -40,11 +40,11 @@ def save_direction(file: Path, direction: Code, model: Path, weights: str) -> No
     """
     tensors = {"content": direction.content} | ({} if direction.style is None else {"style": direction.style})
     metadata = {"kind": KIND, "weights": weights, "model": name_of(model)}
-    checkpoint.save_file(file, tensors, metadata)
+    checkpoint.save_file(Path(file), tensors, metadata)
 
 
 @own_torch_state()
-def load_direction(file: Path, model: Path) -> Code:
+def load_direction(file: str | Path, model: str | Path) -> Code:
     """The direction in a file, on the CPU. Nothing is unpickled.
 
     Args:
@@ -53,6 +53,7 @@ def load_direction(file: Path, model: Path) -> Code:
     Raises:
         UsageError: a missing, damaged or other file, or a direction of other weights.
     """
+    file = Path(file)
     expected = "expected a file that `sivae-translate direction` has written"
     if not file.is_file():
         raise UsageError(f"{shown(file)} is no file: {expected}")
@@ -70,7 +71,7 @@ def load_direction(file: Path, model: Path) -> Code:
     return Code(tensors["content"], tensors.get("style"))
 
 
-def name_of(model: Path) -> str:
+def name_of(model: str | Path) -> str:
     """The name of a model's run, or of its directory outside a run."""
     directory = model_directory(model).resolve()
     return directory.parent.name if directory.name == "model" else directory.name

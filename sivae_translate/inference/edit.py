@@ -50,7 +50,7 @@ def along(start: Code, direction: Code, strengths: Sequence[float], what: str) -
     if not isinstance(strengths, Sequence) or not all(is_real(s) and math.isfinite(s) for s in strengths):
         raise UsageError(f"strengths was {strengths!r}: expected a list of finite numbers")
     if not strengths:
-        raise UsageError("no strength given: expected one or more")
+        raise UsageError("strengths was empty: expected one number or more")
     if shape(direction) != shape(start):
         raise UsageError(f"a direction of {shape(direction)}: expected {shape(start)}")
     s = torch.tensor(strengths, device=start.content.device)

@@ -164,11 +164,11 @@ class Explorer(Codec):
                 for another `what` than "style".
         """
         require_output(output)
-        start, end = self.encode([a]), self.encode([b])
+        start, end = self._mean_code(a, "a"), self._mean_code(b, "b")
         if content is not None:
             if what != "style":
                 raise UsageError(f"a content was given, and what was {what!r}: expected style, all that changes then")
-            start = self.encode([content]).with_style_of(start)
+            start = self._mean_code(content, "content").with_style_of(start)
         return as_output(self._decoded(between(start, end, steps, what)), output)
 
     @overload
@@ -222,7 +222,7 @@ class Explorer(Codec):
         if not isinstance(direction, Code):
             raise UsageError(f"direction was a {type(direction).__name__}: expected a Code; see load_direction")
         direction = direction.map(lambda t: finite("a direction", t).to(self.device))
-        return as_output(self._decoded(along(self.encode([image]), direction, strengths, what)), output)
+        return as_output(self._decoded(along(self._mean_code(image, "image"), direction, strengths, what)), output)
 
     def score(
         self,

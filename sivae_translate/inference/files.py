@@ -20,6 +20,7 @@ from sivae_translate.inference.direction import difference
 from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.inversion import eight_bit, invert, psnr
 from sivae_translate.inference.plan import plan
+from sivae_translate.inference.prepare import prepare_one
 from sivae_translate.inference.translator import Translator
 from sivae_translate.models.mixing import mixing_grid
 from sivae_translate.pictures import save_picture
@@ -74,26 +75,26 @@ def read(
         raise UsageError(f"no image can be read, such as {shown(left_out[-1].path)}: {left_out[-1].reason}")
 
 
-def images_of(source: Path, left_out: list[LeftOut]) -> list[Path]:
+def images_of(source: str | Path, left_out: list[LeftOut]) -> list[Path]:
     """The images of a folder tree, sorted, or a single file; `left_out` receives its other files.
 
     Raises:
         UsageError: no image.
     """
-    listing = list_inputs(source)
+    listing = list_inputs(Path(source))
     left_out += listing.left_out
     return listing.images
 
 
-def read_one(translator: Translator, path: Path) -> Tensor:
+def read_one(translator: Translator, path: str | Path) -> Tensor:
     """An image file in the translator's frame, `[3, H, W]`. Raises UsageError where it cannot be read."""
     try:
-        return translator.prepare(path)[0]
+        return translator.prepare(prepare_one(path, translator.frame))[0]
     except UnreadableImage as error:
         raise UsageError(f"cannot read {shown(path)} ({error}): expected an image") from None
 
 
-def read_all(translator: Translator, source: Path, left_out: list[LeftOut], count: int | None = None) -> Tensor:
+def read_all(translator: Translator, source: str | Path, left_out: list[LeftOut], count: int | None = None) -> Tensor:
     """The images of a folder in memory, `[N, 3, H, W]`; every image is held at once.
 
     Args:
@@ -111,7 +112,7 @@ def read_all(translator: Translator, source: Path, left_out: list[LeftOut], coun
 
 
 def reference_style(
-    translator: Translator, source: Path, left_out: list[LeftOut], *, inversion_steps: int = 0
+    translator: Translator, source: str | Path, left_out: list[LeftOut], *, inversion_steps: int = 0
 ) -> Tensor:
     """The mean style `[S]` of a reference image or of a folder of them; see `Translator.style_of`.
 
@@ -130,7 +131,7 @@ def reference_style(
 
 def mean_code(
     translator: Translator,
-    source: Path,
+    source: str | Path,
     left_out: list[LeftOut],
     *,
     batch: int = BATCH,
@@ -153,8 +154,8 @@ def mean_code(
 
 def direction_between(
     translator: Translator,
-    with_: Path,
-    without: Path,
+    with_: str | Path,
+    without: str | Path,
     left_out: list[LeftOut],
     *,
     batch: int = BATCH,
@@ -177,7 +178,7 @@ def direction_between(
 
 
 def mix_folders(
-    translator: Translator, contents: Path, styles: Path, left_out: list[LeftOut], *, count: int
+    translator: Translator, contents: str | Path, styles: str | Path, left_out: list[LeftOut], *, count: int
 ) -> tuple[Tensor, int, int]:
     """The mixing grid of two folders, and its numbers of contents and of styles; see `mixing_grid`.
 
@@ -195,8 +196,8 @@ def mix_folders(
 
 def reconstruct_folder(
     translator: Translator,
-    source: Path,
-    out: Path,
+    source: str | Path,
+    out: str | Path,
     *,
     inversion_steps: int,
     batch: int = BATCH,
@@ -208,7 +209,8 @@ def reconstruct_folder(
         UsageError: no image can be read, or `out` cannot be written, or holds the inputs or a file with an output's
             name.
     """
-    with plan(source, out, "png") as planned:
+    out = Path(out)
+    with plan(Path(source), out, "png") as planned:
         taken = next((out / name for _, name in planned.outputs() if os.path.lexists(out / name)), None)
         if taken:
             raise UsageError(f"{shown(taken)} exists, and nothing is overwritten: choose another with --out")

@@ -26,6 +26,7 @@ from sivae_translate.inference.targets import Target, check_options, domain_targ
 from sivae_translate.inference.tasks import unfinished
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
+from sivae_translate.names import as_paths
 from sivae_translate.progress import Display, Silent, counting
 
 REJECTED = "rejected as out of distribution"
@@ -105,7 +106,7 @@ def translate_folder(
         SivaeError: `out` cannot be written, which is found before any image is read, or an output cannot be written.
             All translations so far are complete, and the next call resumes.
     """
-    sources = [Path(source)] if isinstance(source, str | Path) else [Path(each) for each in source]
+    sources = as_paths(source, "source")
     out, style = Path(out), None if style is None else Path(style)
     display = display or Silent()
     to = [to] if isinstance(to, str) else list(to or ())

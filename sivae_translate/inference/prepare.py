@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sivae_translate.data.images import Frame, fit, read_image, to_rgb
-from sivae_translate.errors import UsageError
+from sivae_translate.data.images import Frame, UnreadableImage, fit, read_image, to_rgb
+from sivae_translate.errors import UsageError, shown
 from sivae_translate.inference.arguments import pixels
 from sivae_translate.pictures import to_pictures
 
@@ -24,14 +25,31 @@ Pictures = Picture | Sequence[Picture]
 """One or several, as a sequence, such as a list, or a tensor `[B, 3, H, W]`."""
 
 
-def prepare(images: Pictures, frame: Frame) -> Tensor:
-    """One image or several -> float32 `[B, 3, size, size]` in [0, 1], on the CPU.
+def batches(images: Pictures, frame: Frame, size: int, name: str = "images") -> Iterator[Tensor]:
+    """One image or several -> batches of float32 `[B, 3, size, size]` in [0, 1], on the CPU; B is at most `size`.
+
+    Args:
+        name: of the argument, for errors.
 
     Raises:
         UsageError: no image, or a value of another type or shape.
-        UnreadableImage: a file that cannot be read, with the reason.
+        UnreadableImage: a file that cannot be read, with its name and the reason.
     """
-    return torch.stack([prepare_one(image, frame) for image in each(images)])
+    items = each(images, name)
+    names = (f"{name}[{i}]" if several(images) else name for i in range(len(items)))
+    prepared = (prepare_named(image, frame, place) for image, place in zip(items, names, strict=True))
+    while batch := list(islice(prepared, size)):
+        yield torch.stack(batch)
+
+
+def prepare_named(image: Any, frame: Frame, name: str) -> Tensor:
+    """`prepare_one`, with errors that name the argument, and the file where it is one."""
+    try:
+        return prepare_one(image, frame)
+    except UnreadableImage as error:
+        raise UnreadableImage(f"{name}: cannot read {shown(image)} ({error})") from None
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
 
 
 def prepare_one(image: Any, frame: Frame) -> Tensor:
@@ -81,7 +99,7 @@ def pixels_of(image: Any, frame: Frame) -> np.ndarray:
     if isinstance(image, Image.Image):
         require_pixels(image.width * image.height, image.size)
         return to_rgb(image, frame.background, white=frame.white)
-    raise UsageError(f"a {type(image).__name__} is no image: expected a path, PIL image, array or tensor")
+    raise UsageError(f"type {type(image).__name__}: expected an image, as a path, PIL image, array or tensor")
 
 
 def require_pixels(count: int, shape: tuple[int, ...]) -> None:
@@ -97,9 +115,9 @@ def several(images: Pictures) -> bool:
     return isinstance(images, Sequence) and not isinstance(images, str | bytes)
 
 
-def each(images: Pictures) -> Sequence[Any]:
+def each(images: Pictures, name: str) -> Sequence[Any]:
     """One image or several as a sequence. Raises UsageError where it is empty."""
     items: Sequence[Any] = list(images) if several(images) else [images]  # type: ignore[arg-type]
     if not items:
-        raise UsageError("no image given: expected one or more")
+        raise UsageError(f"{name} was empty: expected one image or more")
     return items

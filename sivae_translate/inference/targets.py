@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError, shown
+from sivae_translate.inference.arguments import whole
 from sivae_translate.inference.files import reference_style
 from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.style_correction import rounds_for
@@ -60,6 +61,8 @@ def domain_targets(
             f"this model knows a single domain ({translator.domains[0]}): there is no other to translate to; "
             "give a reference with --style IMAGE, or draw styles with --styles N"
         )
+    if styles is not None:
+        whole("styles", styles, 1)
     names = list(dict.fromkeys(to or translator.domains))
     if styles is None:
         return [Target(name, as_path(name) if len(names) > 1 else "", translator.style_of(to=name)) for name in names]

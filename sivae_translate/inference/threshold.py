@@ -64,12 +64,12 @@ def threshold_of(weights: str, bounds: list[float], share: float, **how: Any) ->
     return Threshold(bound, share, len(bounds), weights=weights, **how)
 
 
-def directory_of(model: Path) -> Path:
+def directory_of(model: str | Path) -> Path:
     """The directory of a run's or a model's files, also while a writer is replacing it."""
     return checkpoint.in_place(model_directory(model))
 
 
-def weights_of(model: Path) -> str:
+def weights_of(model: str | Path) -> str:
     """SHA-256 of the weights in a run or a model's directory.
 
     Raises:
@@ -84,14 +84,14 @@ def weights_of(model: Path) -> str:
         raise SivaeError(f"{file}: {error.strerror or error}") from error
 
 
-def save_threshold(model: Path, threshold: Threshold) -> Path:
+def save_threshold(model: str | Path, threshold: Threshold) -> Path:
     """Write a threshold beside the weights of a run or model directory, atomically, and return the file."""
     file = directory_of(model) / FILE
     checkpoint.write_text_atomic(file, json.dumps(asdict(threshold), indent=2) + "\n")
     return file
 
 
-def load_threshold(model: Path) -> Threshold:
+def load_threshold(model: str | Path) -> Threshold:
     """The threshold stored beside the weights of a run or model directory.
 
     Raises:

@@ -14,7 +14,7 @@ from torch import Tensor
 from sivae_translate.device import pick_device
 from sivae_translate.errors import UsageError, first_few
 from sivae_translate.host import methods_in_own_torch_state
-from sivae_translate.inference.arguments import one_style
+from sivae_translate.inference.arguments import one_style, whole
 from sivae_translate.inference.codec import require_style
 from sivae_translate.inference.explorer import Explorer
 from sivae_translate.inference.inversion import invert
@@ -175,10 +175,11 @@ class Translator(Explorer):
         """
         require_style(self.model)
         if (to is None) == (style is None):
-            raise UsageError("expected one of to='DOMAIN' and style=IMAGE")
+            raise UsageError(
+                f"{'neither' if to is None else 'both'} of to and style given: expected one, to='DOMAIN' or style=IMAGE"
+            )
         if style is not None:
-            codes = [invert(self.model, x, inversion_steps, one_style=True).style for x in self._batches(style)]
-            return torch.cat([code for code in codes if code is not None]).mean(0)
+            return self._style_of_images(style, inversion_steps, "style")
         if isinstance(to, Tensor):
             return one_style(to, self.model.style_size).to(self.device)
         assert to is not None
@@ -196,6 +197,7 @@ class Translator(Explorer):
             UsageError: no such domain, fewer than 1 style, a negative truncation, or a model with a single latent.
         """
         require_style(self.model)
+        whole("count", count, 1)
         return draw_styles(self._style_prior(to), count, seed=seed, truncation=truncation)
 
     def add_domain(self, name: str, images: Pictures, *, inversion_steps: int = 0) -> Translator:
@@ -211,5 +213,11 @@ class Translator(Explorer):
         """
         require_style(self.model)
         require_new_name(name, self.domains)
-        style = self.style_of(style=images, inversion_steps=inversion_steps)
+        style = self._style_of_images(images, inversion_steps, "images")
         return Translator(with_domain(self.model, name, style), self.settings, self.frame).to(self.device)
+
+    def _style_of_images(self, images: Pictures, inversion_steps: int, name: str) -> Tensor:
+        """The mean style `[S]` of images; `name` is that of the argument."""
+        batches = self._batches(images, name=name)
+        codes = [invert(self.model, x, inversion_steps, one_style=True).style for x in batches]
+        return torch.cat([code for code in codes if code is not None]).mean(0)

@@ -45,7 +45,7 @@ def model_directory(path: str | Path) -> Path:
 
 
 def save_model(
-    directory: Path,
+    directory: str | Path,
     model: Autoencoder,
     settings: dict[str, Any],
     frame: Frame,
@@ -67,11 +67,11 @@ def save_model(
         },
     }
     meta = {"config": config} if figures is None else {"config": config, "figures": figures}
-    checkpoint.save(directory, {"model": model.state_dict()}, meta)
+    checkpoint.save(Path(directory), {"model": model.state_dict()}, meta)
 
 
 @own_torch_state()
-def load_model(directory: Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
+def load_model(directory: str | Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
     """The model in eval mode on the CPU, its settings and its frame. Nothing is unpickled, no random number is drawn.
 
     Memory is allocated only for a model of at most `MAX_PARAMETERS` whose config and weights agree.
@@ -80,6 +80,7 @@ def load_model(directory: Path) -> tuple[Autoencoder, dict[str, Any], Frame]:
         SivaeError: no model, or a model that is damaged, of another format or architecture, or holds NaN or weights
             above `checkpoint.MAX_WEIGHT`.
     """
+    directory = Path(directory)
 
     def reader(files: checkpoint.Files) -> tuple[Autoencoder, dict[str, Any], Frame]:
         weights = str(directory / "model.safetensors")

@@ -9,13 +9,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sivae_translate.console import shows_progress
-from sivae_translate.data.domains import Folders, each_folder, find_domains
+from sivae_translate.data.domains import Folders, find_domains
 from sivae_translate.data.holdout import hold_out
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError, one_line
 from sivae_translate.models import MODELS, Autoencoder
 from sivae_translate.models.growing import check_growth
 from sivae_translate.models.pretrained import load_model, model_directory
+from sivae_translate.names import as_paths
 from sivae_translate.progress import Display, Silent
 from sivae_translate.recipe import Recipe
 from sivae_translate.training.broadcast import broadcast_recipe
@@ -80,7 +81,7 @@ def train(
     run, first = Path(out), is_first_process()  # the first process alone reads and writes the run's files
     smaller = smaller_model(Path(grow), recipe) if grow is not None and first else None
     if first:
-        prepare_directory(run, *each_folder(domains))
+        prepare_directory(run, *as_paths(domains, "domains"))
     accelerator = new_accelerator(device, recipe.training.precision)
     if (sent := broadcast_recipe(recipe, accelerator)) != recipe:
         recipe, objective = sent, build_objective(sent)

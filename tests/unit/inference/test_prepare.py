@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sivae_translate.data.images import Frame, UnreadableImage
-from sivae_translate.inference.prepare import prepare
+from sivae_translate.inference.prepare import prepare_one
 
 
 @pytest.mark.parametrize("values", [np.full((8, 8), 51, np.float32), np.full((8, 8), 51, np.int32)])
@@ -17,6 +17,6 @@ def test_the_white_of_the_frame_counts_for_paths_and_images(values: np.ndarray, 
     image = Image.fromarray(values)
     image.save(tmp_path / "1.tif")
     for given in (image, tmp_path / "1.tif"):
-        assert prepare(given, Frame(8, "crop", (0, 0, 0), white=255)).numpy() == pytest.approx(0.2)
+        assert prepare_one(given, Frame(8, "crop", (0, 0, 0), white=255)).numpy() == pytest.approx(0.2)
         with pytest.raises(UnreadableImage, match="white"):
-            prepare(given, Frame(8, "crop", (0, 0, 0)))
+            prepare_one(given, Frame(8, "crop", (0, 0, 0)))
