@@ -43,6 +43,8 @@ def one_domain(w: Workspace) -> Path:
 
 EVALUATE = [
     Case("evaluate: no data", lambda w: evaluate(w), 2, ["--pairs", "--root", "--domains"]),
+    Case("evaluate: two models", lambda w: ["evaluate", "a", "--model", "b", "--domains", w.cars / "train"], 2,
+         ["a", "--model b"]),
     Case("evaluate: root alone", lambda w: on_domains(w, "--root", w.cars), 2, ["--root", "--pairs"]),
     Case("evaluate: pairs alone", lambda w: evaluate(w, "--pairs", "x.csv"), 2, ["--pairs", "--root"]),
     Case("evaluate: label alone", lambda w: on_pairs(w, "--content-label", "(a)"), 2,
@@ -102,6 +104,10 @@ VARIANTS = [
     Case("fidelity: missing folder", lambda w: fidelity(w, real="nowhere"), 2, ["nowhere"]),
     Case("fidelity: none readable", lambda w: fidelity(w, real=w.images(0, 25)), 2, ["bad"]),
     Case("fidelity: no model", lambda w: ["fidelity", w.views, "--real", w.views], 1, ["car003", "model.safetensors"]),
+    Case("evaluate: no run found", lambda w: ["evaluate", "--domains", w.cars / "train"], 2, ["runs/", "--model"]),
+    Case("fidelity: two models", lambda w: ["fidelity", "a", "--model", "b", "--real", w.views], 2, ["--model b"]),
+    Case("ood: two models", lambda w: ["ood", "a", "--model", "b", "--in", w.view, "--out-of", w.other], 2,
+         ["--model b"]),
     Case("ood: missing set", lambda w: ood(w, "--out-of", "nowhere"), 2, ["nowhere"]),
     Case("ood: unreadable set", lambda w: ood(w, "--out-of", w.images(0, 1)), 2, ["bad0.png"]),
     Case("ood: output among the images", lambda w: ood(w, "--out-of", w.other_views, "--out", w.other_views / "x"), 2,

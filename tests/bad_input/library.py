@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from bad_input.workspace import Workspace
+from sivae_translate.data.domains import find_domains
 from sivae_translate.inference.edit import along
+from sivae_translate.inference.folder import translate_folder
 from sivae_translate.inference.translator import Translator
 from sivae_translate.recipe import load_recipe
 from sivae_translate.types import Code
@@ -36,6 +38,15 @@ CALLS = [
     Call("image: levels", lambda _, t: t(torch.zeros(3, 4, 4, dtype=torch.uint8), to="car001")),
     Call("image: none given", lambda _, t: t([], to="car001")),
     Call("image: a number", lambda _, t: t(7, to="car001")),
+    Call("image: a number in a list", lambda w, t: t([w.view, 7], to="car001")),  # type: ignore[list-item]
+    Call("image: unreadable in a list", lambda w, t: t([w.view, w.make("bad.png", "text")], to="car001")),
+    Call("image: unreadable end of a path", lambda w, t: t.interpolate(w.view, w.make("bad.png", "text"))),
+    Call("style: unreadable", lambda w, t: t(w.view, style=w.make("bad.png", "text"))),
+    Call("styles: none", lambda _, t: t.random_styles("car001", 0)),
+    Call("output: unknown", lambda w, t: t(w.view, to="car001", output="np")),  # type: ignore[call-overload]
+    Call("folder: no source", lambda w, t: translate_folder(t, [], w.here / "out")),
+    Call("folder: a number", lambda w, t: translate_folder(t, 7, w.here / "out")),  # type: ignore[arg-type]
+    Call("domains: a number", lambda *_: find_domains(7)),  # type: ignore[arg-type]
     Call("image: unreadable", lambda w, t: t(w.make("bad.png", "text"), to="car001")),
     Call("style: none given", lambda w, t: t(w.view)),
     Call("style: other shape", lambda w, t: t(w.view, to=torch.zeros(5, 64))),

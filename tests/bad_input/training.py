@@ -11,6 +11,26 @@ def train(w: Workspace, *words: object) -> list[object]:
 
 CASES = [
     Case("check: no readable image", lambda w: ["check", w.unreadable()], 2, ["unreadable", "1.png"]),
+    Case("train: no folder", lambda w: ["train"], 2, ["sivae-translate train"]),
+    Case(
+        "train: folders of one name",
+        lambda w: ["train", w.make("a/x/1.png").parent, w.make("b/x/1.png").parent],
+        2,
+        ["a/x", "b/x"],
+    ),
+    Case(
+        "train: folder in a folder",
+        lambda w: ["train", w.cars / "unseen", "--domains", w.views],
+        2,
+        ["car003", "unseen"],
+    ),
+    Case("train: folder twice", lambda w: ["train", w.views, w.views], 2, ["car003", "twice"]),
+    Case(
+        "train: run among the images of the second folder",
+        lambda w: ["train", w.views, w.other_views, "--out", w.other_views / "run"],
+        2,
+        ["car004", "--out"],
+    ),
     Case("train: missing folder", lambda w: ["train", "--domains", "nowhere"], 2, ["nowhere"]),
     Case("train: empty folder", lambda w: ["train", "--domains", w.folder("empty")], 2, ["empty"]),
     Case("train: file for a folder", lambda w: ["train", "--domains", w.view], 2, ["el0_az00.png"]),
@@ -61,6 +81,7 @@ VARIANTS = [
     Case(
         "train: nearly all images held out", lambda w: train(w, "--set", "data.holdout=0.9"), 2, ["data.holdout", "0.5"]
     ),
+    Case("check: no folder", lambda w: ["check"], 2, ["sivae-translate check"]),
     Case("check: missing folder", lambda w: ["check", "nowhere"], 2, ["nowhere"]),
     Case("recipes: unknown recipe", lambda w: ["recipes", "show", "styel"], 2, ["styel", "style"]),
     Case("demo: file for a folder", lambda w: ["demo", "--out", w.make("file")], 2, ["file", "--out"]),

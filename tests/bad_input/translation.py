@@ -50,6 +50,32 @@ INPUTS = [
     Case("run: no threshold", lambda w: run(w, "--reject-ood"), 2, ["sivae-translate ood"]),
 ]  # fmt: skip
 
+TYPED = [
+    Case("run: inputs of one name", lambda w: ["run", w.view, w.make("a/el0_az00.png"), "--model", w.trained], 2,
+         ["car003/el0_az00.png", "a/el0_az00.png", "--out"]),
+    Case("run: missing input among others", lambda w: ["run", w.view, "nowhere.jpg", "--model", w.trained], 2,
+         ["nowhere.jpg"]),
+    Case("run: file for several domains", lambda w: run(w, "--out", "x.png"), 2, ["x.png", "3", "--to"]),
+    Case("run: file for several styles", lambda w: run(w, "--to", "car001", "--styles", "2", "--out", "x.png"), 2,
+         ["x.png", "2", "--styles"]),
+    Case("run: file for a folder", lambda w: ["run", w.views, "--model", w.trained, "--to", "car001", "--out", "x.png"],
+         2, ["x.png", "car003", "--out"]),
+    Case("run: file for several inputs",
+         lambda w: ["run", w.view, w.other, "--model", w.trained, "--to", "car001", "--out", "x.png"], 2,
+         ["x.png", "2", "--out"]),
+    Case("run: file exists", lambda w: run(w, "--to", "car001", "--out", w.make("my x.png")), 2,
+         ["my x.png", "-2.png'"]),
+    Case("run: file that cannot be written", lambda w: run(w, "--to", "car001", "--out", "x.gif"), 2,
+         ["x.gif", ".png", ".webp"]),
+    Case("run: file of another format", lambda w: run(w, "--to", "car001", "--out", "x.png", "--format", "jpg"), 2,
+         ["x.png", "--format jpg"]),
+    Case("run: share in a file", lambda w: run(w, "--to", "car001", "--out", "x.png", "--share", "1/2"), 2,
+         ["x.png", "--share"]),
+    Case("run: file from an unreadable input",
+         lambda w: ["run", w.make("bad.png", "text"), "--model", w.trained, "--to", "car001", "--out", "x.png"], 1,
+         ["bad.png", "x.png", "not an image"]),
+]  # fmt: skip
+
 MODELS = [
     Case("run: no run found", lambda w: ["run", w.view], 2, ["runs/", "--model"]),
     Case("run: only domain", lambda w: run_with(w, w.untrained("style", "only"), "--to", "only"), 2,
@@ -73,13 +99,14 @@ MODELS = [
 OTHERS = [
     Case("sample: folder as output", lambda w: sample(w, "--out", w.folder("x.png")), 2, ["x.png", "--out"]),
     Case("sample: picture exists", lambda w: sample(w, "--out", w.make("x.png")), 2, ["x.png", "-2.png"]),
+    Case("sample: two models", lambda w: ["sample", "a", "--model", "b"], 2, ["a", "--model b"]),
     Case("sample: unknown suffix", lambda w: sample(w, "--out", "x.doc"), 2, ["x.doc", ".png"]),
     Case("add-domain: known domain", lambda w: add(w, "car001"), 2, ["car001"]),
     Case("add-domain: name with a slash", lambda w: add(w, "a/b"), 2, ["'a/b'"]),
     Case("add-domain: model exists", lambda w: add(w, "okapi", out=w.folder("there")), 2, ["there", "--out"]),
 ]  # fmt: skip
 
-CASES = [*INPUTS, *MODELS, *OTHERS]
+CASES = [*INPUTS, *TYPED, *MODELS, *OTHERS]
 
 VARIANTS = [
     Case("run: unused truncation", lambda w: run(w, "--truncation", "0.5"), 2, ["--truncation", "--styles"]),
