@@ -16,7 +16,7 @@ Domains = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="DIR",
-        help="Folder with a sub-folder of images per domain; of several, one without sub-folders is a domain.",
+        help="Folder with a sub-folder of images per domain; of several, each without sub-folders is a domain.",
         show_default=False,
     ),
 ]
@@ -43,9 +43,7 @@ StyleCorrection = Annotated[
     ),
 ]
 Model = Annotated[Path | None, typer.Option("--model", help="Run or model folder [newest under runs/].")]
-ModelArgument = Annotated[
-    Path | None, typer.Argument(metavar="[MODEL]", help="The same as --model.", show_default=False)
-]
+ModelArgument = Annotated[Path | None, typer.Argument(metavar="MODEL", help="The same as --model.", show_default=False)]
 What = Annotated[str, typer.Option("--what", help="The part of the code that changes: content, style or both.")]
 Strip = Annotated[Path, typer.Option("--out", help="Strip (.png, .jpg), or animation there and back (.gif, .webp).")]
 Set = Annotated[

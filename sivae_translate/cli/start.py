@@ -34,7 +34,9 @@ def demo(
         say(f"look at {out / 'translations' / 'pairs.png'}: content, style, translation, truth, from top to bottom")
 
 
-@commands.command(rich_help_panel=START, epilog="Example: `sivae-translate check photos/`")
+@commands.command(
+    rich_help_panel=START, epilog="Examples: `sivae-translate check photos/`, `sivae-translate check horses/ zebras/`"
+)
 def check(
     folders: Domains = None,
     domains: MoreDomains = None,

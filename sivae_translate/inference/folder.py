@@ -17,7 +17,7 @@ from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.host import own_torch_state
 from sivae_translate.inference.codec import BATCH, require_style
 from sivae_translate.inference.inputs import base_of
-from sivae_translate.inference.manifest import MANIFEST, Manifest, locked, manifest_path, open_manifest
+from sivae_translate.inference.manifest import Manifest, holds_translations, locked, manifest_path, open_manifest
 from sivae_translate.inference.pipeline import load, translate_batches, write_jobs
 from sivae_translate.inference.plan import Plan, plan
 from sivae_translate.inference.share import Share
@@ -144,7 +144,7 @@ def earlier(out: Path, sources: Sequence[Path]) -> list[Path]:
         return []
     with os.scandir(beside) as entries:
         folders = [Path(entry) for entry in entries if entry.is_dir()]
-    return [folder for folder in folders if (folder / MANIFEST).exists() and folder.resolve() not in above]
+    return [folder for folder in folders if folder.resolve() not in above and holds_translations(folder)]
 
 
 @contextmanager

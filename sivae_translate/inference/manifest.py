@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError
-from sivae_translate.inference.rows import Row, Rows, line_of, stands
+from sivae_translate.inference.rows import BEGINNING, Row, Rows, line_of, stands
 from sivae_translate.inference.scratch import scratch_database
 from sivae_translate.inference.share import Share
 from sivae_translate.names import as_text
@@ -165,6 +165,19 @@ def manifest_path(folder: Path, share: Share | None) -> Path:
 def of_shares(folder: Path) -> list[Path]:
     """The manifests of shares, the latest last: its rows are those that count."""
     return sorted(named(folder, OF_A_SHARE), key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def holds_translations(folder: Path) -> bool:
+    """Whether a folder has a manifest of ours with at least one row."""
+    try:
+        for path in (folder / MANIFEST, *named(folder, OF_A_SHARE)):
+            if path.is_file():
+                with path.open("rb") as file:
+                    if file.read(len(BEGINNING)) == BEGINNING:
+                        return True
+    except OSError:
+        pass
+    return False
 
 
 def named(folder: Path, pattern: str) -> list[Path]:

@@ -87,6 +87,21 @@ def test_another_target_goes_to_the_next_default_folder_and_the_same_one_continu
     expect_error(cli("run", ".", "--model", trained, "--to", "car000", "--out", "translated"), 2, "--out")
 
 
+def test_a_folder_with_a_manifest_of_somebody_else_is_translated(
+    cli: Any, trained: Path, views: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "my views/manifest.jsonl").write_text("{}\n")
+    assert numbers(cli("run", ".", "--model", trained, "--to", "car001").stdout)[0] == 3
+
+
+def test_the_translations_of_a_share_are_no_inputs_of_another_target(
+    cli: Any, trained: Path, views: list[Path]
+) -> None:
+    for share in ("1/2", "2/2"):
+        assert cli("run", ".", "--model", trained, "--to", "car001", "--share", share).exit_code == 0
+    assert numbers(cli("run", ".", "--model", trained, "--to", "car002").stdout) == [3]
+
+
 def test_earlier_translations_may_be_translated_where_they_are_the_input(
     cli: Any, trained: Path, views: list[Path]
 ) -> None:
