@@ -27,9 +27,11 @@ from sivae_translate.inference.codec import BATCH
 from sivae_translate.inference.folder import translate_folder
 from sivae_translate.inference.manifest import open_manifest
 from sivae_translate.inference.pipeline import Job, Loaded, load, translate_batches, write_jobs
+from sivae_translate.inference.shape import Shape
 from sivae_translate.inference.targets import Target, domain_targets
 from sivae_translate.inference.tasks import Task
 from sivae_translate.inference.translator import Translator
+from sivae_translate.inference.writing import Writing
 from sivae_translate.models.pretrained import build_model, save_model
 
 FILES = 160
@@ -38,6 +40,7 @@ PIXELS = 64  # side of the model's images
 DOMAINS = ("a", "b", "c")
 ROUNDS, SKIPPED = 3, 1
 GOAL = 0.9
+SHAPE = Shape()  # outputs of the model's size
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Work:
     def reading(self) -> Iterator[Loaded]:
         (target,) = self.targets
         tasks = [Task(path, [(target, self.root / path.name)]) for path in sorted(self.source.iterdir())]
-        return in_order(partial(load, frame=self.translator.frame), tasks, ahead=2 * BATCH)
+        return in_order(partial(load, frame=self.translator.frame, shape=SHAPE), tasks, ahead=2 * BATCH)
 
     def translating(self) -> Iterator[Job]:
         return translate_batches(self.translator, iter(self.loaded), self.targets, BATCH, None)
@@ -104,8 +107,9 @@ class Work:
         out = self.new_folder()
         out.mkdir()
         jobs = [Job(job.image, job.target, out / f"{job.output.name}.png", job.picture) for job in self.jobs]
+        writing = Writing(self.translator.frame, SHAPE, "png")
         with open_manifest(out, "job") as manifest:
-            for _ in write_jobs(jobs, manifest, 2 * BATCH):
+            for _ in write_jobs(jobs, manifest, 2 * BATCH, writing):
                 pass
 
     def run_one(self) -> None:

@@ -57,7 +57,37 @@ def run(
             "--out", help="Folder for the translations, or of one image the file [translated, translated-2...]."
         ),
     ] = None,
-    format: Annotated[str, typer.Option("--format", help="png, jpg or webp.")] = "png",
+    format: Annotated[
+        str, typer.Option("--format", help="png, jpg, webp, or same: as the input, or png where that is not written.")
+    ] = "png",
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            metavar="input|model|PX",
+            help="Size of the outputs: that of each input, squares of the model's, or the longer side in pixels "
+            "[input if the content has a layout, else model].",
+        ),
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(
+            "--fit",
+            help="How a picture is put before the model: crop (the central square), pad, stretch, or whole (in "
+            "overlapping squares) [as trained; whole instead of crop if the content has a layout].",
+        ),
+    ] = None,
+    tile: Annotated[
+        bool,
+        typer.Option(
+            "--tile",
+            help="Translate pictures larger than the model at the size of the output, in overlapping tiles with one "
+            "style: sharp, but the model sees parts alone.",
+        ),
+    ] = False,
+    alpha: Annotated[
+        str, typer.Option("--alpha", help="drop, or keep: put the transparency of the input into the output.")
+    ] = "drop",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
     reject_ood: Annotated[
         bool,
@@ -97,6 +127,10 @@ def run(
             "styles": styles,
             "seed": seed,
             "truncation": truncation,
+            "size": size,
+            "fit": fit,
+            "tile": tile,
+            "alpha": alpha,
             "batch": batch,
             "reject": load_threshold(model) if reject_ood else None,
             "share": share,

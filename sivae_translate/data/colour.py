@@ -19,6 +19,12 @@ def on_background(image: Image.Image, background: tuple[int, int, int], profile:
     return canvas
 
 
+def alpha_of(image: Image.Image) -> Image.Image:
+    """The alpha channel of an image with transparency, in mode L."""
+    alpha = _split_alpha(image)[1]
+    return Image.new("L", image.size, 255) if alpha is None else alpha
+
+
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """The colour channels, in a mode that colour management accepts, and the alpha channel, if any."""
     colour = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"

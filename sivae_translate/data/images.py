@@ -173,14 +173,14 @@ def fit(image: np.ndarray, size: int, how: str = "crop", background: Colour = BA
     picture = Image.fromarray(image)
     width, height = picture.size
     if how == "stretch":
-        return np.array(_resize(picture, size, size))
+        return np.array(resized(picture, size, size))
     if how == "crop":
         side = min(width, height)  # cropping comes first: a resized 4000x1 would not fit in memory
         left, top = (width - side) // 2, (height - side) // 2
-        return np.array(_resize(picture.crop((left, top, left + side, top + side)), size, size))
+        return np.array(resized(picture.crop((left, top, left + side, top + side)), size, size))
     if how == "pad":
         scale = size / max(width, height)
-        inner = _resize(picture, max(1, round(width * scale)), max(1, round(height * scale)))
+        inner = resized(picture, max(1, round(width * scale)), max(1, round(height * scale)))
         canvas = Image.new("RGB", (size, size), background)
         canvas.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
         return np.array(canvas)
@@ -234,6 +234,7 @@ def _opener(start: bytes) -> Callable[..., Image.Image] | None:
     return None
 
 
-def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
+def resized(image: Image.Image, width: int, height: int) -> Image.Image:
+    """An image of another size: a box filter shrinks a side, bicubic interpolation enlarges it."""
     smaller = image.resize((min(width, image.width), min(height, image.height)), Image.Resampling.BOX)
     return smaller.resize((width, height), Image.Resampling.BICUBIC)

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sivae_translate.console import shows_progress
 from sivae_translate.data.listing import Account, LeftOut
@@ -20,15 +21,18 @@ from sivae_translate.inference.inputs import base_of
 from sivae_translate.inference.manifest import Manifest, holds_translations, locked, manifest_path, open_manifest
 from sivae_translate.inference.pipeline import load, translate_batches, write_jobs
 from sivae_translate.inference.plan import Plan, plan
+from sivae_translate.inference.shape import INPUT, MODEL, Shape, shape_of
 from sivae_translate.inference.share import Share
 from sivae_translate.inference.style_correction import ROUNDS
 from sivae_translate.inference.targets import Target, check_options, domain_targets, fingerprint, reference_target
 from sivae_translate.inference.tasks import unfinished
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
+from sivae_translate.inference.writing import Writing
 from sivae_translate.names import as_paths
 from sivae_translate.progress import Display, Silent, counting
 
+TILED_AHEAD = 2  # pictures of the output's size that wait on each side
 REJECTED = "rejected as out of distribution"
 
 
@@ -68,6 +72,10 @@ def translate_folder(
     seed: int = 0,
     truncation: float = 1.0,
     format: str = "png",
+    size: str | int | None = None,
+    fit: str | None = None,
+    tile: bool = False,
+    alpha: str = "drop",
     batch: int = BATCH,
     reject: Threshold | None = None,
     share: str | None = None,
@@ -88,7 +96,9 @@ def translate_folder(
         inversion_steps, style_correction: for the style of references; see `Translator.__call__`.
         styles: number of random styles per domain, in place of the mean style; see `Translator.random_styles`.
         seed, truncation: for random styles; see `Translator.random_styles`.
-        format: "png", "jpg" or "webp".
+        format: "png", "jpg", "webp", or "same": that of the input's name, or png where that is not written, which the
+            manifest remarks.
+        size, fit, tile, alpha: the shape of the outputs; see `shape_of`.
         batch: images translated at a time, at least 1.
         reject: threshold below which inputs are rejected; see `load_threshold`.
         share: such as "2/5", for the second of five parts of the inputs. Other processes or machines may translate the
@@ -113,6 +123,7 @@ def translate_folder(
     if batch < 1:
         raise UsageError(f"batch was {batch}: expected 1 or more")
     require_style(translator.model)
+    shape = shape_for(translator, format, display, size=size, fit=fit, tile=tile, alpha=alpha)
     check_options(to, style, inversion_steps=inversion_steps, styles=styles, seed=seed, truncation=truncation)
     part = None if share is None else Share.parse(share)
     targets, references = list[Target](), list[LeftOut]()
@@ -123,12 +134,13 @@ def translate_folder(
             how = {"inversion_steps": inversion_steps, "style_correction": style_correction}
             targets = [reference_target(translator, style, references, **how)]
         reasons, counts, left_out = Account(dict.fromkeys(references)), Counter[str](), 0
-        with open_manifest(out, fingerprint(translator, targets, format, reject), part) as manifest:
+        with open_manifest(out, fingerprint(translator, targets, format, shape, reject), part) as manifest:
             for file in planned.left_out():
                 manifest.add_left_out(file)
                 reasons.add(file)
                 left_out += 1
-            work = translate_all(translator, planned, targets, manifest, batch, reject, counts, display)
+            writing = Writing(translator.frame, shape, format)
+            work = translate_all(translator, planned, targets, manifest, writing, batch, reject, counts, display)
             with closing(work):  # so that an interrupted call deletes its temporary files
                 for reason in work:
                     reasons.add(reason)
@@ -147,6 +159,22 @@ def earlier(out: Path, sources: Sequence[Path]) -> list[Path]:
     return [folder for folder in folders if folder.resolve() not in above and holds_translations(folder)]
 
 
+def shape_for(translator: Translator, format: str, display: Display, **options: Any) -> Shape:
+    """The shape of the outputs; see `shape_of`. A note tells the size where none is given."""
+    frame, layout = translator.frame, translator.model.content_shape[-1] > 1
+    shape = shape_of(frame, layout, **options)
+    if shape.alpha == "keep" and format == "jpg":
+        raise UsageError("jpg has no transparency: expected --format png, webp or same with --alpha keep")
+    if options["size"] is None:
+        display.note(
+            f"outputs have the size of their inputs; --size {MODEL} writes {frame.size} x {frame.size} px"
+            if shape.size == INPUT
+            else f"outputs are {frame.size} x {frame.size} px: this model draws an object at its own size; "
+            f"--size {INPUT} enlarges them"
+        )
+    return shape
+
+
 @contextmanager
 def writing_to(out: Path) -> Iterator[None]:
     """Turn an error of the operating system into SivaeError."""
@@ -162,6 +190,7 @@ def translate_all(
     planned: Plan,
     targets: list[Target],
     manifest: Manifest,
+    writing: Writing,
     batch: int,
     reject: Threshold | None,
     counts: Counter[str],
@@ -173,14 +202,15 @@ def translate_all(
     wait on both sides as two batches have, so that memory does not depend on the number of inputs.
     """
     total, shown, show = len(planned) * len(targets), 0, counting(display, "translations")
-    ahead = max(2 * batch, AHEAD)
+    ahead = TILED_AHEAD if writing.shape.tile else max(2 * batch, AHEAD)
+    reading = partial(load, frame=translator.frame, shape=writing.shape)
     with ExitStack() as stages:
         tasks = stages.enter_context(closing(unfinished(planned, targets, manifest, counts)))
-        loaded = stages.enter_context(closing(in_order(partial(load, frame=translator.frame), tasks, ahead=ahead)))
+        loaded = stages.enter_context(closing(in_order(reading, tasks, ahead=ahead)))
         jobs = stages.enter_context(closing(translate_batches(translator, loaded, targets, batch, reject)))
-        for job, row in stages.enter_context(closing(write_jobs(jobs, manifest, ahead))):
+        for job, row in stages.enter_context(closing(write_jobs(jobs, manifest, ahead, writing))):
             counts[row.status] += 1
-            if row.reason and row.reason not in job.image.task.reasons:  # once for all targets
+            if row.status != "ok" and row.reason not in job.image.task.reasons:  # once for all targets
                 job.image.task.reasons.add(row.reason)
                 rejected = row.status == "rejected"
                 yield LeftOut(job.image.task.path, REJECTED if rejected else row.reason, lost=not rejected)

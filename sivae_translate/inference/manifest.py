@@ -59,7 +59,7 @@ class Manifest:
         """
         row = self.row_of(output)
         if row and digest == row.input_sha256 and stands(self.folder, row):
-            row = replace(row, status="ok", reason="")
+            row = replace(row, status="ok", reason=row.reason if row.status == "ok" else "")
         else:
             row = self.rows.without_output(digest, target)
         if row is None:
@@ -67,10 +67,10 @@ class Manifest:
         self._write(replace(row, input=absolute(path), target=target))
         return True
 
-    def add(self, path: Path, target: str, output: Path, digest: str, output_digest: str) -> Row:
-        """Write and return the row of a translation, given the hashes of input and output."""
+    def add(self, path: Path, target: str, output: Path, digest: str, output_digest: str, remark: str = "") -> Row:
+        """Write and return the row of a translation, given the hashes of input and output, and what to remark."""
         relative = self._relative(output)
-        return self._write(Row(absolute(path), target, relative, "ok", "", self.job, digest, output_digest))
+        return self._write(Row(absolute(path), target, relative, "ok", remark, self.job, digest, output_digest))
 
     def add_untranslated(
         self, path: Path, target: str, output: Path, status: str, reason: str, digest: str = ""
@@ -141,7 +141,7 @@ def open_manifest(folder: Path, job: str, share: Share | None = None) -> Iterato
         rows.drop_obsolete()
         if any(row.job != job for row in rows):
             raise OtherJobError(
-                f"{folder} holds translations by another model, style or format, or with another threshold: "
+                f"{folder} holds translations by another model, style, size or format, or with another threshold: "
                 "choose another with --out"
             )
         if share is None:

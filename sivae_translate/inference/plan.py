@@ -20,6 +20,8 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "jpg": {"quality": 95},
     "webp": {"quality": 95},
 }
+SAME = "same"  # the format of the input, or png where that is not written
+SIDES = {"jpg": 65_500, "webp": 16_383}  # longest sides in pixels that a format has
 
 
 class Plan:
@@ -101,8 +103,8 @@ def plan(
     Raises:
         UsageError: no image, no such format, two sources of one name, or an `out` that is a file or holds the inputs.
     """
-    if format not in SAVE_OPTIONS:
-        raise UsageError(f"format {format!r}: expected one of {', '.join(SAVE_OPTIONS)}")
+    if format not in (*SAVE_OPTIONS, SAME):
+        raise UsageError(f"format {format!r}: expected one of {', '.join((*SAVE_OPTIONS, SAME))}")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file: expected a folder for the translations; choose another with --out")
     given = Inputs([source] if isinstance(source, Path) else source, [out, *outside])
@@ -120,6 +122,8 @@ def plan(
 
 def output_of(relative: Path, format: str) -> Path:
     """The output of an input: the input's name if that has the format's suffix, else the name with the suffix."""
+    if format == SAME:
+        format = format_of(relative) if format_of(relative) in SAVE_OPTIONS else "png"
     return relative if format_of(relative) == format else relative.with_name(f"{relative.name}.{format}")
 
 

@@ -27,7 +27,7 @@ class Row:
         output: file relative to the manifest's folder; empty where there is none. A failed or rejected input keeps the
             output and the hashes of its earlier translation, if there is one.
         status: "ok", "failed", which the next call tries again, "rejected", or "left out".
-        reason: short text; empty for "ok".
+        reason: short text; for "ok" empty, or why the output's format is another one than the input's.
         job: hash of everything that determines an output besides the input; see `targets.fingerprint`.
         input_sha256, output_sha256: SHA-256 of the two files, in hexadecimal; empty where unknown.
     """

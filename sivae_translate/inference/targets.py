@@ -14,6 +14,7 @@ from sivae_translate.errors import UsageError, shown
 from sivae_translate.inference.arguments import whole
 from sivae_translate.inference.files import reference_style
 from sivae_translate.inference.inputs import list_inputs
+from sivae_translate.inference.shape import Shape
 from sivae_translate.inference.style_correction import rounds_for
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
@@ -82,9 +83,11 @@ def reference_target(
     return Target(shown(style), "", found, rounds)
 
 
-def fingerprint(translator: Translator, targets: list[Target], format: str, reject: Threshold | None) -> str:
-    """A hash of all that determines an output besides the input: weights, frame, styles, rounds, format, threshold."""
-    settings = (format, reject, translator.frame, [target.rounds for target in targets])
+def fingerprint(
+    translator: Translator, targets: list[Target], format: str, shape: Shape, reject: Threshold | None
+) -> str:
+    """A hash of all that determines an output besides the input, from the weights to the format."""
+    settings = (format, shape, reject, translator.frame, [target.rounds for target in targets])
     digest = hashlib.sha256(repr(settings).encode())
     for tensor in [*translator.model.state_dict().values(), *(target.style for target in targets)]:
         digest.update(tensor.cpu().contiguous().numpy().tobytes())

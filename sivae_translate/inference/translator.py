@@ -15,12 +15,14 @@ from sivae_translate.device import pick_device
 from sivae_translate.errors import UsageError, first_few
 from sivae_translate.host import methods_in_own_torch_state
 from sivae_translate.inference.arguments import one_style, whole
+from sivae_translate.inference.canvas import in_shape
 from sivae_translate.inference.codec import require_style
 from sivae_translate.inference.explorer import Explorer
 from sivae_translate.inference.inversion import invert
 from sivae_translate.inference.output import Output, as_output, require_output
 from sivae_translate.inference.prepare import OnePicture, Picture, Pictures, several
 from sivae_translate.inference.sampling import draw_styles
+from sivae_translate.inference.shape import INPUT, shape_of
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.models.pretrained import (
     load_model,
@@ -144,6 +146,7 @@ class Translator(Explorer):
                 `inference.inversion`. 10 steps improve translations to unseen domains.
             style_correction: rounds of iterative style correction for the style of references, in models whose content
                 has a layout; see `inference.style_correction`.
+            output: what is returned; see `inference.output.Output`.
 
         Returns:
             One image for one image, of the model's size: a PIL image, uint8 `[H, W, 3]` or float32 `[3, H, W]` in
@@ -151,7 +154,7 @@ class Translator(Explorer):
 
         Raises:
             UsageError: neither or both of `to` and `style`, no such domain, a style of another shape, negative steps
-                or rounds, or a model with a single latent.
+                or rounds, a model with a single latent, or no such `output`.
         """
         require_output(output)
         rounds = rounds_for(self.model.content_shape, style_correction)
@@ -159,6 +162,32 @@ class Translator(Explorer):
         rounds = 0 if style is None else rounds
         batches = (self.translate(x, target, style_correction=rounds) for x in self._batches(images))
         return as_output(batches, output, one=not several(images))
+
+    def translate_picture(
+        self,
+        image: OnePicture,
+        *,
+        to: str | Tensor | None = None,
+        style: Pictures | None = None,
+        inversion_steps: int = 0,
+        style_correction: int = ROUNDS,
+        size: str | int = INPUT,
+        fit: str | None = None,
+        tile: bool = False,
+    ) -> Image.Image:
+        """Translate one image of any size and proportions, as `run` does: the result has the size of the image.
+
+        Args:
+            to, style, inversion_steps, style_correction: see `__call__`.
+            size, fit, tile: another shape of the result, and how it is made; see `inference.shape.shape_of`.
+
+        Raises:
+            UsageError: as of `__call__`, or no such `size` or `fit`.
+        """
+        rounds = rounds_for(self.model.content_shape, style_correction)
+        shape = shape_of(self.frame, self.model.content_shape[-1] > 1, size=size, fit=fit, tile=tile)
+        target = self.style_of(to=to, style=style, inversion_steps=inversion_steps)
+        return in_shape(self, image, shape, target, 0 if style is None else rounds)
 
     # --- styles and domains -----------------------------------------------------------------------------------------
 

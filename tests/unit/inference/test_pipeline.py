@@ -47,7 +47,7 @@ def test_the_stages_overlap(translator: Translator, tmp_path: Path, monkeypatch:
     """The first output is written only once the next batch is being translated, and a later image is being read."""
     source = images(tmp_path / "in", *(f"{i:02d}.png" for i in range(8)))
     second_batch, later_read = threading.Event(), threading.Event()
-    contents, write, read = Translator.contents, pipeline_module.write_temporary, pipeline_module.read_in_frame
+    contents, write, read = Translator.contents, pipeline_module.write_temporary, pipeline_module.read_placed
     batches: list[int] = []
 
     def translating(self: Translator, x: Any) -> Any:
@@ -60,14 +60,14 @@ def test_the_stages_overlap(translator: Translator, tmp_path: Path, monkeypatch:
         assert second_batch.wait(20) and later_read.wait(20)
         return write(*arguments)
 
-    def reading(path: Any, frame: Any) -> Any:
+    def reading(path: Any, frame: Any, shape: Any) -> Any:
         if path.name == "07.png":
             later_read.set()
-        return read(path, frame)
+        return read(path, frame, shape)
 
     monkeypatch.setattr(Translator, "contents", translating)
     monkeypatch.setattr(pipeline_module, "write_temporary", writing)
-    monkeypatch.setattr(pipeline_module, "read_in_frame", reading)
+    monkeypatch.setattr(pipeline_module, "read_placed", reading)
     assert translate_folder(translator, source, tmp_path / "out", to="car001", batch=2).written == 8
 
 
@@ -84,8 +84,8 @@ def test_a_call_that_is_interrupted_twice_leaves_no_temporary_file(
             raise KeyboardInterrupt
         return contents(self, x)
 
-    def late(job: Any, row: Any) -> Any:
-        result = write(job, row)
+    def late(job: Any, row: Any, writing: Any) -> Any:
+        result = write(job, row, writing)
         assert job.output.name < "3" or stopped.wait(20)
         return result
 
@@ -148,20 +148,20 @@ def test_no_more_images_wait_than_two_batches_on_each_side(
     source = images(tmp_path / "in", *(f"{i:02d}.png" for i in range(60)))
     monkeypatch.setattr("sivae_translate.inference.folder.AHEAD", 1)
     read: list[Path] = []
-    contents, inside = Translator.contents, pipeline_module.read_in_frame
+    contents, inside = Translator.contents, pipeline_module.read_placed
     translated: list[int] = []
     ahead: list[int] = []
 
-    def reading(path: Any, frame: Any) -> Any:
+    def reading(path: Any, frame: Any, shape: Any) -> Any:
         read.append(path)
-        return inside(path, frame)
+        return inside(path, frame, shape)
 
     def translating(self: Translator, x: Any) -> Any:
         ahead.append(len(read) - sum(translated))
         translated.append(len(x))
         return contents(self, x)
 
-    monkeypatch.setattr(pipeline_module, "read_in_frame", reading)
+    monkeypatch.setattr(pipeline_module, "read_placed", reading)
     monkeypatch.setattr(Translator, "contents", translating)
     translate_folder(translator, source, tmp_path / "out", to="car001", batch=3)
     assert sum(translated) == 60 and max(translated) <= 3
