@@ -15,7 +15,7 @@ MAX_MEGAPIXELS = 250  # as RGB this is 0.75 GB, and 1 GB in Pillow
 LIMIT_VARIABLE = "SIVAE_MAX_MEGAPIXELS"
 DECODING = 512 << 20  # bytes of images that threads decode at the same time; a larger image is decoded alone
 BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}  # in Pillow's memory; 4 in all other modes
-COPIES = {"WEBP": 3, "AVIF": 3}  # the decoder's own, and Pillow's
+COPIES = {"WEBP": 3, "AVIF": 3, "HEIF": 3}  # the decoder's own, and Pillow's
 COEFFICIENTS = 6  # bytes per pixel of the whole image that libjpeg holds for a progressive JPEG, reduced or not
 
 Size = tuple[int, int]

@@ -18,6 +18,7 @@ from sivae_translate.data.colour import on_background
 from sivae_translate.data.cut import is_cut
 from sivae_translate.data.decoding import MAX_MEGAPIXELS, decoding, decoding_bytes, max_megapixels, require_pixels
 from sivae_translate.data.depth import grey_of
+from sivae_translate.data.heif import START, is_avif, is_heif, open_heif
 from sivae_translate.data.orientation import upright
 from sivae_translate.data.png import SoundPng
 from sivae_translate.data.tiff import PlainTiff
@@ -94,7 +95,7 @@ def open_image(path: str | Path, *, min_side: int | None = None) -> Image.Image:
         min_side: as in `read_image`, for JPEG.
 
     Raises:
-        UnreadableImage: the file is not regular, not one of `FORMATS`, visibly damaged, or too large.
+        UnreadableImage: the file is not regular, neither one of `FORMATS` nor HEIC, visibly damaged, or too large.
     """
     with only_unreadable():
         size, limit = regular_file(path).st_size, max_bytes()
@@ -188,7 +189,7 @@ def fit(image: np.ndarray, size: int, how: str = "crop", background: Colour = BA
 
 
 def is_image(path: str | Path) -> bool:
-    """Whether a regular file begins like an image of `FORMATS`."""
+    """Whether a regular file begins like an image of `FORMATS`, or like HEIC."""
     return _opener_of(path) is not None
 
 
@@ -202,7 +203,7 @@ def _opener_of(path: str | Path) -> Callable[..., Image.Image] | None:
     try:
         regular_file(path)
         with open(path, "rb") as file:
-            return _opener(file.read(16))
+            return _opener(file.read(START))
     except (UnreadableImage, OSError):
         return None
 
@@ -213,7 +214,9 @@ def _identify(data: bytes) -> Image.Image:
         raise UnreadableImage("git-lfs pointer")
     if all(byte >= 32 or byte in b"\t\n\f\r" for byte in data[:512]):
         raise UnreadableImage("not an image (text)")
-    opener = _opener(data[:16])
+    opener = _opener(data[:START])
+    if opener is None and is_avif(data[:START]):
+        raise UnreadableImage("AVIF, which this version of Pillow does not read: pip install --upgrade pillow")
     if opener is None:
         raise UnreadableImage(f"a format that is not read: expected {', '.join(FORMATS)}")
     try:
@@ -225,11 +228,13 @@ def _identify(data: bytes) -> Image.Image:
 
 
 def _opener(start: bytes) -> Callable[..., Image.Image] | None:
-    """Pillow's reader of the format that begins with these 16 bytes; None where that is none of `FORMATS`."""
+    """The reader of the format that begins with these `START` bytes; None where that is none of `FORMATS` nor HEIC."""
+    if is_heif(start):
+        return open_heif
     Image.init()
     for name in FORMATS:
         opener, accepts = Image.OPEN.get(name, (None, None))
-        if opener and accepts and accepts(start) is True:
+        if opener and accepts and accepts(start[:16]) is True:
             return READERS.get(name, opener)
     return None
 

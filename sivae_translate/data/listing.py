@@ -14,15 +14,20 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from sivae_translate.data.heif import HEIF_SUFFIXES, why_no_heif
 from sivae_translate.data.images import FORMATS, is_image
 from sivae_translate.errors import UsageError, shown
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 NOT_READ = {  # suffixes of pictures and films in formats that are not read
-    *(".heic", ".heif", ".jxl", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".tga", ".ico", ".exr"),
-    *(".hdr", ".svg", ".eps", ".psd", ".xcf", ".ai", ".dds", ".qoi"),
-    *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
-    *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
+    *(".jxl", ".jxr", ".wdp", ".hdp", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jph", ".bpg", ".flif", ".qoi"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".tga", ".pcx", ".pcd", ".sgi", ".ras", ".xbm", ".xpm", ".wbmp"),
+    *(".ico", ".icns", ".cur", ".dds", ".ktx", ".ktx2", ".mng", ".exr", ".hdr", ".dpx", ".cin", ".fits", ".dcm"),
+    *(".svg", ".svgz", ".eps", ".ps", ".ai", ".wmf", ".emf", ".pict", ".cdr", ".indd"),
+    *(".psd", ".psb", ".xcf", ".kra", ".afphoto", ".sketch"),
+    *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".rwl", ".raf"),
+    *(".pef", ".srw", ".3fr", ".fff", ".iiq", ".mos", ".mef", ".mrw", ".x3f", ".erf", ".kdc", ".dcr", ".gpr"),
+    *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".m2ts", ".ogv"),
 }
 NO_PICTURES = {  # suffixes of files that are not opened to see whether they are pictures
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".xml", ".html", ".yaml", ".yml", ".toml", ".log", ".py"),
@@ -110,6 +115,9 @@ def why_no_image(path: Path) -> LeftOut | None:
         return None
     if os.path.isdir(path):
         return LeftOut(path, "a linked folder, which is not followed") if path.is_symlink() else None
+    if suffix in HEIF_SUFFIXES:
+        reason = why_no_heif()
+        return LeftOut(path, reason) if reason else None
     if suffix in NOT_READ:
         return LeftOut(path, f"{suffix} is not read: expected {', '.join(FORMATS)}")
     if suffix not in NO_PICTURES and is_image(path):

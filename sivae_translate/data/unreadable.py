@@ -14,7 +14,9 @@ from PIL import Image
 from sivae_translate.errors import SivaeError
 
 END_OF_DATA = (EOFError, IndexError, struct.error)
-CUT = ("truncated", "no more images", "cannot load this image")  # Pillow's words for a file that ends too early
+CUT = (  # words of Pillow and of libheif for a file that ends too early
+    *("truncated", "no more images", "cannot load this image", "unexpected end of file"),
+)
 
 
 OTHER_PIXELS = "pixels of a type that is not read: convert the image to unsigned 8 bits per channel"
