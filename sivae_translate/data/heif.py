@@ -38,7 +38,7 @@ def why_no_heif() -> str | None:
     try:
         require("pillow_heif", "heif")
     except UsageError as error:
-        return str(error)
+        return str(error).replace("this needs", "HEIC needs", 1)
     return None
 
 

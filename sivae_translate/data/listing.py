@@ -27,7 +27,22 @@ NOT_READ = {  # suffixes of pictures and films in formats that are not read
     *(".psd", ".psb", ".xcf", ".kra", ".afphoto", ".sketch"),
     *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".rwl", ".raf"),
     *(".pef", ".srw", ".3fr", ".fff", ".iiq", ".mos", ".mef", ".mrw", ".x3f", ".erf", ".kdc", ".dcr", ".gpr"),
-    *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".m2ts", ".ogv"),
+    *(
+        ".mp4",
+        ".mov",
+        ".m4v",
+        ".avi",
+        ".mkv",
+        ".webm",
+        ".mpg",
+        ".mpeg",
+        ".wmv",
+        ".flv",
+        ".3gp",
+        ".mts",
+        ".m2ts",
+        ".ogv",
+    ),
 }
 NO_PICTURES = {  # suffixes of files that are not opened to see whether they are pictures
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".xml", ".html", ".yaml", ".yml", ".toml", ".log", ".py"),
@@ -151,14 +166,14 @@ def is_junk(name: str) -> bool:
 
 
 def kinds(left_out: Iterable[LeftOut]) -> str:
-    """The most frequent kinds of what is left out, such as "3 .heic, 1 linked folder"."""
-    names = (
-        "linked folder" if os.path.isdir(each.path) else shown(each.path.suffix.lower()) or "without suffix"
-        for each in left_out
-    )
-    counts = Counter(names).most_common()
-    listed = [f"{count:,} {name}" for name, count in counts[:KINDS]]
-    return ", ".join([*listed, *["..."] * (len(counts) > KINDS)])
+    """The most frequent kinds of what is left out, such as "3 .jxl, 1 linked folder", and why HEIC is not read."""
+    counts = Counter[str]()
+    for each in left_out:
+        suffix = shown(each.path.suffix.lower()) or "without suffix"
+        counts["linked folder" if os.path.isdir(each.path) else suffix] += 1
+    listed = [f"{count:,} {name}" for name, count in counts.most_common(KINDS)]
+    reason = why_no_heif() if HEIF_SUFFIXES & counts.keys() else None
+    return ", ".join([*listed, *["..."] * (len(counts) > KINDS)]) + (f"; {reason}" if reason else "")
 
 
 class Account:

@@ -15,7 +15,8 @@ from sivae_translate.errors import SivaeError
 
 END_OF_DATA = (EOFError, IndexError, struct.error)
 CUT = (  # words of Pillow and of libheif for a file that ends too early
-    *("truncated", "no more images", "cannot load this image", "unexpected end of file"),
+    *("truncated", "no more images", "cannot load this image"),
+    *("unexpected end of file", "file size too small"),
 )
 
 

@@ -21,7 +21,7 @@ from sivae_translate.inference.inputs import base_of
 from sivae_translate.inference.manifest import Manifest, holds_translations, locked, manifest_path, open_manifest
 from sivae_translate.inference.pipeline import load, translate_batches, write_jobs
 from sivae_translate.inference.plan import Plan, plan
-from sivae_translate.inference.shape import INPUT, MODEL, Shape, shape_of
+from sivae_translate.inference.shape import INPUT, MODEL, Shape, has_layout, shape_of
 from sivae_translate.inference.share import Share
 from sivae_translate.inference.style_correction import ROUNDS
 from sivae_translate.inference.targets import Target, check_options, domain_targets, fingerprint, reference_target
@@ -123,13 +123,15 @@ def translate_folder(
     if batch < 1:
         raise UsageError(f"batch was {batch}: expected 1 or more")
     require_style(translator.model)
-    shape = shape_for(translator, format, display, size=size, fit=fit, tile=tile, alpha=alpha)
+    shape = shape_for(translator, format, size=size, fit=fit, tile=tile, alpha=alpha)
     check_options(to, style, inversion_steps=inversion_steps, styles=styles, seed=seed, truncation=truncation)
     part = None if share is None else Share.parse(share)
     targets, references = list[Target](), list[LeftOut]()
     if style is None:
         targets = domain_targets(translator, to, styles=styles, seed=seed, truncation=truncation)
     with plan(sources, out, format, part, outside=earlier(out, sources)) as planned, writing_to(out), locked(out, part):
+        if size is None:
+            display.note(size_note(shape, translator.frame.size))
         if style is not None:
             how = {"inversion_steps": inversion_steps, "style_correction": style_correction}
             targets = [reference_target(translator, style, references, **how)]
@@ -159,20 +161,22 @@ def earlier(out: Path, sources: Sequence[Path]) -> list[Path]:
     return [folder for folder in folders if folder.resolve() not in above and holds_translations(folder)]
 
 
-def shape_for(translator: Translator, format: str, display: Display, **options: Any) -> Shape:
-    """The shape of the outputs; see `shape_of`. A note tells the size where none is given."""
-    frame, layout = translator.frame, translator.model.content_shape[-1] > 1
-    shape = shape_of(frame, layout, **options)
+def shape_for(translator: Translator, format: str, **options: Any) -> Shape:
+    """The shape of the outputs; see `shape_of`. Raises UsageError for `alpha` "keep" with `format` "jpg" too."""
+    shape = shape_of(translator.frame, has_layout(translator.model), **options)
     if shape.alpha == "keep" and format == "jpg":
         raise UsageError("jpg has no transparency: expected --format png, webp or same with --alpha keep")
-    if options["size"] is None:
-        display.note(
-            f"outputs have the size of their inputs; --size {MODEL} writes {frame.size} x {frame.size} px"
-            if shape.size == INPUT
-            else f"outputs are {frame.size} x {frame.size} px: this model draws an object at its own size; "
-            f"--size {INPUT} enlarges them"
-        )
     return shape
+
+
+def size_note(shape: Shape, pixels: int) -> str:
+    """What a user is told who gives no size; `pixels` is the side of the model's images."""
+    if shape.size == INPUT:
+        return f"outputs have the size of their inputs; --size {MODEL} writes {pixels} x {pixels} px"
+    return (
+        f"outputs are {pixels} x {pixels} px, as this model draws an object at its own size; --size {INPUT} enlarges "
+        "them to that of their inputs"
+    )
 
 
 @contextmanager

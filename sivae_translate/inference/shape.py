@@ -17,6 +17,7 @@ from sivae_translate.data.images import FITS, Frame, fit, resized
 from sivae_translate.data.reader import read_in_frame
 from sivae_translate.data.sized import read_sized
 from sivae_translate.errors import UsageError, did_you_mean
+from sivae_translate.models import Autoencoder
 
 WHOLE = "whole"
 MODEL, INPUT = "model", "input"
@@ -117,6 +118,11 @@ def shape_of(
     if tile and fit == "stretch":
         raise UsageError("--tile keeps the proportions, and --fit stretch does not: expected --fit whole, crop or pad")
     return Shape(given, fit, tile, alpha)
+
+
+def has_layout(model: Autoencoder) -> bool:
+    """Whether a model's content is a layout, and not a vector."""
+    return model.content_shape[-1] > 1
 
 
 def checked_size(size: str | int) -> str | int:

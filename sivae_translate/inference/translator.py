@@ -22,7 +22,7 @@ from sivae_translate.inference.inversion import invert
 from sivae_translate.inference.output import Output, as_output, require_output
 from sivae_translate.inference.prepare import OnePicture, Picture, Pictures, several
 from sivae_translate.inference.sampling import draw_styles
-from sivae_translate.inference.shape import INPUT, shape_of
+from sivae_translate.inference.shape import INPUT, has_layout, shape_of
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.models.pretrained import (
     load_model,
@@ -185,7 +185,7 @@ class Translator(Explorer):
             UsageError: as of `__call__`, or no such `size` or `fit`.
         """
         rounds = rounds_for(self.model.content_shape, style_correction)
-        shape = shape_of(self.frame, self.model.content_shape[-1] > 1, size=size, fit=fit, tile=tile)
+        shape = shape_of(self.frame, has_layout(self.model), size=size, fit=fit, tile=tile)
         target = self.style_of(to=to, style=style, inversion_steps=inversion_steps)
         return in_shape(self, image, shape, target, 0 if style is None else rounds)
 
