@@ -36,6 +36,11 @@ INPUTS = [
     Case("run: negative truncation", lambda w: run(w, "--styles", "2", "--truncation", "-1"), 2, ["truncation", "-1"]),
     Case("run: large seed", lambda w: run(w, "--styles", "2", "--seed", 10**30), 2, ["seed", str(10**30)]),
     Case("run: unknown format", lambda w: run(w, "--format", "tiff"), 2, ["tiff", "png", "jpg", "webp"]),
+    Case("run: unknown size", lambda w: run(w, "--size", "large"), 2, ["'large'", "input", "model"]),
+    Case("run: unknown fit", lambda w: run(w, "--fit", "croop"), 2, ["croop", "crop"]),
+    Case("run: tiles of an object", lambda w: run(w, "--tile"), 2, ["--tile", "pictures", "--size input"]),
+    Case("run: unknown alpha", lambda w: run(w, "--alpha", "kept"), 2, ["kept", "keep"]),
+    Case("run: transparent jpg", lambda w: run(w, "--alpha", "keep", "--format", "jpg"), 2, ["jpg", "--format"]),
     Case("run: inputs as output", lambda w: run(w, "--out", w.views), 2, ["car003", "--out"]),
     Case("run: output above the inputs", lambda w: run(w, "--out", w.cars), 2, ["cars", "--out"]),
     Case("run: file as output", lambda w: run(w, "--out", w.make("file")), 2, ["file", "--out"]),
@@ -44,8 +49,8 @@ INPUTS = [
          ["manifest.jsonl", "--out"]),
     Case("run: manifest of another shape", lambda w: run(w, "--out", w.make("out/manifest.jsonl", ODD_ROW).parent), 2,
          ["manifest.jsonl", "--out"]),
-    Case("run: formats that are not read", lambda w: ["run", w.make("p/a.heic").parent, "--model", w.trained], 2,
-         [".heic", "JPEG", "PNG"]),
+    Case("run: formats that are not read", lambda w: ["run", w.make("p/a.jxl").parent, "--model", w.trained], 2,
+         [".jxl", "JPEG", "PNG"]),
     Case("run: no share", lambda w: run(w, "--share", "3/2"), 2, ["3/2", "--share"]),
     Case("run: no threshold", lambda w: run(w, "--reject-ood"), 2, ["sivae-translate ood"]),
 ]  # fmt: skip
@@ -109,6 +114,8 @@ OTHERS = [
 CASES = [*INPUTS, *TYPED, *MODELS, *OTHERS]
 
 VARIANTS = [
+    Case("run: size of no pixel", lambda w: run(w, "--size", "0"), 2, ["'0'", "8,192"]),
+    Case("run: whole object", lambda w: run(w, "--size", "input", "--fit", "whole"), 2, ["--fit whole", "pictures"]),
     Case("run: unused truncation", lambda w: run(w, "--truncation", "0.5"), 2, ["--truncation", "--styles"]),
     Case("run: styles and style", lambda w: run(w, "--style", w.other, "--styles", "2"), 2, ["--styles", "--style"]),
     Case("run: missing style", lambda w: run(w, "--style", "nowhere.png"), 2, ["nowhere.png"]),

@@ -257,12 +257,12 @@ def test_run_accounts_for_files_that_it_does_not_read(cli: Any, trained: Path, p
     arguments = ("run", photos, "--model", trained, "--to", "car000", "--out", tmp_path / "out")
     first = cli(*arguments)
     assert first.exit_code == 0 and str(photos / "notes.txt") in first.stderr  # no picture
-    for name in ("IMG_1.heic", "IMG_2.heic", "day/clip.mp4"):
+    for name in ("IMG_1.jxl", "IMG_2.jxl", "day/clip.mp4"):
         (photos / name).write_bytes(b"data")
     second = cli(*arguments)
     assert second.exit_code == 3 and numbers(second.stdout) == [0, 4, 4]
     lines = [line for line in second.stderr.splitlines() if "left out" in line]
-    assert len(lines) == 3 and any("IMG_1.heic" in line and "IMG_2.heic" in line for line in lines)
+    assert len(lines) == 3 and any("IMG_1.jxl" in line and "IMG_2.jxl" in line for line in lines)
     assert len(manifest(tmp_path / "out")) == 8
 
 

@@ -138,7 +138,7 @@ def test_a_spreadsheet_computes_no_path(cli: Any, place: Place, monkeypatch: pyt
 
 def test_pictures_that_are_not_read_are_named(cli: Any, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detection, "histograms", lambda *_: None)
-    photo, text = place.like / "photo.heic", place.like / "notes.txt"
+    photo, text = place.like / "photo.jxl", place.like / "notes.txt"
     photo.touch()
     text.touch()
     result = cli("ood", place.model, "--in", place.like, "--out-of", place.unlike, "--out", place.here / "ood")

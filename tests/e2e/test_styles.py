@@ -259,7 +259,7 @@ def test_an_image_of_the_new_domain_that_cannot_be_read_is_left_out_and_named(
     assert torch.equal(added.style_of(to="okapi"), translator.style_of(style=good))
 
 
-@pytest.mark.parametrize(("name", "code"), [("broken.png", 3), ("photo.heic", 3), ("notes.txt", 0)])
+@pytest.mark.parametrize(("name", "code"), [("broken.png", 3), ("photo.jxl", 3), ("notes.txt", 0)])
 def test_a_reference_that_is_left_out_is_named(
     cli: Any, place: Place, translator: Translator, name: str, code: int
 ) -> None:

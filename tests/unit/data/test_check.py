@@ -120,7 +120,7 @@ def bare_images(root: Path) -> None:
 
 
 def other_files(root: Path) -> None:
-    tree(root, "a/1.heic", "a/2.heic", "pairs.csv", "LICENSE", ".hidden")
+    tree(root, "a/1.jxl", "a/2.jxl", "pairs.csv", "LICENSE", ".hidden")
 
 
 def no_images(root: Path) -> None:
@@ -141,7 +141,7 @@ WARNINGS: dict[Callable[[Path], None], list[str]] = {
     many_bad: [r".*1 of 7.*a/bad\.png.*"],
     a_domain_of_bad_files: [".*1 of 7.*", "domain c .*"],
     bare_images: [r".*1 of 7.*bare\.png.*"],
-    other_files: [r".*2 of 8.*1\.heic.*"],
+    other_files: [r".*2 of 8.*1\.jxl.*"],
     no_images: [".*: c"],
     linked_folder: [".*1 of 7.*c: .*"],
 }
@@ -163,7 +163,7 @@ def test_the_report_accounts_for_everything_that_is_left_out(tmp_path: Path) -> 
     lines = report_lines(check_domains(find_domains(root)))
     left_out = [line for line in lines if line.startswith("left out ")]
     assert len(left_out) == 4
-    for name in ("1.heic", "2.heic", "pairs.csv", "LICENSE", "set/c"):
+    for name in ("1.jxl", "2.jxl", "pairs.csv", "LICENSE", "set/c"):
         assert sum(name in line for line in left_out) == 1
 
 

@@ -314,15 +314,15 @@ def test_a_folder_of_domains_inside_the_only_domain_gives_a_hint(tmp_path: Path)
 
 
 def test_images_beside_the_domains_and_held_out_ones_are_told_apart(tmp_path: Path) -> None:
-    root = tree(tmp_path / "set", "train/a/1.png", "train/a/2.heic", "train/3.png", "train/4.txt", "test/a/5.heic")
+    root = tree(tmp_path / "set", "train/a/1.png", "train/a/2.jxl", "train/3.png", "train/4.txt", "test/a/5.jxl")
     left_out = {(each.path.relative_to(root).as_posix(), each.lost) for each in find_domains(root).left_out}
-    assert left_out == {("train/a/2.heic", True), ("train/3.png", True), ("train/4.txt", False)}
+    assert left_out == {("train/a/2.jxl", True), ("train/3.png", True), ("train/4.txt", False)}
 
 
 def test_images_beside_a_training_split_are_accounted_for(tmp_path: Path) -> None:
-    root = tree(tmp_path / "set", "train/a/1.png", "test/a/5.png", "3.png", "photo.heic")
+    root = tree(tmp_path / "set", "train/a/1.png", "test/a/5.png", "3.png", "photo.jxl")
     left_out = {(each.path.relative_to(root).as_posix(), each.lost) for each in find_domains(root).left_out}
-    assert left_out == {("3.png", True), ("photo.heic", True)}
+    assert left_out == {("3.png", True), ("photo.jxl", True)}
 
 
 # --- nothing to read ---
@@ -337,7 +337,7 @@ NOTHING = {
     "a file": (["a.png"], "set/a.png", r"set/a\.png.*set/red/1\.png"),
     "empty": ([], "set", r"set/.*set/red/1\.png.*sivae-translate cars"),
     "empty sub-folders": (["red/.keep", "blue/.keep"], "set", r"set/"),
-    "other files": (["red/1.heic", "red/2.heic", "a.txt"], "set", r"2 \.heic, 1 \.txt.*JPEG"),
+    "other files": (["red/1.jxl", "red/2.jxl", "a.txt"], "set", r"2 \.jxl, 1 \.txt.*JPEG"),
     "an odd name": ([], "new\nline", r"new\\nline"),
 }
 

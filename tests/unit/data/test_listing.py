@@ -30,17 +30,17 @@ def test_images_of_a_tree_are_listed_by_suffix_and_sorted(tmp_path: Path) -> Non
 
 
 def test_every_other_file_is_accounted_for(tmp_path: Path) -> None:
-    root = tree(tmp_path / "in", "1.png", "2.heic", "3.MP4", "a/4.cr2", "5.txt", "no_suffix", ".hidden", "Thumbs.db")
+    root = tree(tmp_path / "in", "1.png", "2.jxl", "3.MP4", "a/4.cr2", "5.txt", "no_suffix", ".hidden", "Thumbs.db")
     tree(tmp_path / "outside", "6.png")
     (root / "a" / "linked").symlink_to(tmp_path / "outside")
     images, left_out = list_folder(root)
     assert images == [root / "1.png"]
     found = {(each.path.relative_to(root).as_posix(), each.lost) for each in left_out}
-    lost = {("2.heic", True), ("3.MP4", True), ("a/4.cr2", True), ("a/linked", True)}
+    lost = {("2.jxl", True), ("3.MP4", True), ("a/4.cr2", True), ("a/linked", True)}
     assert found == lost | {("5.txt", False), ("no_suffix", False)}
     assert [each.path for each in left_out] == sorted(each.path for each in left_out)
-    heic = next(each for each in left_out if each.path.suffix == ".heic")
-    assert "JPEG" in heic.reason and ".heic" in heic.reason
+    jxl = next(each for each in left_out if each.path.suffix == ".jxl")
+    assert "JPEG" in jxl.reason and ".jxl" in jxl.reason
 
 
 def test_images_without_a_suffix_are_recognised_by_content(tmp_path: Path) -> None:
@@ -50,9 +50,9 @@ def test_images_without_a_suffix_are_recognised_by_content(tmp_path: Path) -> No
 
 
 def test_an_account_has_a_line_for_each_reason_with_its_count() -> None:
-    several = [LeftOut(Path(f"{i}.heic"), "not read") for i in range(NAMED + 1)]
+    several = [LeftOut(Path(f"{i}.jxl"), "not read") for i in range(NAMED + 1)]
     lines = account([LeftOut(Path("new\nline.png"), "truncated"), *several, several[0]])
-    assert len(lines) == 2 and "4" in lines[0] and "0.heic" in lines[0] and "3.heic" not in lines[0]
+    assert len(lines) == 2 and "4" in lines[0] and "0.jxl" in lines[0] and "3.jxl" not in lines[0]
     assert "new\\nline.png" in lines[1] and "truncated" in lines[1]
     assert account([]) == []
 

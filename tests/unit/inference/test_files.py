@@ -36,11 +36,11 @@ def test_broken_images_and_files_in_other_formats_are_left_out_with_a_reason(
     translator: Translator, tmp_path: Path, name: str
 ) -> None:
     folder = images(tmp_path / "in", "a.png", "b.png")
-    for other in ("broken.png", "c.heic", "d.mp4", "notes.txt"):
+    for other in ("broken.png", "c.jxl", "d.mp4", "notes.txt"):
         (folder / other).write_bytes(b"data")
     left_out = list[LeftOut]()
     CALLS[name](translator, folder, left_out)
-    expected = {"c.heic": True, "d.mp4": True, "notes.txt": False}
+    expected = {"c.jxl": True, "d.mp4": True, "notes.txt": False}
     if name != "images_of":
         expected["broken.png"] = True
     assert {each.path.name: each.lost for each in left_out} == expected
@@ -51,10 +51,10 @@ def test_a_folder_without_an_image_in_a_known_format_is_an_error_that_names_the_
     translator: Translator, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "in").mkdir()
-    (tmp_path / "in/a.heic").write_bytes(b"data")
+    (tmp_path / "in/a.jxl").write_bytes(b"data")
     with pytest.raises(UsageError) as error:
         CALLS[name](translator, tmp_path / "in", [])
-    assert ".heic" in str(error.value) and "JPEG" in str(error.value)
+    assert ".jxl" in str(error.value) and "JPEG" in str(error.value)
 
 
 def test_reconstructions_of_like_names_do_not_collide(translator: Translator, tmp_path: Path) -> None:

@@ -130,11 +130,11 @@ def test_two_processes_never_translate_into_one_folder(translator: Translator, t
 
 def test_every_file_that_is_no_input_has_a_row_and_a_reason(translator: Translator, tmp_path: Path) -> None:
     source, out = images(tmp_path / "in", "a.png", "b.jpg"), tmp_path / "out"
-    for name in ("c.heic", "d.JXL", "e.mp4", "f.dng", "no suffix", "notes.txt", ".hidden", "Thumbs.db"):
+    for name in ("c.jxl", "d.JXL", "e.mp4", "f.dng", "no suffix", "notes.txt", ".hidden", "Thumbs.db"):
         (source / name).write_bytes(b"data")
     images(tmp_path / "elsewhere", "x.png")
     (source / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    lost = {"c.heic", "d.JXL", "e.mp4", "f.dng", "linked"}
+    lost = {"c.jxl", "d.JXL", "e.mp4", "f.dng", "linked"}
     for written in (4, 0):
         summary = translate_folder(translator, source, out, to=["car001", "car002"])
         assert (summary.written, summary.skipped, summary.left_out) == (written, 4 - written, 7)
@@ -151,11 +151,11 @@ def test_failed_inputs_and_broken_references_have_a_reason(translator: Translato
     source, style = images(tmp_path / "in", "a.png", "b.png"), images(tmp_path / "style", "s.png", "t.png")
     for path in (source / "b.png", style / "t.png"):
         path.write_bytes(path.read_bytes()[:50])
-    (style / "u.heic").write_bytes(b"data")
+    (style / "u.jxl").write_bytes(b"data")
     summary = translate_folder(translator, source, tmp_path / "out", style=style)
     assert (summary.written, summary.failed, summary.left_out) == (1, 1, 0)
     reasons = {each.path: each.reason for each in summary.reasons if each.lost}
-    assert set(reasons) == {source / "b.png", style / "t.png", style / "u.heic"}
+    assert set(reasons) == {source / "b.png", style / "t.png", style / "u.jxl"}
     assert reasons[source / "b.png"] == reasons[style / "t.png"] == "truncated"
 
 

@@ -102,7 +102,7 @@ def test_outputs_inside_the_input_are_no_inputs_by_way_of_a_link_either(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("names", "kinds"), [(["a.heic", "b.HEIC", "c.ppm"], ["2 .heic", "1 .ppm"]), (["a.txt"], [".txt"]), ([], [])]
+    ("names", "kinds"), [(["a.jxl", "b.JXL", "c.ppm"], ["2 .jxl", "1 .ppm"]), (["a.txt"], [".txt"]), ([], [])]
 )
 def test_a_folder_without_images_is_an_error_with_its_kinds_of_files_and_the_formats(
     tmp_path: Path, names: list[str], kinds: list[str]

@@ -20,7 +20,7 @@ NAMES = ("a.png", "b.png", "b.jpg", "b.jpg.png", "c/d.png", "e.png", "f.png", "g
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     folder = images(tmp_path / "in", *NAMES)
-    for name in ("x.txt", "y.txt", "z.heic"):
+    for name in ("x.txt", "y.txt", "z.jxl"):
         (folder / name).write_text("no image")
     return folder
 
