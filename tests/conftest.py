@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded, and for every process the tests start
+os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is loaded: only tests with the fixture `hub` ask a hub
 os.environ["TRITON_INTERPRET"] = "1"  # before Triton is loaded: its kernels then run on the CPU
 
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 import torch
 from bad_input import Workspace
+from hub_server import TOKEN, Hub, hub_server
 from typer.testing import CliRunner
 
 from sivae_translate.cli import app
@@ -125,6 +127,21 @@ def command() -> Iterator[Command]:
     for process in started:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A stand-in for the hub, with an empty cache and a token to write; the working directory is a temporary one."""
+    from huggingface_hub import constants
+
+    with hub_server() as server:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # files go by LFS, which the stand-in answers
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        monkeypatch.chdir(tmp_path)
+        yield server
 
 
 @pytest.fixture

@@ -22,11 +22,23 @@ def load_translator(model: Path | None, device: str, display: Terminal) -> Any:
 
 
 def named_model(model: Path | None, display: Terminal) -> Path:
-    """The given model; None: the newest run, whose path is shown."""
+    """The folder of the given model, which may be a name; see `models.locate`. None: the newest run, which is shown."""
     if model is None:
         model = newest_run()
         display.note(f"model: {model}")
-    return model
+        return model
+    from sivae_translate.models.locate import by_name
+
+    return by_name(model, note=display.note) or model
+
+
+def own_folder(model: Path, folder: Path) -> None:
+    """Raise UsageError where a model was found by its name, so that its folder is not the user's."""
+    if folder != model:
+        raise UsageError(
+            f"{model} is not a folder of yours, and nothing is stored with it: copy it with: "
+            f"cp -rL {shlex.quote(str(folder))} {shlex.quote(model.name)}"
+        )
 
 
 def chosen_model(argument: Path | None, option: Path | None, display: Terminal) -> Path:

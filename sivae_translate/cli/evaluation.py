@@ -12,6 +12,7 @@ from sivae_translate.cli.common import (
     chosen_model,
     load_translator,
     note_left_out,
+    own_folder,
 )
 from sivae_translate.cli.options import EVALUATE, Device, InversionSteps, Model, ModelArgument, StyleCorrection
 from sivae_translate.cli.terminal import say, terminal
@@ -139,7 +140,10 @@ def ood(
         if outside is None and set_threshold is None:
             raise UsageError("one set alone has no AUROC: expected --out-of FOLDER too, or --set-threshold 0.95")
         sets, how = find_sets(inside, outside, out), {"samples": samples, "seed": seed, "beta": beta}
+        given = model if run is None else run
         model = chosen_model(run, model, display)
+        if set_threshold is not None and given is not None:
+            own_folder(given, model)
         weights = weights_of(model)
         translator, progress = load_translator(model, device, display), counting(display, "images scored")
         scored = {

@@ -42,7 +42,8 @@ StyleCorrection = Annotated[
         help="Rounds of iterative style correction for the style of references, if the content has a layout.",
     ),
 ]
-Model = Annotated[Path | None, typer.Option("--model", help="Run or model folder [newest under runs/].")]
+MODEL = "A run or model folder, `cars`, or user/name on the Hugging Face Hub."
+Model = Annotated[Path | None, typer.Option("--model", help=f"{MODEL[:-1]} [newest under runs/].")]
 ModelArgument = Annotated[Path | None, typer.Argument(metavar="MODEL", help="The same as --model.", show_default=False)]
 What = Annotated[str, typer.Option("--what", help="The part of the code that changes: content, style or both.")]
 Strip = Annotated[Path, typer.Option("--out", help="Strip (.png, .jpg), or animation there and back (.gif, .webp).")]

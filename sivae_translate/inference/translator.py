@@ -24,9 +24,9 @@ from sivae_translate.inference.prepare import OnePicture, Picture, Pictures, sev
 from sivae_translate.inference.sampling import draw_styles
 from sivae_translate.inference.shape import INPUT, has_layout, shape_of
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
+from sivae_translate.models.locate import locate
 from sivae_translate.models.pretrained import (
     load_model,
-    model_directory,
     require_new_name,
     save_model,
     with_domain,
@@ -48,19 +48,34 @@ class Translator(Explorer):
     """
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str | torch.device = "auto") -> Translator:
-        """The translator of a run or model directory. Nothing is unpickled.
+    def from_pretrained(
+        cls, path: str | Path, device: str | torch.device = "auto", *, revision: str | None = None
+    ) -> Translator:
+        """The translator of a run or model directory, or of a model by name. Nothing is unpickled.
+
+        Args:
+            path: a directory; `cars`, the model that ships with the package; or `user/name` on the Hugging Face Hub,
+                with a line on stderr for what is downloaded. A directory that exists wins; see `models.locate`.
+            revision: a branch, a tag or a commit of a model on the hub.
 
         Raises:
-            SivaeError: no model, or a model that is damaged, of another kind or of another format.
-            UsageError: the device is not available.
+            SivaeError: no model, or a model that is damaged, of another kind or of another format; or a name that is
+                not in the cache, and no network.
+            UsageError: the device is not available, no such directory or name, or no access.
         """
         device = pick_device(device)  # first, as it is quick
-        return cls(*load_model(model_directory(path))).to(device)
+        return cls(*load_model(locate(path, revision))).to(device)
 
-    def save_pretrained(self, directory: str | Path) -> None:
-        """Write `config.json` and `model.safetensors`, atomically."""
-        save_model(Path(directory), self.model, self.settings, self.frame)
+    def save_pretrained(self, directory: str | Path, *, half: bool = False) -> None:
+        """Write `config.json` and `model.safetensors`, atomically.
+
+        Args:
+            half: write the weights as float16, in half the bytes. They are float32 again when they are loaded.
+
+        Raises:
+            SivaeError: the directory cannot be written, or a weight is above the range of float16, 65504.
+        """
+        save_model(Path(directory), self.model, self.settings, self.frame, half=half)
 
     def __repr__(self) -> str:
         side, count = self.model.content_shape[-1], len(self.domains)

@@ -50,12 +50,15 @@ def save_model(
     settings: dict[str, Any],
     frame: Frame,
     figures: Mapping[str, Any] | None = None,
+    *,
+    half: bool = False,
 ) -> None:
     """Write `config.json` and `model.safetensors`, atomically.
 
     Args:
         settings: those given to `build_model`.
         figures: on held-out images, for `figures.json`, which loading ignores.
+        half: write floating-point weights as float16, which the loader makes float32 again.
     """
     config = {
         "format": FORMAT,
@@ -67,7 +70,10 @@ def save_model(
         },
     }
     meta = {"config": config} if figures is None else {"config": config, "figures": figures}
-    checkpoint.save(Path(directory), {"model": model.state_dict()}, meta)
+    weights = model.state_dict()
+    if half:
+        weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+    checkpoint.save(Path(directory), {"model": weights}, meta)
 
 
 @own_torch_state()
