@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sivae_translate.inference.folder import translate_folder
     from sivae_translate.inference.translator import Translator
     from sivae_translate.recipe import Recipe, load_recipe
+    from sivae_translate.sharing.push import push_to_hub
+    from sivae_translate.sharing.repository import model_card
     from sivae_translate.training.run import train
     from sivae_translate.types import Code
 
@@ -32,6 +34,8 @@ _HOMES = {
     "evaluate": "evaluation.report",
     "find_domains": "data.domains",
     "load_recipe": "recipe",
+    "model_card": "sharing.repository",
+    "push_to_hub": "sharing.push",
     "read_pairs": "evaluation.pairs",
     "train": "training.run",
     "translate_folder": "inference.folder",
@@ -46,6 +50,8 @@ __all__ = [
     "evaluate",
     "find_domains",
     "load_recipe",
+    "model_card",
+    "push_to_hub",
     "read_pairs",
     "train",
     "translate_folder",

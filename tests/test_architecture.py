@@ -25,7 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"training"}),
     frozenset({"inference", "toy"}),
     frozenset({"evaluation"}),
-    frozenset({"bench"}),
+    frozenset({"bench", "sharing"}),
     frozenset({"cli"}),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

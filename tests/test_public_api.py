@@ -27,6 +27,8 @@ NAMES = [
     "evaluate",
     "find_domains",
     "load_recipe",
+    "model_card",
+    "push_to_hub",
     "read_pairs",
     "train",
     "translate_folder",
