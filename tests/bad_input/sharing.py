@@ -22,8 +22,6 @@ CASES = [
     Case("run: name the hub never gives", lambda w: use(w, "a--b/c"), 2, ["a--b/c", "--"]),
     Case("run: misspelt shipped model", lambda w: use(w, "car"), 2, ["car", "cars"]),
     Case("run: misspelt path like a name", lambda w: use(w, f"{w.folder('runs').name}/x"), 2, ["runs/x"]),
-    Case("ood: threshold of a shipped model",
-         lambda w: ["ood", "cars", "--in", w.views, "--set-threshold", "0.9"], 2, ["cars", "cp -rL"]),
     Case("push: no user", lambda w: push(w, name="cars"), 2, ["'cars'", "user/name"]),
     Case("push: revision", lambda w: push(w, name="me/cars@v1"), 2, ["me/cars@v1", "user/name"]),
     Case("push: licence in words", lambda w: push(w, license="free for all"), 2, ["free for all", "cc-by-4.0"]),
@@ -36,6 +34,8 @@ CASES = [
 ]  # fmt: skip
 
 VARIANTS = [
+    Case("ood: threshold of a shipped model",
+         lambda w: ["ood", "cars", "--in", w.views, "--set-threshold", "0.9"], 2, ["cars", "cp -rL"]),
     Case("push: markup as licence", lambda w: push(w, license="mit\n---"), 2, ["mit", "cc-by-4.0"]),
     Case("push: a file as model", lambda w: push(w, model=w.view), 2, ["el0_az00.png"]),
     Case("push: file as output", lambda w: push(w, "--out", w.make("out")), 2, ["out-2", "--out"]),
