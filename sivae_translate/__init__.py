@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sivae_translate.errors import SivaeError, UsageError
     from sivae_translate.evaluation.pairs import read_pairs
     from sivae_translate.evaluation.report import evaluate
+    from sivae_translate.export.model import export_model
+    from sivae_translate.inference.batch import TranslateBatch
     from sivae_translate.inference.folder import translate_folder
     from sivae_translate.inference.translator import Translator
     from sivae_translate.recipe import Recipe, load_recipe
@@ -29,9 +31,11 @@ _HOMES = {
     "Code": "types",
     "Recipe": "recipe",
     "SivaeError": "errors",
+    "TranslateBatch": "inference.batch",
     "Translator": "inference.translator",
     "UsageError": "errors",
     "evaluate": "evaluation.report",
+    "export_model": "export.model",
     "find_domains": "data.domains",
     "load_recipe": "recipe",
     "model_card": "sharing.repository",
@@ -45,9 +49,11 @@ __all__ = [
     "Code",
     "Recipe",
     "SivaeError",
+    "TranslateBatch",
     "Translator",
     "UsageError",
     "evaluate",
+    "export_model",
     "find_domains",
     "load_recipe",
     "model_card",

@@ -24,7 +24,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"datasets", "models", "objectives"}),
     frozenset({"training"}),
     frozenset({"inference", "toy"}),
-    frozenset({"evaluation"}),
+    frozenset({"evaluation", "export"}),
     frozenset({"bench", "sharing"}),
     frozenset({"cli"}),
 )

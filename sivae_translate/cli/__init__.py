@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sivae_translate.cli import benchmarks, evaluation, explore, lookup, run, sharing, start, toy, work
+from sivae_translate.cli import benchmarks, evaluation, explore, export, lookup, run, sharing, start, toy, work
 from sivae_translate.cli.once import once
 from sivae_translate.cli.terminal import say, terminal
 
@@ -20,7 +20,8 @@ app = typer.Typer(
 )
 
 
-for room in (start, toy, work, run, sharing, explore, evaluation, lookup, benchmarks):  # in the order of `--help`
+# In the order of `--help`.
+for room in (start, toy, work, run, sharing, export, explore, evaluation, lookup, benchmarks):
     app.add_typer(room.commands)
 once(app)
 

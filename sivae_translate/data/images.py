@@ -98,15 +98,28 @@ def open_image(path: str | Path, *, min_side: int | None = None) -> Image.Image:
         UnreadableImage: the file is not regular, neither one of `FORMATS` nor HEIC, visibly damaged, or too large.
     """
     with only_unreadable():
-        size, limit = regular_file(path).st_size, max_bytes()
-        if size > limit:
-            raise UnreadableImage(f"a file of more than {limit / 2**20:.0f} MiB")
-        image = _identify(Path(path).read_bytes())
+        require_bytes(regular_file(path).st_size)
+        return open_bytes(Path(path).read_bytes(), min_side=min_side)
+
+
+def open_bytes(data: bytes, *, min_side: int | None = None) -> Image.Image:
+    """The image in the contents of a file; see `open_image`."""
+    with only_unreadable():
+        require_bytes(len(data))
+        image = _identify(data)
         whole = image.size
         if min_side:
             image.draft(None, (min_side, min_side))
         require_pixels(whole if image.info.get("progressive") else image.size)
         return image
+
+
+def require_bytes(size: int) -> None:
+    """Raise UnreadableImage for a file that is empty or larger than `max_bytes()`."""
+    if not size:
+        raise UnreadableImage("empty file")
+    if size > max_bytes():
+        raise UnreadableImage(f"a file of more than {max_bytes() / 2**20:.0f} MiB")
 
 
 def to_rgb(

@@ -234,7 +234,7 @@ class StyleAutoencoder(Autoencoder):
         else:  # without unit scale, training with a layout of hundreds of nats diverges at learning rates of 2e-3
             content = self.encoder["content"](unit_scale(features[grid]))
             style = self.encoder["style"](unit_scale(coarse))
-        return Posterior(content.map(lambda t: t.view(len(coarse), *self.content_shape)), style)
+        return Posterior(content.map(lambda t: t.view(-1, *self.content_shape)), style)
 
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]` in (0, 1). The sigmoid, of slope 1 at 0, keeps white backgrounds flat."""

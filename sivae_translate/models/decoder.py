@@ -51,7 +51,7 @@ class Decoder(nn.Module):
         style = () if code.style is None else (code.style,)
         c = code.content
         h = activation(self.project(c.flatten(1) if isinstance(self.project, nn.Linear) else c))
-        h = h.view(len(c), -1, self.start, self.start).contiguous(memory_format=torch.channels_last)
+        h = h.view(c.shape[0], -1, self.start, self.start).contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             h = block(h, *style)
         return F.pixel_shuffle(self.output(h), self.patch)

@@ -67,7 +67,7 @@ class SynthesisAutoencoder(Autoencoder):
         """q(z | x), content `[B, latent, 1, 1]`, and the noise's N(0, I)."""
         coarse = features[BASE].flatten(1)
         content = self.encoder["content"](coarse).map(lambda t: t[:, :, None, None])
-        return Posterior(content, noise=self._noise(len(coarse), coarse.device))
+        return Posterior(content, noise=self._noise(coarse.shape[0], coarse.device))
 
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped.
@@ -148,7 +148,7 @@ class SynthesisDecoder(nn.Module):
         levels = len(self.blocks)
         w = self.mapping(code.content.flatten(2).transpose(1, 2)).expand(-1, levels, -1)  # [B, levels, latent]
         noises = [None] * levels if code.noise is None else torch.split(code.noise, self.pixels, 1)
-        h = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        h = self.constant.expand(w.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image: Tensor | None = None
         for level, (block, to_rgb, noise) in enumerate(zip(self.blocks, self.to_rgb, noises, strict=True)):
             h = block(h, w[:, level], noise)
