@@ -44,9 +44,8 @@ def export(
         about = export_model(translator, out, format=format, verify=images, display=display)
         for name, difference in about["verification"]["largest_difference"].items():
             file = out / about["graphs"][name]["file"]
-            say(
-                f"{file.name:20} {file.stat().st_size / 2**20:6.1f} MB  largest difference from PyTorch {difference:.1e}"
-            )
+            size = file.stat().st_size / 2**20
+            say(f"{file.name:20} {size:6.1f} MB  largest difference from PyTorch {difference:.1e}")
         if "translation" not in about["graphs"]:
             say("this model has a single latent: it encodes and decodes, and has no styles to translate to")
         say(f"verified, in {out} with export.json")

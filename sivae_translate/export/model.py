@@ -89,9 +89,8 @@ def verified(
         write(chosen, name, graph, file)
         found[name] = largest_difference(graph, chosen.load(file), [each[name] for each in inputs])
         if found[name] > LIMIT:
-            raise SivaeError(
-                f"{file.name} differs from PyTorch by {found[name]:.2g}, expected at most {LIMIT:g}: no file is kept; {UPDATE}"
-            )
+            differs = f"{file.name} differs from PyTorch by {found[name]:.2g}, expected at most {LIMIT:g}"
+            raise SivaeError(f"{differs}: no file is kept; {UPDATE}")
     display.step(1, "verified")
     return {"limit": LIMIT, "largest_difference": found, "random_images": sum(RANDOM)}
 

@@ -54,7 +54,7 @@ def test_files_that_differ_are_not_kept(
     translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: float
 ) -> None:
     monkeypatch.setitem(FORMATS, "fake", fake(error))
-    with pytest.raises(SivaeError, match="decoder.fake differs from PyTorch"):
+    with pytest.raises(SivaeError, match=r"decoder\.fake differs from PyTorch"):
         export_model(translator, tmp_path / "out", format="fake")
     assert list(tmp_path.iterdir()) == []
 
