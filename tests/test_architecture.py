@@ -25,7 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"training"}),
     frozenset({"inference", "toy"}),
     frozenset({"evaluation", "export"}),
-    frozenset({"bench", "sharing"}),
+    frozenset({"bench", "sharing", "web"}),
     frozenset({"cli"}),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sivae_translate.cli import benchmarks, evaluation, explore, export, lookup, run, sharing, start, toy, work
+from sivae_translate.cli import benchmarks, evaluation, explore, export, lookup, run, sharing, start, toy, web, work
 from sivae_translate.cli.once import once
 from sivae_translate.cli.terminal import say, terminal
 
@@ -21,7 +21,7 @@ app = typer.Typer(
 
 
 # In the order of `--help`.
-for room in (start, toy, work, run, sharing, export, explore, evaluation, lookup, benchmarks):
+for room in (start, toy, work, run, web, sharing, export, explore, evaluation, lookup, benchmarks):
     app.add_typer(room.commands)
 once(app)
 

@@ -1,0 +1,1 @@
+"""The web page: a translator in the browser."""
