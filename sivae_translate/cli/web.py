@@ -59,8 +59,10 @@ def web(
             pictures = [] if examples is None else evenly_spread(images_of(examples, []), EXAMPLES)
             title = model.name if model.is_absolute() else str(model)  # no folders of this machine
             try:
-                say(f"open {address(server, asked)} in a browser; Ctrl-C ends this server")
-                serve(translator, threshold, server, token=asked, title=title, examples=pictures)
+                serve(
+                    translator, threshold, server, token=asked, title=title, examples=pictures,
+                    announce=lambda: say(f"open {address(server, asked)} in a browser; Ctrl-C ends this server"),
+                )  # fmt: skip
             except KeyboardInterrupt as interrupt:
                 if interrupt.args:  # by another signal than Ctrl-C
                     raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +25,7 @@ def serve(
     token: str | None,
     title: str,
     examples: Sequence[Path],
+    announce: Callable[[], None],
 ) -> None:
     """Serve the page on a listening socket. Ctrl-C ends it, by KeyboardInterrupt after the last answer.
 
@@ -33,14 +34,16 @@ def serve(
         token: what a visitor must know; None for a server that only this machine reaches.
         title: name of the model on the page.
         examples: pictures to pick from; none for samples of the model.
+        announce: called when the page can be opened.
     """
     uvicorn = require("uvicorn", "web")
     with TemporaryDirectory(prefix="sivae-web-", ignore_cleanup_errors=True) as folder:
-        # Gradio reads these from the environment alone; the hub's client, which it loads, would send telemetry too.
-        os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
+        os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")  # gradio has no other way
         from sivae_translate.web.page import application
 
         app = Access(Uploads(application(translator, threshold, title, examples, Path(folder)), Path(folder)), token)
-        uvicorn.Server(
-            uvicorn.Config(app, log_level="critical", access_log=False, ws="none", timeout_graceful_shutdown=ENDING)
-        ).run(sockets=[server])
+        config = uvicorn.Config(
+            app, log_level="critical", access_log=False, ws="none", timeout_graceful_shutdown=ENDING
+        )
+        announce()
+        uvicorn.Server(config).run(sockets=[server])
