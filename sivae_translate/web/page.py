@@ -190,7 +190,7 @@ class Page:
             title="sivae-translate", analytics_enabled=False, delete_cache=(DELETE_EVERY, DELETE_AFTER)
         ) as page:
             size, count = self.translator.frame.size, len(self.translator.domains)
-            gr.Markdown(f"# Translate pictures\n{html.escape(title)}: {count:,} domains, {size} x {size} pixels")
+            gr.Markdown(f"# Translate pictures\nModel {html.escape(title)}: {count:,} domains, {size} x {size} pixels")
             for name, tab in (
                 ("One picture", self.one_picture),
                 ("Between two references", self.two_references),

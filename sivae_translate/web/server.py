@@ -23,7 +23,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageError(f"port {port} is taken: choose another with --port {port % 65535 + 1}") from None
-        reason = error.strerror or error
+        reason = str(error.strerror or error).split(" (while")[0]  # Python adds the address
         raise UsageError(
             f"cannot listen on {shown(host)}, port {port} ({reason}): choose others with --host 127.0.0.1 --port 7860"
         ) from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bad_input import evaluation, export, latent, sets, sharing, training, translation
+from bad_input import evaluation, export, latent, sets, sharing, training, translation, web
 from bad_input.workspace import Case, Workspace
 
-TABLES = (training, translation, latent, evaluation, export, sets, sharing)
+TABLES = (training, translation, latent, evaluation, export, sets, sharing, web)
 CASES: list[Case] = [case for table in TABLES for case in table.CASES]
 VARIANTS: list[Case] = [case for table in TABLES for case in table.VARIANTS]
 
