@@ -27,7 +27,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"cannot listen on {shown(host)}, port {port} ({reason}): choose others with --host 127.0.0.1 --port 7860"
         ) from None
-    except UnicodeError:
+    except TypeError:  # a name that no host can have
         raise UsageError(f"--host {shown(host)}: expected an address or a name, such as 127.0.0.1") from None
 
 

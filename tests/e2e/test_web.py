@@ -148,8 +148,14 @@ class Browser:
         """Captions and files of the results, all of which are loaded."""
         script = """return [...document.querySelectorAll('.pictures .thumbnail-lg')].filter(
             e => e.checkVisibility()).map(e => [e.textContent.trim(), e.querySelector('img').src])"""
-        found = self.driver.execute_script(script)
-        return [(caption, urllib.request.urlopen(url).read()) for caption, url in found]
+        return [(caption, self.fetch(url)) for caption, url in self.driver.execute_script(script)]
+
+    def fetch(self, url: str, body: bytes | None = None) -> bytes:
+        """What the server answers to a request, or to JSON, with the browser's cookies."""
+        cookies = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in self.driver.get_cookies())
+        headers = {"Cookie": cookies, "Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers)) as answer:
+            return bytes(answer.read())
 
     def changed(self, before: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
         """The results, once they differ from those before."""
@@ -245,7 +251,7 @@ def test_errors_interpolation_and_a_zip(
     browser.click("button", "Translate all")
     until(lambda: browser.shown(".prose li", "bad.png: not an image (text)"), "the account")
     (link,) = until(lambda: browser.shown("a[download='translated.zip']"), "the zip")
-    with zipfile.ZipFile(io.BytesIO(urllib.request.urlopen(link.get_attribute("href")).read())) as file:
+    with zipfile.ZipFile(io.BytesIO(browser.fetch(link.get_attribute("href")))) as file:
         assert len(file.namelist()) == 9 and file.namelist()[0].startswith("car000/")
     code, _, errors = server.end(signal.SIGTERM)
     assert code == 143 and "Traceback" not in errors and errors.splitlines()[-1].startswith("error: interrupted")
@@ -269,13 +275,11 @@ def test_a_token_and_uploads_alone(
 
     secret = tmp_path / "secret.png"
     Image.new("RGB", (16, 16)).save(secret)
-    session = browser.driver.get_cookies()[0]
-    cookie = {"Cookie": f"{session['name']}={session['value']}", "Content-Type": "application/json"}
     for named in (secret, "http://127.0.0.1:9/x.png"):
         file = {"path": str(named), "meta": {"_type": "gradio.FileData"}}
         data = json.dumps({"data": [file], "fn_index": 0, "session_hash": "x"}).encode()
         for path in ("gradio_api/queue/join", "gradio_api/run/predict", "gradio_api/call/translate"):
             with pytest.raises(urllib.error.HTTPError, match="400"):
-                urllib.request.urlopen(urllib.request.Request(base + path, data, cookie))
+                browser.fetch(base + path, data)
     with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(urllib.request.Request(f"{base}gradio_api/file={secret}", headers=cookie))
+        browser.fetch(f"{base}gradio_api/file={secret}")
