@@ -207,7 +207,7 @@ def test_a_server_on_all_addresses_is_named_by_this_machine() -> None:
         assert address(server, None).startswith(f"http://{socket.gethostname()}:")
 
 
-@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("203.0.113.1", 0), ("ü..b", 0), ("a\0b", 0), ("", -1)])
+@pytest.mark.parametrize(("host", "port"), [("", 70_000), ("203.0.113.1", 0), ("ü..b", 0), ("a\0b", 0), ("", -1)])
 def test_an_address_that_cannot_be_had_is_an_error(host: str, port: int) -> None:
     with pytest.raises(UsageError, match=r"--host|--port"):
         listen(host, port)
