@@ -10,7 +10,7 @@ from itertools import groupby
 Point = tuple[float, float]
 
 WIDTH, HEIGHT = 480, 230  # in the units of the drawing, which is as wide as its place on the page
-LEFT, RIGHT, TOP, BOTTOM = 52, 8, 20, 22  # margins around the curves
+LEFT, RIGHT, TOP, BOTTOM = 58, 8, 20, 22  # margins around the curves
 COLOURS = 6
 
 
@@ -149,8 +149,13 @@ class Axis:
         return round(self.start + part * (self.end - self.start), 1)
 
     def ticks(self) -> list[Tick]:
+        """The round values on the axis, with as many digits as tell neighbours apart."""
         inside = [value for value in self.values if self.low <= self.scale(value) <= self.high]
-        return [Tick(self(value), short(value)) for value in inside]
+        digits = 3
+        if not self.log:
+            largest, step = max(map(abs, self.values)), self.values[1] - self.values[0]
+            digits = max(digits, math.floor(math.log10(largest)) - math.floor(math.log10(step)) + 1)
+        return [Tick(self(value), short(value, digits)) for value in inside]
 
 
 def steps(low: float, high: float, log: bool) -> list[float]:
@@ -194,9 +199,12 @@ def bands(spans: Sequence[Span], x_axis: Axis) -> Iterator[Band]:
             yield Band(start, round(end - start, 1), span.name)
 
 
-def short(value: float) -> str:
-    """A number in a few characters, such as 0, 0.25, 6.4k, 1.2M or 3e-05."""
+def short(value: float, digits: int = 3) -> str:
+    """A number in a few characters and so many digits, such as 0, 0.25, 6.4k, 1.2M or 3.1e-5."""
+    if 0 < abs(value) < 1e-3:
+        mantissa, _, exponent = f"{value:.{digits - 2}e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
     for unit, size in (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9)):
         if abs(value) < 999.5 * size:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.3g}"
+            return f"{value / size:.{digits}g}{unit}"
+    return f"{value:.{digits}g}"

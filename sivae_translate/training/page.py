@@ -17,12 +17,13 @@ from sivae_translate.training.constructors import build_objective
 from sivae_translate.training.facts import Facts
 from sivae_translate.training.grids import saved_grids
 from sivae_translate.training.log import read_rows
-from sivae_translate.training.verdict import Finding, Row, phases, verdict
+from sivae_translate.training.verdict import Finding, Row, best_held_out, phases, verdict
 
 T = TypeVar("T")
 Moment = tuple[str, list[tuple[str, str]]]
 """A caption, and (source, text) of each picture."""
 
+LOGS = ("log.jsonl", "heldout.jsonl")  # of training, and of figures on held-out images, where there are any
 POINTS = 400  # of a curve, at most
 MOMENTS = 12  # of the slider, at most, with up to three grids each
 GRID_BYTES = 160_000  # of a grid, at most: a page has 8 MB at most
@@ -56,6 +57,17 @@ CURVES = (
     ),
     Curves("Gap", "nats; KL of fakes less that of real images, best about 0 or above", {"gap": "gap"}),
     Curves("Adversarial term", "of the encoder's loss, weighted", {"adversarial": "adversarial"}, log=True),
+    Curves("PSNR of held-out images", "dB; of their reconstructions", {"psnr": "held-out images"}),
+    Curves(
+        "Domain accuracy, held out",
+        "fraction of translations that a classifier takes for their target",
+        {"domain_accuracy": "translations", "domain_accuracy_real": "real images"},
+    ),
+    Curves(
+        "KID, held out",
+        "to real images, in the features of a random VGG-16; lower is better",
+        {"kid_random_vgg16": "translations", "kid_copy": "untranslated"},
+    ),
     Curves("Speed", "images a second", {"images_per_s": "images/s"}),
     Curves("Learning rate", "", {"lr": "learning rate"}),
 )
@@ -65,15 +77,14 @@ def run_page(run: Path, recipe: Recipe, facts: Facts, embedded: Callable[[Path],
     """The page as HTML.
 
     Args:
-        run: the folder of `log.jsonl` and `samples/`.
+        run: the folder of `LOGS` and `samples/`.
         recipe: complete.
         embedded: a sample grid as a data URI; see `embed`.
 
     Raises:
-        OSError: the log cannot be read.
+        OSError: a log cannot be read.
     """
-    rows, damaged = read_rows(run / "log.jsonl", POINTS)
-    rows = [row for row in rows if row["images"] <= facts.images]
+    (rows, damaged), (held_out, damaged_too) = (read_log(run / name, facts.images) for name in LOGS)
     return render(
         "training",
         "report.html.j2",
@@ -81,12 +92,18 @@ def run_page(run: Path, recipe: Recipe, facts: Facts, embedded: Callable[[Path],
         facts=facts,
         status=status_line(facts),
         key_figures=key_figures(facts),
-        findings=findings(rows, recipe, facts),
-        charts=charts(rows, facts.images),
-        damaged=damaged,
+        findings=[*findings(rows, recipe, facts), *best_held_out(held_out)],
+        charts=charts([*rows, *held_out], facts.images),
+        damaged=damaged + damaged_too,
         moments=moments(run / "samples", facts.images, embedded or partial(embed, limit=GRID_BYTES)),
         settings=dump_recipe(recipe),
     )
+
+
+def read_log(path: Path, images: int) -> tuple[list[dict[str, float]], int]:
+    """The rows of a log up to a number of images, and the number of damaged lines; see `read_rows`."""
+    rows, damaged = read_rows(path, POINTS)
+    return [row for row in rows if row["images"] <= images], damaged
 
 
 def status_line(facts: Facts) -> str:

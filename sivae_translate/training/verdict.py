@@ -20,6 +20,10 @@ FEWEST = 2  # lines of the log in each of two quarters that are compared
 CERTAIN = 2.0  # standard errors by which two means must differ
 
 
+HELD_OUT = {"psnr": "PSNR {:.2f} dB", "domain_accuracy": "domain accuracy {:.1%}", "kid_random_vgg16": "KID {:.4f}"}
+"""Figures on held-out images, by their key."""
+
+
 class Finding(NamedTuple):
     """A sentence or two, and whether they are good or bad news."""
 
@@ -98,6 +102,25 @@ def compared(older: Sequence[float], newer: Sequence[float], where: str, finishe
         return Finding(f"The reconstruction error rises: {between.format('higher')}.", "bad")
     more = ", so a longer training is likely to lower it further" if finished else ""
     return Finding(f"The reconstruction error still falls: {between.format('lower')}{more}.", "good")
+
+
+def best_held_out(rows: Sequence[Row]) -> list[Finding]:
+    """The figures of the best model on held-out images, and of the last one.
+
+    Args:
+        rows: of `heldout.jsonl`; those of a model that was the best so far have "best".
+    """
+    best = next((row for row in reversed(rows) if row.get("best")), None)
+    if best is None:
+        return []
+    text = f"model-best/ is the model after {best['images']:,.0f} images: on held-out images {held_out_figures(best)}."
+    if rows[-1] is not best:
+        text += f" The model after {rows[-1]['images']:,.0f} images has {held_out_figures(rows[-1])}."
+    return [Finding(text)]
+
+
+def held_out_figures(row: Row) -> str:
+    return ", ".join(text.format(row[name]) for name, text in HELD_OUT.items() if name in row)
 
 
 def phases(rows: Sequence[Row]) -> list[Span]:

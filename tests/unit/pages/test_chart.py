@@ -42,7 +42,7 @@ def test_values_that_are_not_finite_are_gaps(gap: float) -> None:
 def test_a_log_scale_leaves_out_what_it_cannot_show_and_spreads_decades_evenly() -> None:
     made = chart((0, 0.0), (1, 1e-4), (2, 1.0), (3, -5), (4, 1e4), log=True)
     at = {tick.text: tick.at for tick in made.y_ticks}
-    assert at["0.0001"] - at["1"] == pytest.approx(at["1"] - at["10k"], abs=0.2)
+    assert at["1e-4"] - at["1"] == pytest.approx(at["1"] - at["10k"], abs=0.2)
     assert made.curves[0].path.count("L") == 1 and len(made.curves[0].dots) == 1
 
 
@@ -72,6 +72,12 @@ def test_ticks_are_few_round_and_enclose_the_values(log: bool) -> None:
         assert found[0] <= low < high <= found[-1] and 2 <= len(found) <= 9, (low, high, found)
 
 
+def test_ticks_of_a_narrow_range_differ() -> None:
+    for low, high in [(99999, 100001), (1001.2, 1001.9), (0.1, 0.1000001)]:
+        texts = [tick.text for tick in chart((0, low), (1, high)).y_ticks]
+        assert len(set(texts)) == len(texts)
+
+
 def test_phases_are_cut_to_the_axis_and_named_inside_the_drawing() -> None:
     made = chart((10, 0), (20, 1), spans=(Span("a", 0, 12), Span("b", 12, 20), Span("gone", 25, 30)))
     a, b = made.bands
@@ -89,7 +95,16 @@ def test_the_drawing_is_sound_xml_and_escapes_every_text() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.25, "0.25"), (-6400, "-6.4k"), (999.9, "1k"), (1234567, "1.23M"), (3e-5, "3e-05"), (5e15, "5e+15")],
+    [
+        (0, "0"),
+        (0.25, "0.25"),
+        (-6400, "-6.4k"),
+        (999.9, "1k"),
+        (1234567, "1.23M"),
+        (3e-5, "3e-5"),
+        (-1.5e-4, "-1.5e-4"),
+        (5e15, "5e+15"),
+    ],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert short(value) == text

@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 
 from sivae_translate.recipe import Recipe, load_recipe
-from sivae_translate.training import page as page_module
 from sivae_translate.training.constructors import complete
 from sivae_translate.training.facts import Facts
-from sivae_translate.training.page import Curves, run_page, spread
+from sivae_translate.training.page import run_page, spread
 
 KINDS = ("translations", "reconstructions", "samples")
 
@@ -47,12 +46,12 @@ def test_there_is_a_chart_of_what_is_logged(tmp_path: Path, recipe: Recipe) -> N
     assert "KL to the prior" in html and "Gap" not in html
 
 
-def test_further_figures_take_one_line(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    curves = (*page_module.CURVES, Curves("Held out", "", {"held_out_rec": "unseen"}))
-    monkeypatch.setattr(page_module, "CURVES", curves)
-    write_log(tmp_path, {"rec": 9.0}, {"held_out_rec": 4.0}, {"rec": 3.0}, {"held_out_rec": 2.0})
-    html = run_page(tmp_path, recipe, Facts(images=400))
-    assert "Held out" in html and "unseen 2<" in html and "training images 3<" in html
+def test_figures_on_held_out_images_have_charts_of_their_own(tmp_path: Path, recipe: Recipe) -> None:
+    write_log(tmp_path, {"rec": 9.0}, {"rec": 3.0})
+    (tmp_path / "heldout.jsonl").write_text('{"images": 100, "psnr": 20.5, "best": true}\n{"images": 900, "psnr": 1}\n')
+    html = run_page(tmp_path, recipe, Facts(images=200))
+    assert "PSNR of held-out images" in html and "held-out images 20.5<" in html and "training images 3<" in html
+    assert "model-best/ is the model after 100 images" in html and "KID, held out" not in html
 
 
 def test_damaged_lines_are_counted_and_passed_over(tmp_path: Path, recipe: Recipe) -> None:

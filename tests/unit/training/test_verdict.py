@@ -10,7 +10,7 @@ import pytest
 
 from sivae_translate.pages.chart import Span
 from sivae_translate.training.facts import Facts
-from sivae_translate.training.verdict import phases, verdict
+from sivae_translate.training.verdict import best_held_out, phases, verdict
 
 NAN = math.nan
 
@@ -85,3 +85,12 @@ def test_a_phase_begins_with_the_images_after_the_line_before() -> None:
         Span("VAE phase", 0, 200), Span("adversarial phase", 200, 400),
     ]  # fmt: skip
     assert phases([]) == []
+
+
+def test_the_best_model_on_held_out_images_stands_beside_the_last() -> None:
+    first, second = {"images": 100.0, "psnr": 20.0, "best": 1.0}, {"images": 2000.0, "psnr": 19.5, "kid_copy": 0.1}
+    [finding] = best_held_out([first, second])
+    assert "after 100 images" in finding.text and "20.00 dB" in finding.text
+    assert "after 2,000 images" in finding.text and "19.50 dB" in finding.text
+    assert "19.50" not in best_held_out([second, first])[0].text
+    assert best_held_out([second]) == best_held_out([]) == []
