@@ -11,7 +11,7 @@ import typer
 from sivae_translate.cli.common import SOME_FAILED, given_folders
 from sivae_translate.cli.options import START, Device, Domains, MoreDomains, Set
 from sivae_translate.cli.terminal import Terminal, say, terminal
-from sivae_translate.errors import command
+from sivae_translate.errors import command, one_line
 from sivae_translate.progress import counting
 
 commands = typer.Typer()
@@ -69,13 +69,19 @@ def estimated(domains: Any, recipe: str, overrides: Sequence[str], device: str, 
     from sivae_translate.device import pick_device
     from sivae_translate.training.configure import configure
     from sivae_translate.training.estimate import estimate, estimate_line
+    from sivae_translate.training.out_of_memory import ran_out
 
     keep_memory()
     device = pick_device(device)
     complete, objective, notes = configure(recipe, overrides, domains, device, None)
     display.step(0.0, "training for some seconds, for the estimate")
     learnt, _ = hold_out(domains, complete.data.holdout)
-    found = estimate(complete, objective, len(learnt.names), len(learnt.sources), device)
+    try:
+        found = estimate(complete, objective, len(learnt.names), len(learnt.sources), device)
+    except Exception as error:
+        if not ran_out(error):
+            raise
+        return "\n".join([*notes, f"warning: training would run out of memory ({one_line(error)}): lower data.batch"])
     return "\n".join([*notes, estimate_line(complete, found, device)])
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from sivae_translate.data import batches
 from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Silent
+from sivae_translate.training import estimate
 from sivae_translate.training.run import train
 
 Go = Callable[..., Path]
@@ -104,3 +106,14 @@ def test_the_estimate_of_check_names_the_recipe_time_and_memory(cli: Any, cars: 
     line = checked.stdout.splitlines()[-1]
     assert re.search(r"16 px, batch 8, fp32, cpu.* about \S+ (seconds|minutes) for 1,000 images, at \S+ images/s", line)
     assert re.search(r" (\d+\.\d) GB of memory", line)
+
+
+def test_an_estimate_for_which_memory_runs_out_says_so(
+    cli: Any, cars: Path, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(*_: Any) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(estimate.Steps, "__call__", step)
+    checked = cli("check", cars / "train", *options())
+    assert checked.exit_code == 0 and "out of memory" in checked.stdout.splitlines()[-1]
