@@ -73,6 +73,7 @@ def evaluate(
         from sivae_translate.data.listing import LeftOut
         from sivae_translate.evaluation.report import evaluate as evaluate_model
         from sivae_translate.evaluation.tables import as_text, summaries
+        from sivae_translate.evaluation.verdict import verdict
 
         model = chosen_model(run, model, display)
         report = evaluate_model(
@@ -94,10 +95,11 @@ def evaluate(
         )
         left_out = [LeftOut(Path(path), reason) for path, reason in report["left_out"].items()]
         note_left_out(left_out, display)
+        say("\n".join(finding.text for finding in verdict(report)) + "\n")
         say("\n\n".join(as_text(table) for table in summaries(report)))
         for note in report["notes"]:
             display.note(f"note: {note}")
-        say(f"index.html, report.json and pictures are in {out}")
+        say(f"index.html, report.json and outputs/ are in {out}")
     if left_out:
         raise typer.Exit(SOME_FAILED)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sivae_translate.evaluation.tables import parts, summaries
+from sivae_translate.evaluation.verdict import verdict
 from sivae_translate.pages.templates import render
 
 
@@ -20,6 +21,7 @@ def page(report: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
         "page.html.j2",
         title=f"Evaluation of {report['model']}",
         facts=facts(report),
+        findings=verdict(report),
         tables=[*summaries(report), *parts(report)],
         lists={
             "Notes": report["notes"],

@@ -108,17 +108,21 @@ def copies(pairs: TranslatedPairs) -> list[str]:
 
 def draw_pairs(pairs: TranslatedPairs, out: Path) -> dict[str, str]:
     """Pictures of the first pairs, and of the best, median and worst by PSNR: captions by file name."""
-    order = np.argsort(-psnr(pairs.images["output"], pairs.images["target"]), kind="stable").tolist()
+    scores = psnr(pairs.images["output"], pairs.images["target"])
+    order = np.argsort(-scores, kind="stable").tolist()
     middle = max(0, (len(order) - EXTREMES) // 2)
     chosen: dict[str, tuple[str, Sequence[int]]] = {
-        "pairs": ("The first pairs", range(min(SHOWN, len(order)))),
         "best": ("The best by PSNR", order[:EXTREMES]),
         "median": ("Around the median by PSNR", order[middle : middle + EXTREMES]),
         "worst": ("The worst by PSNR, the worst last", order[-EXTREMES:]),
+        "pairs": ("The first pairs", range(min(SHOWN, len(order)))),
     }
-    for name, (_, rows) in chosen.items():
+    captions = {}
+    for name, (which, rows) in chosen.items():
         draw_rows(pairs, rows).save(out / f"{name}.png")
-    return {f"{name}.png": f"{caption}: content, style, translation, truth" for name, (caption, _) in chosen.items()}
+        figures = ", ".join(f"{score:.1f}" for score in scores[list(rows)])
+        captions[f"{name}.png"] = f"{which}: content, style, translation, truth. PSNR from left to right: {figures} dB"
+    return captions
 
 
 def draw_rows(pairs: TranslatedPairs, rows: Sequence[int]) -> Image.Image:

@@ -36,6 +36,8 @@ from sivae_translate.inference.translator import Translator
 from sivae_translate.progress import Display, Silent, counting
 from sivae_translate.reports import begin_report, report_folder, write_report
 
+OUTPUTS = "outputs"  # folder of the translations, beside the report
+
 
 @shows_progress
 @own_state()
@@ -61,7 +63,7 @@ def evaluate(
     """Compute every metric of `METRICS` that the given images allow.
 
     Args:
-        out: folder for the report, its pictures and the translations of pairs, `000000.png`, ...
+        out: folder for the report and its pictures, and for the translations of pairs, `outputs/000000.png`, ...
         pairs: CSV file with columns content,style,target, whose paths start from the folder `root`.
         domains: folder with a sub-folder of real images per domain, of which at most `count` are used.
         content_label: regular expression whose first group, in the names of the domains' files, is the content label.
@@ -103,7 +105,7 @@ def evaluate(
         s = with_domains(s, translation, images, left_out, notes, display)
     begin_report(out, "evaluate")
     if rows:
-        s = replace(s, pairs=translate_pairs(translation, rows, out, counting(display, "pairs translated")))
+        s = replace(s, pairs=translate_pairs(translation, rows, out / OUTPUTS, counting(display, "pairs translated")))
     figures = measure(s, notes, display)
     report: dict[str, Any] = {
         "model": name, "size": translator.frame.size, "seed": seed,

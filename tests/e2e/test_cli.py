@@ -399,7 +399,7 @@ def test_evaluate_takes_content_from_the_first_column_and_style_from_the_second(
     run = ("--model", trained, "--style", cars / row["style"], "--out", tmp_path / "run")
     assert cli("run", cars / row["content"], *run).exit_code == 0
     translated = pixels(tmp_path / "run" / Path(row["content"]).name).astype(int)
-    assert abs(pixels(tmp_path / "scores/000000.png") - translated).max() <= 1
+    assert abs(pixels(tmp_path / "scores/outputs/000000.png") - translated).max() <= 1
 
 
 def test_the_demo_shows_its_metrics_and_resumes(

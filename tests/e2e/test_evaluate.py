@@ -26,6 +26,7 @@ from sivae_translate.evaluation.extractors import Extractor, load_reader
 from sivae_translate.evaluation.metrics import METRICS
 from sivae_translate.evaluation.pairs import read_pairs
 from sivae_translate.evaluation.translation import Translation
+from sivae_translate.evaluation.verdict import verdict
 from sivae_translate.inference.translator import Translator
 
 EXTRA = ("sklearn", "torchmetrics", "torch_fidelity")
@@ -120,8 +121,9 @@ def test_pairs_and_domains_make_one_report(cli: Any, place: Place) -> None:
     metrics, n = found["metrics"], place.count()
     pictures = {"pairs.png", "best.png", "median.png", "worst.png", "domain_pairs.png"}
     assert {path.name for path in out.iterdir()} == {
-        *(f"{i:06d}.png" for i in range(60)), *pictures, "report.json", "index.html",
+        *pictures, "outputs", "report.json", "index.html",
     }  # fmt: skip
+    assert {path.name for path in (out / "outputs").iterdir()} == {f"{i:06d}.png" for i in range(60)}
     assert set(found) == KEYS and set(metrics) == BOTH | OF_DOMAINS
     facts = {"size": 16, "seed": 0, "inversion_steps": 0, "style_correction": 0, "extractor": "random-vgg16"}
     assert facts.items() <= found.items() and found["pairs"] == {"n": 60} and found["left_out"] == {}
@@ -151,6 +153,8 @@ def test_pairs_and_domains_make_one_report(cli: Any, place: Place) -> None:
         assert f"{metrics['psnr']['value']:.2f}" in text and str(n) in text
     assert "car000 to car002" in page.text
     assert all(METRICS[name].note in page.text for name in metrics)
+    for finding in verdict(found):
+        assert finding.text in page.text and finding.text in result.stdout
 
 
 def test_networks_of_random_weights_use_no_published_name(cli: Any, place: Place) -> None:
@@ -239,10 +243,12 @@ def test_the_best_and_the_worst_pairs_are_drawn(cli: Any, place: Place, monkeypa
     for i, row in enumerate(csv.DictReader(place.pairs.open())):
         size = (16, 16)
         truth = Image.open(place.cars / row["target"]).convert("RGB").resize(size, Image.Resampling.BOX)
-        output = Image.open(f"evaluation/{i:06d}.png")
+        output = Image.open(f"evaluation/outputs/{i:06d}.png")
         scores.append(-np.mean((np.asarray(truth, float) - np.asarray(output, float)) ** 2))
     order = np.argsort(-np.array(scores), kind="stable").tolist()
-    assert drawn == [list(range(12)), order[:6], order[27:33], order[-6:]]
+    assert drawn == [order[:6], order[27:33], order[-6:], list(range(12))]
+    caption = f"PSNR from left to right: {10 * np.log10(-(255**2) / scores[order[0]]):.1f}, "
+    assert caption in Page(Path("evaluation/index.html")).text
 
 
 def test_inception_gives_fid_and_kid(cli: Any, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
