@@ -10,7 +10,8 @@ import typer
 
 from sivae_translate.cli.common import SOME_FAILED, given_folders
 from sivae_translate.cli.options import START, Device, Domains, MoreDomains, Set
-from sivae_translate.cli.terminal import Terminal, say, terminal
+from sivae_translate.cli.terminal import say, terminal
+from sivae_translate.console import Terminal
 from sivae_translate.errors import command, one_line
 from sivae_translate.progress import counting
 

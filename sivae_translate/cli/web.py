@@ -9,7 +9,8 @@ import typer
 
 from sivae_translate.cli.common import load_translator, named_model
 from sivae_translate.cli.options import WORK, Device
-from sivae_translate.cli.terminal import Terminal, say, terminal
+from sivae_translate.cli.terminal import say, terminal
+from sivae_translate.console import Terminal
 from sivae_translate.errors import SivaeError
 
 commands = typer.Typer()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sivae_translate.data.cars3d import view_count
 from sivae_translate.data.images import UnreadableImage
-from sivae_translate.data.layout import CARS3D_SUFFIX, Layout, find_layout
+from sivae_translate.data.layout import CARS3D_SUFFIX, Layout, SplitImages, find_layout
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.data.several import names_of_folders, require_apart, training_folders
 from sivae_translate.errors import UsageError, first_few, shown
@@ -125,11 +125,11 @@ def _in_several(roots: list[Path]) -> Domains:
     require_apart(roots)
     if len({root.is_absolute() for root in roots}) > 1:  # else there is no folder above all of them
         roots = [Path(os.path.abspath(root)) for root in roots]
-    notes = list[str]()
+    notes, held = list[str](), list[SplitImages]()
     every = {root: _in_one(root) for root in training_folders(roots, notes)}
     bare = {root: domains for root, domains in every.items() if not domains.labelled}
     images = {root: [source.path for source in domains.sources] for root, domains in bare.items()}
-    names = names_of_folders(images, notes)
+    names = names_of_folders(images, notes, held)
     found, held_out = list[tuple[str, Source]](), dict[str, list[tuple[str, Source]]]()
     for root, domains in every.items():
         if root in bare and root not in names:
@@ -141,6 +141,9 @@ def _in_several(roots: list[Path]) -> Domains:
             notes.append(f"the sub-folders of {shown(root)} are domains: {first_few(domains.names)}")
         for split, images_of_split in domains.held_out.items():
             held_out.setdefault(split, []).extend((names.get(root, name), source) for name, source in images_of_split)
+    learnt = {name for name, _ in found}
+    for split, domain, paths in held:
+        held_out.setdefault(split, []).extend((domain, Source(path)) for path in paths if domain in learnt)
     left_out = tuple(each for domains in every.values() for each in domains.left_out)
     base = Path(os.path.commonpath(roots))
     empty = Domains(base, base, (), (), (), left_out, True, tuple(notes))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,7 +87,7 @@ def find_layout(root: Path) -> Layout:
     base, folders = training_split(root, images, notes, held)
     files = {
         name: training_images(base, name, paths, notes, held)
-        for name, paths in sides(base, folders, notes, held).items()
+        for name, paths in sides(folders, base.joinpath, notes, held).items()
     }
     beside = [] if root == base else directly_in(root, images)
     left_out = [each for each in left_out if each.path.parent == root or belongs(each.path, base, files)]
@@ -186,8 +186,13 @@ def in_split(folder: Path, images: list[Path]) -> list[SplitImages]:
     return [*(SplitImages(split, *each) for each in domains.items()), *([SplitImages(split, "", bare)] if bare else [])]
 
 
-def sides(base: Path, folders: Folders, notes: list[str], held: list[SplitImages]) -> Folders:
-    """The images of each domain, where a split and a domain make up the names of sub-folders, such as trainA."""
+def sides(folders: Folders, place: Callable[[str], Path], notes: list[str], held: list[SplitImages]) -> Folders:
+    """The images of each domain, where a split and a domain make up the names of folders, such as trainA.
+
+    Args:
+        place: the path of a folder by its name.
+        held: receives the images of held-out splits.
+    """
     parts = {name: split_and_domain(name) for name in folders}
     train = [name for name, (split, _) in parts.items() if split in TRAIN]
     others = {name: paths for name, paths in folders.items() if name not in train}
@@ -198,7 +203,7 @@ def sides(base: Path, folders: Folders, notes: list[str], held: list[SplitImages
         return folders
     notes.append(f"the domains are {named(by_domain)}{f'; not trained on: {counted(others)}' if others else ''}")
     for name, paths in others.items():
-        held += [SplitImages(*parts[name], paths)] if parts[name][0] else in_split(base / name, paths)
+        held += [SplitImages(*parts[name], paths)] if parts[name][0] else in_split(place(name), paths)
     return dict(sorted(by_domain.items()))
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sivae_translate.data.layout import HELD_OUT, TRAIN, sides
+from sivae_translate.data.layout import HELD_OUT, TRAIN, SplitImages, sides
 from sivae_translate.errors import UsageError, first_few, shown
 from sivae_translate.names import as_text
 
@@ -32,11 +32,14 @@ def training_folders(roots: Sequence[Path], notes: list[str]) -> list[Path]:
     return [root for root in roots if root not in held_out]
 
 
-def names_of_folders(images: Mapping[Path, Sequence[Path]], notes: list[str]) -> dict[Path, str]:
+def names_of_folders(
+    images: Mapping[Path, Sequence[Path]], notes: list[str], held: list[SplitImages]
+) -> dict[Path, str]:
     """The domain of each folder that is one, without held-out splits where trainA, testA and the like are given.
 
     Args:
         images: those of each folder, at least one.
+        held: receives the images of held-out splits.
 
     Raises:
         UsageError: two folders have one name.
@@ -47,6 +50,7 @@ def names_of_folders(images: Mapping[Path, Sequence[Path]], notes: list[str]) ->
         other = by_name.setdefault(name, root)
         if other != root:
             raise UsageError(f"{shown(other)} and {shown(root)} would both be the domain {name}: rename one of them")
-    domains = sides({name: list(images[root]) for name, root in by_name.items()}, notes)
+    folders = {name: list(images[root]) for name, root in by_name.items()}
+    domains = sides(folders, by_name.__getitem__, notes, held)
     root_of = {images[root][0]: root for root in by_name.values()}
     return {root_of[paths[0]]: domain for domain, paths in domains.items()}

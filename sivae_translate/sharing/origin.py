@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from sivae_translate.errors import SivaeError, UsageError
-from sivae_translate.evaluation.tables import Table, summaries
+from sivae_translate.evaluation.tables import summaries
 from sivae_translate.models.pretrained import model_directory
+from sivae_translate.pages.tables import Table
 from sivae_translate.recipe import dump_recipe, load_recipe
 from sivae_translate.reports import FILE, is_report
 from sivae_translate.training.trainer_file import NAMES, read_trainer

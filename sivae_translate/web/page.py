@@ -16,8 +16,9 @@ from typing import Any
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.extras import require
 from sivae_translate.inference.arguments import is_real
+from sivae_translate.inference.codec import require_style
 from sivae_translate.inference.threshold import Threshold
-from sivae_translate.inference.translator import Translator, require_style
+from sivae_translate.inference.translator import Translator
 from sivae_translate.training.out_of_memory import ran_out
 from sivae_translate.web.archive import MAX_FILES, translate_files
 from sivae_translate.web.examples import example_files

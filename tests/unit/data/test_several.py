@@ -43,6 +43,7 @@ def test_held_out_splits_among_the_folders_are_not_used(tmp_path: Path) -> None:
     sides = [images(tmp_path / name, "1.png", "2.png") for name in ("testA", "testB", "trainA", "trainB")]
     domains = find_domains(sides)
     assert found(domains) == {"A": 2, "B": 2} and "testA" in domains.notes[0]
+    assert [name for name, _ in domains.held_out["test"]] == ["A", "A", "B", "B"]
     splits = [images(tmp_path / name, "red/1.png", "blue/1.png") for name in ("train", "test")]
     assert found(find_domains(splits)) == {"blue": 1, "red": 1}
 

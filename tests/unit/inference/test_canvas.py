@@ -37,7 +37,10 @@ def test_a_picture_comes_back_in_its_size(layout: Translator) -> None:
         assert layout.translate_picture(picture, to="red", tile=True).size == size
         assert layout(picture, to="red").size == (16, 16)
     assert layout.translate_picture(noise(40, 20), to="red", size=100).size == (100, 50)
-    assert [layout.translate_picture(noise(*size), to="red").size for size in ((40, 20), (9, 30))] == [(40, 20), (9, 30)]
+    assert [layout.translate_picture(noise(*size), to="red").size for size in ((40, 20), (9, 30))] == [
+        (40, 20),
+        (9, 30),
+    ]
 
 
 def test_a_picture_of_the_size_of_the_model_is_translated_as_ever(layout: Translator) -> None:
