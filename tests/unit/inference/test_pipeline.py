@@ -16,8 +16,8 @@ import torch
 from folders import images
 from PIL import Image
 
+from sivae_translate.inference import inputs as inputs_module
 from sivae_translate.inference import pipeline as pipeline_module
-from sivae_translate.inference import plan as plan_module
 from sivae_translate.inference import rows as rows_module
 from sivae_translate.inference.folder import translate_folder
 from sivae_translate.inference.manifest import open_manifest
@@ -118,10 +118,10 @@ def test_memory_of_names_and_rows_does_not_grow_with_the_number_of_files(
     (tmp_path / "in").mkdir()
 
     def peak(count: int) -> int:
-        def listed(source: Path, *, outside: Path) -> Iterator[Path]:
+        def listed(source: Path) -> Iterator[Path]:
             return (source / f"image-{i:08d}.jpg" for i in range(count))
 
-        monkeypatch.setattr(plan_module, "each_input", listed)
+        monkeypatch.setattr(inputs_module, "each_file", listed)
         out = tmp_path / f"out{count}"
         out.mkdir(exist_ok=True)
         gc.collect()

@@ -393,8 +393,8 @@ BAD_CALLS: dict[str, tuple[Callable[[Translator, Tensor], Any], str]] = {
     "a domain's number": (lambda t, x: t.sample(1, domain=3), "domain was 3"),  # type: ignore[arg-type]
     "a seed's text": (lambda t, x: t.sample(1, seed="1"), "seed was '1'"),  # type: ignore[arg-type]
     "a truncation's text": (lambda t, x: t.sample(1, truncation="1"), "truncation"),  # type: ignore[arg-type]
-    "no style": (lambda t, x: t.random_styles("car001", 0), "styles was 0"),
-    "a style's domain": (lambda t, x: t.random_styles(3, 1), "domain was 3"),  # type: ignore[arg-type]
+    "no style": (lambda t, x: t.random_styles("car001", 0), "count was 0"),
+    "a style's domain": (lambda t, x: t.random_styles(3, 1), "to was 3"),  # type: ignore[arg-type]
     "a negative batch": (lambda t, x: t.score(x, batch=-1), "batch was -1"),
     "no batch": (lambda t, x: t.score(x, batch=0), "batch was 0"),
     "half a code": (lambda t, x: t.score(x, samples=0.5), "samples was 0.5"),  # type: ignore[arg-type]
