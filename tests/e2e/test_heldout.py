@@ -31,10 +31,10 @@ class Notes(Silent):
 
 @pytest.fixture
 def go(tiny: tuple[str, ...], tmp_path: Path) -> Go:
-    """Trains in tmp_path/run on 64 images."""
+    """Trains in tmp_path/run on 32 images."""
 
     def call(domains: Path, *overrides: str, **options: Any) -> Path:
-        train(domains, "tiny", tmp_path / "run", set=[*tiny, "training.images=64", *overrides], device="cpu", **options)
+        train(domains, "tiny", tmp_path / "run", set=[*tiny, "training.images=32", *overrides], device="cpu", **options)
         return tmp_path / "run"
 
     return call
@@ -53,16 +53,16 @@ def test_held_out_images_are_measured_never_trained_on_and_choose_a_model(
         batches.ImageCache, "read", lambda self, source: (learnt.add(source.path), real(self, source))[1]
     )
     notes = Notes()
-    run = go(cars / "train", "data.holdout=0.1", "training.images=32", display=notes)
+    run = go(cars / "train", "data.holdout=0.1", "training.images=16", display=notes)
     every = set((cars / "train").rglob("*.png"))
     assert len(every - learnt) == 3 * round(0.1 * len(every) / 3) and learnt < every
     first = rows(run)
-    assert first[-1]["images"] == 32
+    assert first[-1]["images"] == 16
     assert {"psnr", "domain_accuracy", "kid_random_vgg16", "kid_copy", "domain_accuracy_real"} < set(first[-1])
     assert first[-1]["domain_accuracy_real"] > 0.5 and first[-1]["kid_copy"] > 0
     assert sum("data.holdout" in note for note in notes.notes) == 1
     go(cars / "train", "data.holdout=0.1")
-    assert rows(run)[: len(first)] == first and rows(run)[-1]["images"] == 64
+    assert rows(run)[: len(first)] == first and rows(run)[-1]["images"] == 32
     values = [row["kid_random_vgg16"] for row in rows(run)]
     figures = json.loads((run / "model-best/figures.json").read_text())
     assert figures["kid_random_vgg16"] == min(values)
@@ -94,6 +94,7 @@ def test_a_single_latent_is_chosen_by_its_reconstructions(cars: Path, tmp_path: 
     assert json.loads((tmp_path / "run/model-best/figures.json").read_text())["criterion"] == "psnr"
 
 
+@pytest.mark.slow
 def test_images_without_sub_folders_are_held_out_before_they_are_clustered(go: Go, cars: Path) -> None:
     run = go(cars / "train/car000", "data.holdout=0.2", "training.images=16")
     assert rows(run)[-1].keys() >= {"psnr"}
