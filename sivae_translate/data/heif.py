@@ -57,7 +57,7 @@ def open_heif(file: Any, name: str) -> Image.Image:
 
 @cache
 def _reader() -> Any:
-    base = require("pillow_heif", "heif").HeifImageFile
+    base: Any = require("pillow_heif", "heif").HeifImageFile
 
     class SoundHeif(base):  # type: ignore[misc, valid-type]
         """The package's reader, which takes no thumbnail for the image, and for which a damaged file is an error."""

@@ -206,12 +206,14 @@ def translate_all(
     wait on both sides as two batches have, so that memory does not depend on the number of inputs.
     """
     total, shown, show = len(planned) * len(targets), 0, counting(display, "translations")
-    ahead = TILED_AHEAD if writing.shape.tile else max(2 * batch, AHEAD)
+    tiled = writing.shape.tile
+    ahead = TILED_AHEAD if tiled else max(2 * batch, AHEAD)
     reading = partial(load, frame=translator.frame, shape=writing.shape)
     with ExitStack() as stages:
         tasks = stages.enter_context(closing(unfinished(planned, targets, manifest, counts)))
         loaded = stages.enter_context(closing(in_order(reading, tasks, ahead=ahead)))
-        jobs = stages.enter_context(closing(translate_batches(translator, loaded, targets, batch, reject)))
+        translating = translate_batches(translator, loaded, targets, batch, reject, tiled=tiled)
+        jobs = stages.enter_context(closing(translating))
         for job, row in stages.enter_context(closing(write_jobs(jobs, manifest, ahead, writing))):
             counts[row.status] += 1
             if row.status != "ok" and row.reason not in job.image.task.reasons:  # once for all targets

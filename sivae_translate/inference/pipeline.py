@@ -85,14 +85,23 @@ def load(task: Task, frame: Frame, shape: Shape) -> Loaded:
 
 
 def translate_batches(
-    translator: Translator, images: Iterator[Loaded], targets: list[Target], batch: int, reject: Threshold | None
+    translator: Translator,
+    images: Iterator[Loaded],
+    targets: list[Target],
+    batch: int,
+    reject: Threshold | None,
+    *,
+    tiled: bool = False,
 ) -> Generator[Job]:
     """Translate inputs, about `batch` squares of the model's size at a time.
 
     On a CPU threads translate parts of a batch, and share the threads of torch. Several threads of torch would wait for
     one another while images are read on the same cores.
+
+    Args:
+        tiled: whether inputs have many squares. Then one has all threads, and few are in memory.
     """
-    parts = min(THREADS, batch) if translator.device.type == "cpu" else 1
+    parts = min(THREADS, batch) if translator.device.type == "cpu" and not tiled else 1
     chunks = grouped(images, batch // parts)
     corrects = any(target.rounds for target in targets)
     with torch_threads_kept() as threads, ExitStack() as stages:
