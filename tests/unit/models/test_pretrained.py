@@ -39,6 +39,30 @@ def test_a_model_is_saved_with_its_format_and_loads(untrained: Callable[..., Pat
     assert not model.training and not any(weight.requires_grad for weight in model.parameters())
 
 
+def test_half_precision_takes_half_the_bytes_and_loads_as_float32(
+    untrained: Callable[..., Path], tmp_path: Path
+) -> None:
+    full = untrained("style", "a", "b")
+    model, settings, frame = load_model(full)
+    save_model(tmp_path / "half", model, settings, frame, half=True)
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (full, tmp_path / "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    again, *_ = load_model(tmp_path / "half")
+    for name, weight in model.state_dict().items():
+        assert again.state_dict()[name].dtype == weight.dtype
+        torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-3, atol=1e-4)
+
+
+def test_a_weight_above_the_range_of_half_precision_is_not_saved(
+    untrained: Callable[..., Path], tmp_path: Path
+) -> None:
+    model, settings, frame = load_model(untrained("style", "a", "b"))
+    next(model.parameters()).data.flatten()[0] = 1e5
+    with pytest.raises(SivaeError, match="not saved"):
+        save_model(tmp_path / "half", model, settings, frame, half=True)
+    assert not (tmp_path / "half").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "advice"),
     [
