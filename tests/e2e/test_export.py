@@ -37,6 +37,7 @@ def test_a_file_that_differs_is_an_error_and_nothing_is_left(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 def test_the_program_of_the_page_translates_as_the_translator_does(
     cli: Any, workspace: Workspace, untrained: Callable[..., Path], fit: str
@@ -65,6 +66,7 @@ def test_the_program_of_the_page_translates_as_the_translator_does(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_an_archive_of_torch_runs_without_this_package(cli: Any, workspace: Workspace) -> None:
     model = workspace.untrained("conv", "a")
     result = cli("export", model, "--format", "torch-export", "--out", "exported-pt")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,9 @@ from sivae_translate.inference.translator import Translator
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_actors_of_ray_translate_files_and_report_the_unreadable_one(
-    trained: Path, translator: Translator, cars: Path, tmp_path: Path
+    trained: Path, translator: Translator, cars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
@@ -25,15 +25,14 @@ def test_actors_of_ray_translate_files_and_report_the_unreadable_one(
     for i, view in enumerate(sorted((cars / "unseen/car003").iterdir())[:10]):
         (images / f"{i}.png").write_bytes(view.read_bytes())
     (images / "bad.png").write_text("no image")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    environment = {"env_vars": {"PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}}
-    ray.init(num_cpus=2, include_dashboard=False, runtime_env=environment)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(num_cpus=4, include_dashboard=False)
     try:
         translated = ray.data.read_binary_files(str(images), include_paths=True).map_batches(
             TranslateBatch,
             fn_constructor_kwargs={"model": str(trained), "to": "car001", "column": "bytes", "device": "cpu"},
             batch_size=4,
-            compute=ray.data.ActorPoolStrategy(size=2),
+            compute=ray.data.ActorPoolStrategy(size=1),
         )
         rows = {Path(row["path"]).name: row for row in translated.take_all()}
         arrays = ray.data.from_numpy(np.zeros((5, 20, 20, 3), np.uint8)).map_batches(
