@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sivae_translate.cli.common import SOME_FAILED, load_translator, note_left_out
-from sivae_translate.cli.options import WORK
+from sivae_translate.cli.common import SOME_FAILED, chosen_model, load_translator, note_left_out
+from sivae_translate.cli.options import WORK, Model, ModelArgument
 from sivae_translate.cli.terminal import say, terminal
 
 commands = typer.Typer()
@@ -22,7 +22,8 @@ VERIFIED = 64  # images; more take longer and find nothing else
     "`encoder`, `decoder`, `translation` and `export.json`, with which other programs translate.",
 )
 def export(
-    model: Annotated[Path, typer.Argument(help="A run or model folder.")],
+    run: ModelArgument = None,
+    model: Model = None,
     format: Annotated[str, typer.Option("--format", help="onnx or torch-export.")] = "onnx",
     out: Annotated[Path, typer.Option("--out", help="A new folder for the files.")] = Path("exported"),
     verify: Annotated[
@@ -38,7 +39,7 @@ def export(
         from sivae_translate.export.model import export_model
         from sivae_translate.inference.files import read_all
 
-        translator, left_out = load_translator(model, "cpu", display), list[Any]()
+        translator, left_out = load_translator(chosen_model(run, model, display), "cpu", display), list[Any]()
         images = None if verify is None else read_all(translator, verify, left_out, VERIFIED)
         lost = note_left_out(left_out, display)
         about = export_model(translator, out, format=format, verify=images, display=display)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sivae_translate.cli.common import load_translator, named_model
-from sivae_translate.cli.options import WORK, Device
+from sivae_translate.cli.common import chosen_model, load_translator
+from sivae_translate.cli.options import WORK, Device, Model, ModelArgument
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.console import Terminal
 from sivae_translate.errors import SivaeError
@@ -24,10 +24,8 @@ EXAMPLES = 8
     "`sivae-translate web --host 0.0.0.0`. Ctrl-C ends it, and deletes all uploads.",
 )
 def web(
-    model: Annotated[
-        Path | None,
-        typer.Argument(metavar="[MODEL]", help="Run or model folder [newest under runs/].", show_default=False),
-    ] = None,
+    run: ModelArgument = None,
+    model: Model = None,
     examples: Annotated[
         Path | None, typer.Option("--examples", help="Images to pick from, eight of a folder [samples of the model].")
     ] = None,
@@ -55,10 +53,12 @@ def web(
             from sivae_translate.inference.files import images_of
             from sivae_translate.web.serve import serve
 
-            model = named_model(model, display)
+            given = model if run is None else run
+            model = chosen_model(run, model, display)
             translator, threshold = load_translator(model, device, display), stored_threshold(model, display)
             pictures = [] if examples is None else evenly_spread(images_of(examples, []), EXAMPLES)
-            title = model.name if model.is_absolute() else str(model)  # no folders of this machine
+            name = model if given is None else given
+            title = name.name if name.is_absolute() else str(name)  # no folders of this machine
             try:
                 serve(
                     translator, threshold, server, token=asked, title=title, examples=pictures,

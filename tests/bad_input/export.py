@@ -12,7 +12,7 @@ def export(w: Workspace, *words: object, model: object = None, out: object = "ex
 CASES = [
     Case("export: folder exists", lambda w: export(w, out=w.folder("there")), 2, ["there", "--out there-2"]),
     Case("export: output below a file", lambda w: export(w, out=w.make("file") / "out"), 2, ["file", "--out"]),
-    Case("export: unknown format", lambda w: export(w, "--format", "onyx"), 2, ["onyx", "onnx"]),
+    Case("export: unknown format", lambda w: ["export", w.trained, "--format", "onyx"], 2, ["onyx", "onnx"]),
     Case("export: missing model", lambda w: export(w, model="nowhere"), 2, ["nowhere"]),
     Case("export: missing images", lambda w: export(w, "--verify", "nowhere"), 2, ["nowhere"]),
     Case("export: no image to verify on", lambda w: export(w, "--verify", w.folder("empty")), 2, ["empty"]),
