@@ -238,7 +238,7 @@ def test_errors_interpolation_and_a_zip(
     browser.click("button[aria-label='Clear'], button[aria-label='Remove Image']")
     browser.click("button.gallery-item")
     assert browser.changed([])
-    until(lambda: browser.shown("#note", "Unlike the training images"), "the warning")
+    until(lambda: browser.shown(".prose", "Unlike the training images"), "the warning")
 
     browser.click("button[role=tab]", "Between two references")
     browser.click("tr.tr-body")
