@@ -112,7 +112,7 @@ def test_style_correction_applies_to_the_styles_of_references_alone(cli: Any, pl
     translator = Translator.from_pretrained(model, device="cpu")
 
     def run(out: str, *arguments: object) -> Any:
-        return cli("run", place.view, "--model", model, *arguments, "--out", out)
+        return cli("run", place.view, "--model", model, "--size", "model", *arguments, "--out", out)
 
     for out, how, rounds in (("default", (), 2), ("none", ("--style-correction", "0"), 0)):
         assert run(out, "--style", place.other, *how).exit_code == 0
