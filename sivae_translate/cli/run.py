@@ -104,6 +104,9 @@ def run(
             "Afterwards, the same command without --share merges their manifests.",
         ),
     ] = None,
+    gallery: Annotated[
+        bool, typer.Option("--gallery", help="Write gallery.html too: inputs and translations under a slider.")
+    ] = False,
     device: Device = "auto",
 ) -> None:
     """Translate images and folder trees; names are kept, and `manifest.jsonl` has a row for every file.
@@ -136,26 +139,42 @@ def run(
             "share": share,
             "display": display,
         }
-        place, summary = translate(translator, sources, out, format, options)
+        place, summary = translate(translator, sources, out, format, options, gallery)
         lost = note_left_out(summary.reasons, display)
         say(f"{summary.written:,} translation{'' if summary.written == 1 else 's'} written to {place}{others(summary)}")
+        if gallery:
+            from sivae_translate.inference.gallery import write_gallery
+
+            say(f"gallery: {write_gallery(place, summary.manifest, translator.frame, fit)}")
     if lost:
         raise typer.Exit(SOME_FAILED)
 
 
 def translate(
-    translator: Any, sources: list[Path], out: Path | None, format: str, options: dict[str, Any]
+    translator: Any, sources: list[Path], out: Path | None, format: str, options: dict[str, Any], gallery: bool
 ) -> tuple[Path, Any]:
     """Translate to a folder or, of one image, to a file: the place, and the summary.
 
     Without `out` the folder is the first of translated, translated-2 and so on without other translations.
+
+    Args:
+        gallery: whether the folder must be one that can get a gallery.
     """
     from sivae_translate.inference.folder import translate_folder
     from sivae_translate.inference.manifest import OtherJobError
     from sivae_translate.inference.plan import format_of
     from sivae_translate.inference.single import is_file_name, translate_file
 
+    def translate_to(folder: Path) -> Any:
+        if gallery:
+            from sivae_translate.inference.gallery import require_gallery
+
+            require_gallery(folder)
+        return translate_folder(translator, sources, folder, format=format, **options)
+
     if out is not None and is_file_name(out):
+        if gallery:
+            raise UsageError(f"--gallery is a page in a folder, and --out {out} is a file: choose a folder with --out")
         if len(sources) > 1:
             raise UsageError(
                 f"--out {out} is one file, and there are {len(sources)} inputs: choose a folder with --out"
@@ -164,11 +183,11 @@ def translate(
             raise UsageError(f"--format {format} and --out {out} given: expected one format")
         return out, translate_file(translator, sources[0], new_file(out, (*PICTURES, ".jpeg"), *sources), **options)
     if out is not None:
-        return out, translate_folder(translator, sources, out, format=format, **options)
+        return out, translate_to(out)
     folder, number = OUT, 1
     while True:
         try:
-            return folder, translate_folder(translator, sources, folder, format=format, **options)
+            return folder, translate_to(folder)
         except OtherJobError:
             number += 1
             before, folder = folder, OUT.with_name(f"{OUT}-{number}")

@@ -26,6 +26,10 @@ ODD_ROW = '{"input": ["a"], "target": 5, "output": "", "status": "ok", "reason":
 INPUTS = [
     Case("run: missing input", lambda w: ["run", "nowhere.jpg", "--model", w.trained], 2, ["nowhere.jpg"]),
     Case("run: empty input", lambda w: ["run", w.folder("empty"), "--model", w.trained], 2, ["empty"]),
+    Case("run: gallery of one file", lambda w: run(w, "--gallery", "--out", "new.png"), 2, ["--gallery", "new.png"]),
+    Case("run: gallery of something else",
+         lambda w: run(w, "--gallery", "--out", w.make("mine/gallery.html", "<html>").parent), 2,
+         ["gallery.html", "--out"]),
     Case("run: unknown domain", lambda w: run(w, "--to", "car01"), 2, ["car01", "car001"]),
     Case("run: domain and style", lambda w: run(w, "--to", "car001", "--style", w.view), 2, ["--to", "--style"]),
     Case("run: inversion of a domain", lambda w: run(w, "--to", "car001", "--inversion-steps", "5"), 2,
