@@ -139,7 +139,7 @@ def _temporary(final: Path) -> Iterator[Path]:
 def _old(final: Path) -> list[Path]:
     """The old directories of `final`, from the oldest to the newest; normally one at most."""
     found = []
-    with suppress(FileNotFoundError):  # there is no parent
+    with suppress(FileNotFoundError, NotADirectoryError):  # there is no parent, or a file in its place
         for path in final.parent.iterdir():
             match = UNIQUE.fullmatch(path.name)
             if match and match.group(1, 2) == ("old", final.name) and is_ours(path):

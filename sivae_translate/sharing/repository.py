@@ -7,11 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from sivae_translate.atomic import in_place
+from sivae_translate.atomic import atomic_directory, in_place
 from sivae_translate.errors import UsageError, shown
 from sivae_translate.inference.translator import Translator
-from sivae_translate.models.hub import FILES, NEEDED, hub_target
+from sivae_translate.models.hub import FILES, hub_target
 from sivae_translate.models.locate import locate
+from sivae_translate.models.pretrained import load_model
 from sivae_translate.pictures import contact_sheet, save_picture, sheet
 from sivae_translate.reports import free_name, require_writable
 from sivae_translate.sharing.card import card_of, licence
@@ -48,8 +49,9 @@ def model_card(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists, and nothing is overwritten: choose another with --out {free_name(out)}")
-    require_writable(out)
-    write_repository(out, model, repository, license=license, report=report, data=data)
+    require_writable(out.parent)
+    with atomic_directory(out) as temporary:  # complete or not there
+        write_repository(temporary, model, repository, license=license, report=report, data=data)
     return out / CARD
 
 
@@ -78,13 +80,13 @@ def write_repository(
 
 def copy_model(model: Translator | str | Path, folder: Path, report: Path | None) -> Origin:
     """Copy the files of a model, and return what is known of it."""
-    folder.mkdir(parents=True, exist_ok=True)
     if isinstance(model, Translator):
         model.save_pretrained(folder)
         return origin_of(folder, report)
     directory = in_place(locate(model))
-    if missing := [name for name in NEEDED if not (directory / name).is_file()]:
-        raise UsageError(f"{model} has no {missing[0]}: expected a run or model folder")
+    load_model(
+        directory
+    )  # for its errors, which name the user's folder; the copy is loaded too, as this one may change
     for name in FILES:
         if (directory / name).is_file():
             shutil.copyfile(directory / name, folder / name)

@@ -63,7 +63,7 @@ def test_a_repository_of_something_else_is_not_touched(
 
 def test_a_damaged_model_is_not_pushed(hub: Hub, trained: Path, workspace: Any, cli: Any) -> None:
     result = cli("push", workspace.truncated_model(), "me/cars", "--license", "mit")
-    assert result.exit_code == 1 and "model.safetensors" in error_line(result)
+    assert result.exit_code == 1 and str(workspace.here / "model/model.safetensors") in error_line(result)
     assert hub.repositories == {}
 
 
