@@ -38,7 +38,7 @@ NAMES = [
 TRANSLATOR = {
     "__call__", "add_domain", "contents", "decode", "edit", "encode", "from_pretrained", "interpolate", "prepare",
     "random_styles", "reconstruct", "restyle", "sample", "save_pretrained", "score", "style_of", "to", "to_pictures",
-    "translate",
+    "translate", "translate_picture",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from sivae_translate.data.images import UnreadableImage
 from sivae_translate.errors import UsageError, shown
 from sivae_translate.inference.arguments import is_real, whole
+from sivae_translate.inference.prepare import prepare_one
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.inference.targets import Target, domain_targets
 from sivae_translate.inference.threshold import Threshold
@@ -46,7 +47,7 @@ class Style:
 def read_upload(translator: Translator, path: Path) -> Tensor:
     """An uploaded picture in the translator's frame, `[3, H, W]`. Raises UsageError, without the path on the server."""
     try:
-        return translator.prepare(path)[0]
+        return prepare_one(path, translator.frame)
     except UnreadableImage as error:
         raise UsageError(f"cannot read {shown(path.name)} ({error}): expected an image") from None
 

@@ -10,7 +10,7 @@ def export(w: Workspace, *words: object, model: object = None, out: object = "ex
 
 
 CASES = [
-    Case("export: folder exists", lambda w: export(w, out=w.folder("there")), 2, ["there", "--out there-2"]),
+    Case("export: folder exists", lambda w: export(w, out=w.folder("there")), 2, ["there", "there-2"]),
     Case("export: output below a file", lambda w: export(w, out=w.make("file") / "out"), 2, ["file", "--out"]),
     Case("export: unknown format", lambda w: ["export", w.trained, "--format", "onyx"], 2, ["onyx", "onnx"]),
     Case("export: missing model", lambda w: export(w, model="nowhere"), 2, ["nowhere"]),
@@ -19,6 +19,6 @@ CASES = [
 ]
 
 VARIANTS = [
-    Case("export: file exists", lambda w: export(w, out=w.make("there.onnx")), 2, ["there.onnx", "--out there-2.onnx"]),
+    Case("export: file exists", lambda w: export(w, out=w.make("there.onnx")), 2, ["there.onnx", "there-2.onnx"]),
     Case("export: unreadable images", lambda w: export(w, "--verify", w.images(0, 1)), 2, ["bad0.png"]),
 ]

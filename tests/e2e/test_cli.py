@@ -352,7 +352,8 @@ def test_evaluate_agrees_with_an_independent_score(cli: Any, trained: Path, cars
     pairs = cars / "pairs_unseen.csv"
     assert cli("evaluate", trained, "--pairs", pairs, "--root", cars, "--out", out).exit_code == 0
     rows = list(csv.DictReader(pairs.open()))
-    assert files(out) >= {f"{i:06d}.png" for i in range(len(rows))} | {"report.json", "pairs.png", "index.html"}
+    assert files(out) >= {"report.json", "pairs.png", "index.html"}
+    assert files(out / "outputs") == {f"{i:06d}.png" for i in range(len(rows))}
 
     def load(path: Path) -> np.ndarray:
         image = Image.open(path).convert("RGB")
@@ -362,7 +363,7 @@ def test_evaluate_agrees_with_an_independent_score(cli: Any, trained: Path, cars
     for i, row in enumerate(rows):
         truth = load(cars / row["target"])
         copies = {f"copy_{name}": cars / row[name] for name in ("content", "style")}
-        for name, path in {"output": out / f"{i:06d}.png", **copies}.items():
+        for name, path in {"output": out / f"outputs/{i:06d}.png", **copies}.items():
             image = load(path)
             psnr = -10 * np.log10(np.mean((image - truth) ** 2))
             ssim = structural_similarity(image, truth, channel_axis=2, data_range=1.0)
@@ -413,7 +414,8 @@ def test_the_demo_shows_its_metrics_and_resumes(
     for _ in range(2):
         result = cli("demo", "--out", tmp_path / "demo", "--device", "cpu")
         assert result.exit_code == 0 and "PSNR" in result.stdout
-        assert {"pairs.png", "report.json", "000019.png"} <= files(tmp_path / "demo/translations")
+        assert {"pairs.png", "report.json"} <= files(tmp_path / "demo/translations")
+        assert "000019.png" in files(tmp_path / "demo/translations/outputs")
         page = (tmp_path / "demo/run/report.html").read_text()
         assert 'href="../translations/index.html"' in page and "<td>PSNR, dB</td>" in page
 

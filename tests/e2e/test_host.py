@@ -180,7 +180,9 @@ def test_a_call_that_fails_leaves_the_setting(host: Host, translator: Translator
 
 
 def test_every_public_method_runs_in_settings_of_our_own() -> None:
-    methods = {name: method for name, method in vars(Translator).items() if name[0] != "_" or name == "__call__"}
+    owners = Translator.__mro__[:-1]  # without `object`
+    every = [item for owner in owners for item in vars(owner).items()]
+    methods = {name: method for name, method in every if name[0] != "_" or name == "__call__"}
     undecorated = {name for name, method in methods.items() if not hasattr(method, "__wrapped__")}
     assert len(methods) > 15 and undecorated == set()
 

@@ -63,7 +63,7 @@ def test_a_display_that_cannot_be_written_stops_no_work(live: bool) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["train", "--domains", "horse", "--domains", "zebra"],
+        ["train", "horse", "--recipe", "tiny", "--recipe", "style"],
         ["run", "in", "--out", "a", "--out", "b"],
         ["run", "in", "--out", "a", "--out=a"],
         ["toy", "--seed", "1", "--seed", "2"],

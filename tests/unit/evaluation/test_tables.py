@@ -55,6 +55,6 @@ def test_text_lines_up() -> None:
 
 
 def test_the_page_escapes_every_text() -> None:
-    html = page(report(psnr=figure(1.0)), {"a.png": "<caption>"})
+    html = page(report(psnr=figure(1.0, copy_content=2.0)), {"a.png": "<caption>"})
     assert "&lt;model&gt;" in html and "&lt;b&gt;: text" in html and "&lt;caption&gt;" in html
     assert "<model>" not in html and "<caption>" not in html

@@ -58,7 +58,7 @@ def test_a_square_is_translated_alone_where_no_other_overlaps_it(layout: Transla
     for to in ("red", "blue"):
         style = layout.style_of(to=to)
         (square,) = layout.to_pictures(layout.translate(x, style))
-        result = np.asarray(layout(picture, to=to, size="input", tile=True))
+        result = np.asarray(layout.translate_picture(picture, to=to, tile=True))
         np.testing.assert_array_equal(result[:, :12], np.asarray(square)[:, :12])
 
 
