@@ -87,11 +87,17 @@ def save_picture(picture: Image.Image, path: Path, **options: Any) -> None:
 
     An existing file of that name is replaced only by a complete one.
     """
-    data = io.BytesIO()
-    picture.save(data, Image.registered_extensions()[path.suffix.lower()], **options)
+    data = picture_bytes(picture, Image.registered_extensions()[path.suffix.lower()], **options)
     temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
     try:
-        temporary.write_bytes(data.getvalue())
+        temporary.write_bytes(data)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def picture_bytes(picture: Image.Image, format: str, **options: Any) -> bytes:
+    """A picture as the contents of a file in one of Pillow's formats; `options` go to Pillow."""
+    data = io.BytesIO()  # Pillow's own writing to a file can hide the system's error
+    picture.save(data, format, **options)
+    return data.getvalue()

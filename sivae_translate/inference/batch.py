@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.inference.prepare import Picture
 from sivae_translate.inference.style_correction import ROUNDS, rounds_for
 from sivae_translate.inference.translator import Translator
+from sivae_translate.pictures import picture_bytes
 
 ERROR = "error"
 
@@ -127,9 +127,7 @@ def closed(picture: Image.Image, item: Any) -> np.ndarray | bytes:
     """A translation in the form of its item: an array, or the bytes of a PNG file."""
     if isinstance(item, np.ndarray):
         return np.array(picture)
-    data = io.BytesIO()
-    picture.save(data, "PNG")
-    return data.getvalue()
+    return picture_bytes(picture, "PNG")
 
 
 def in_column(items: list[Any]) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
@@ -21,6 +21,28 @@ from sivae_translate.inference.prepare import OnePicture, Picture, Pictures, sev
 from sivae_translate.inference.sampling import draw_codes
 from sivae_translate.models.likelihood import BETA, score
 from sivae_translate.types import Code, Scores
+
+
+class Sampling(TypedDict, total=False):
+    """Keyword arguments of `Explorer.sample`, for type checkers."""
+
+    domain: str | None
+    seed: int
+    truncation: float
+
+
+class Between(TypedDict, total=False):
+    """Keyword arguments of `Explorer.interpolate`, for type checkers."""
+
+    what: str
+    steps: int
+    content: Picture | None
+
+
+class Editing(TypedDict, total=False):
+    """Keyword arguments of `Explorer.edit`, for type checkers."""
+
+    what: str
 
 
 @methods_in_own_torch_state
@@ -61,28 +83,12 @@ class Explorer(Codec):
 
     @overload
     def sample(
-        self,
-        count: int,
-        *,
-        domain: str | None = None,
-        seed: int = 0,
-        truncation: float = 1.0,
-        output: Literal["pil"] = "pil",
+        self, count: int, *, output: Literal["pil"] = "pil", **options: Unpack[Sampling]
     ) -> list[Image.Image]: ...
     @overload
-    def sample(
-        self, count: int, *, domain: str | None = None, seed: int = 0, truncation: float = 1.0, output: Literal["numpy"]
-    ) -> np.ndarray: ...
+    def sample(self, count: int, *, output: Literal["numpy"], **options: Unpack[Sampling]) -> np.ndarray: ...
     @overload
-    def sample(
-        self,
-        count: int,
-        *,
-        domain: str | None = None,
-        seed: int = 0,
-        truncation: float = 1.0,
-        output: Literal["tensor"],
-    ) -> Tensor: ...
+    def sample(self, count: int, *, output: Literal["tensor"], **options: Unpack[Sampling]) -> Tensor: ...
     def sample(
         self, count: int, *, domain: str | None = None, seed: int = 0, truncation: float = 1.0, output: Output = "pil"
     ) -> Any:
@@ -107,36 +113,15 @@ class Explorer(Codec):
 
     @overload
     def interpolate(
-        self,
-        a: Picture,
-        b: Picture,
-        *,
-        what: str = "both",
-        steps: int = 8,
-        content: Picture | None = None,
-        output: Literal["pil"] = "pil",
+        self, a: Picture, b: Picture, *, output: Literal["pil"] = "pil", **options: Unpack[Between]
     ) -> list[Image.Image]: ...
     @overload
     def interpolate(
-        self,
-        a: Picture,
-        b: Picture,
-        *,
-        what: str = "both",
-        steps: int = 8,
-        content: Picture | None = None,
-        output: Literal["numpy"],
+        self, a: Picture, b: Picture, *, output: Literal["numpy"], **options: Unpack[Between]
     ) -> np.ndarray: ...
     @overload
     def interpolate(
-        self,
-        a: Picture,
-        b: Picture,
-        *,
-        what: str = "both",
-        steps: int = 8,
-        content: Picture | None = None,
-        output: Literal["tensor"],
+        self, a: Picture, b: Picture, *, output: Literal["tensor"], **options: Unpack[Between]
     ) -> Tensor: ...
     def interpolate(
         self,
@@ -178,8 +163,8 @@ class Explorer(Codec):
         direction: Code,
         strengths: Sequence[float],
         *,
-        what: str = "both",
         output: Literal["pil"] = "pil",
+        **options: Unpack[Editing],
     ) -> list[Image.Image]: ...
     @overload
     def edit(
@@ -188,8 +173,8 @@ class Explorer(Codec):
         direction: Code,
         strengths: Sequence[float],
         *,
-        what: str = "both",
         output: Literal["numpy"],
+        **options: Unpack[Editing],
     ) -> np.ndarray: ...
     @overload
     def edit(
@@ -198,8 +183,8 @@ class Explorer(Codec):
         direction: Code,
         strengths: Sequence[float],
         *,
-        what: str = "both",
         output: Literal["tensor"],
+        **options: Unpack[Editing],
     ) -> Tensor: ...
     def edit(
         self, image: Picture, direction: Code, strengths: Sequence[float], *, what: str = "both", output: Output = "pil"

@@ -18,7 +18,7 @@ from sivae_translate.errors import UsageError, shown
 from sivae_translate.inference.codec import BATCH, require_style
 from sivae_translate.inference.direction import difference
 from sivae_translate.inference.inputs import list_inputs
-from sivae_translate.inference.inversion import eight_bit, invert, psnr
+from sivae_translate.inference.inversion import eight_bit, invert
 from sivae_translate.inference.plan import plan
 from sivae_translate.inference.prepare import prepare_one
 from sivae_translate.inference.translator import Translator
@@ -26,6 +26,7 @@ from sivae_translate.models.mixing import mixing_grid
 from sivae_translate.pictures import save_picture
 from sivae_translate.progress import Progress
 from sivae_translate.reports import require_writable
+from sivae_translate.training.figures import psnr
 from sivae_translate.types import Code
 
 

@@ -5,7 +5,6 @@ Outputs are linked, as they lie beside the page. Inputs may be anywhere, so smal
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from sivae_translate.inference.rows import Row, read_rows
 from sivae_translate.names import as_path
 from sivae_translate.pages.embed import data_uri, jpeg
 from sivae_translate.pages.templates import START, render
+from sivae_translate.pictures import picture_bytes
 from sivae_translate.training.directory import begins
 
 GALLERY = "gallery.html"
@@ -105,10 +105,8 @@ def preview(path: Path, size: tuple[int, int], frame: Frame) -> str:
     picture = Image.fromarray(pixels)
     width, height = (max(1, round(side * PREVIEW / max(size))) for side in size)
     picture = fitted(picture, (width, height), frame)
-    data = io.BytesIO()
-    picture.save(data, "PNG")
-    small = data.tell() <= PNG_BYTES
-    return data_uri("image/png", data.getvalue()) if small else data_uri("image/jpeg", jpeg(picture))
+    data = picture_bytes(picture, "PNG")
+    return data_uri("image/png", data) if len(data) <= PNG_BYTES else data_uri("image/jpeg", jpeg(picture))
 
 
 def fitted(picture: Image.Image, box: tuple[int, int], frame: Frame) -> Image.Image:

@@ -19,7 +19,6 @@ from sivae_translate.types import Code, Model
 # Adam's learning rate, in standard deviations of the content's prior. At 0.05, 100 steps move a coordinate by at most
 # about 5 deviations. A rate of 0.1 gains 0.3 dB more in 100 steps, with codes farther from the prior.
 LEARNING_RATE = 0.05
-LEAST_MSE = 1e-10  # lower bound of the mean squared error, which limits PSNR to 100 dB
 
 
 @torch.enable_grad()
@@ -81,9 +80,3 @@ def tensors(code: Code) -> list[Tensor]:
 def eight_bit(images: Tensor) -> Tensor:
     """Images clamped to [0, 1] and rounded to steps of 1/255, as a file holds them."""
     return (images.float().clamp(0, 1) * 255).round() / 255
-
-
-def psnr(x: Tensor, y: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of images `[B, 3, H, W]` in [0, 1] -> `[B]`, in dB, at most 100."""
-    mse = squared_error(x, y) / x[0].numel()
-    return -10 * torch.log10(mse.clamp(min=LEAST_MSE))

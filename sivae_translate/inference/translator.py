@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
@@ -31,6 +31,15 @@ from sivae_translate.models.pretrained import (
     save_model,
     with_domain,
 )
+
+
+class TargetStyle(TypedDict, total=False):
+    """The keyword arguments of a translation, for type checkers; see `Translator.__call__`."""
+
+    to: str | Tensor | None
+    style: Pictures | None
+    inversion_steps: int
+    style_correction: int
 
 
 @methods_in_own_torch_state
@@ -88,59 +97,18 @@ class Translator(Explorer):
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a str is a sequence too
-        self,
-        images: OnePicture,
-        *,
-        to: str | Tensor | None = None,
-        style: Pictures | None = None,
-        inversion_steps: int = 0,
-        style_correction: int = ROUNDS,
-        output: Literal["pil"] = "pil",
+        self, images: OnePicture, *, output: Literal["pil"] = "pil", **target: Unpack[TargetStyle]
     ) -> Image.Image: ...
     @overload
     def __call__(
-        self,
-        images: Sequence[Picture],
-        *,
-        to: str | Tensor | None = None,
-        style: Pictures | None = None,
-        inversion_steps: int = 0,
-        style_correction: int = ROUNDS,
-        output: Literal["pil"] = "pil",
+        self, images: Sequence[Picture], *, output: Literal["pil"] = "pil", **target: Unpack[TargetStyle]
     ) -> list[Image.Image]: ...
     @overload
-    def __call__(
-        self,
-        images: Tensor,
-        *,
-        to: str | Tensor | None = None,
-        style: Pictures | None = None,
-        inversion_steps: int = 0,
-        style_correction: int = ROUNDS,
-        output: Literal["pil"] = "pil",
-    ) -> Any: ...
+    def __call__(self, images: Tensor, *, output: Literal["pil"] = "pil", **target: Unpack[TargetStyle]) -> Any: ...
     @overload
-    def __call__(
-        self,
-        images: Pictures,
-        *,
-        to: str | Tensor | None = None,
-        style: Pictures | None = None,
-        inversion_steps: int = 0,
-        style_correction: int = ROUNDS,
-        output: Literal["numpy"],
-    ) -> np.ndarray: ...
+    def __call__(self, images: Pictures, *, output: Literal["numpy"], **target: Unpack[TargetStyle]) -> np.ndarray: ...
     @overload
-    def __call__(
-        self,
-        images: Pictures,
-        *,
-        to: str | Tensor | None = None,
-        style: Pictures | None = None,
-        inversion_steps: int = 0,
-        style_correction: int = ROUNDS,
-        output: Literal["tensor"],
-    ) -> Tensor: ...
+    def __call__(self, images: Pictures, *, output: Literal["tensor"], **target: Unpack[TargetStyle]) -> Tensor: ...
     def __call__(
         self,
         images: Pictures,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from sivae_translate.data.decoding import decoding
 from sivae_translate.data.images import Frame, UnreadableImage
 from sivae_translate.inference.plan import SAME, SAVE_OPTIONS, SIDES, format_of
 from sivae_translate.inference.shape import Placement, Shape, finished, mask_of
+from sivae_translate.pictures import picture_bytes
 
 BYTES_PER_PIXEL = 8  # of a picture that is resized and encoded
 
@@ -46,13 +46,11 @@ class Writing:
         mask = None  # before the budget is taken, since reading takes a part of it too
         if self.shape.alpha == "keep" and format != "jpg":
             mask = mask_of(path, size, self.frame, self.shape)
-        data = io.BytesIO()  # Pillow's own writing can hide the system's error
         with decoding.part(BYTES_PER_PIXEL * size[0] * size[1]):
             picture = finished(canvas, placement)
             if mask:
                 picture.putalpha(mask)
-            picture.save(data, format.replace("jpg", "jpeg"), **SAVE_OPTIONS[format])
-        return data.getvalue()
+            return picture_bytes(picture, format.replace("jpg", "jpeg"), **SAVE_OPTIONS[format])
 
     def remark(self, path: Path) -> str:
         """Why an output has another format than its input, where it should have the same."""

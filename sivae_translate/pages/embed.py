@@ -8,6 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from sivae_translate.pictures import picture_bytes
+
 QUALITY = 85  # of JPEG
 SHRINK = 0.75  # factor of the sides, where a picture takes too many bytes
 
@@ -31,9 +33,7 @@ def embed(path: Path, limit: int) -> str:
 
 
 def jpeg(picture: Image.Image) -> bytes:
-    data = io.BytesIO()
-    picture.save(data, "JPEG", quality=QUALITY)
-    return data.getvalue()
+    return picture_bytes(picture, "JPEG", quality=QUALITY)
 
 
 def data_uri(kind: str, data: bytes) -> str:

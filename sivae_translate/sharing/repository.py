@@ -84,9 +84,7 @@ def copy_model(model: Translator | str | Path, folder: Path, report: Path | None
         model.save_pretrained(folder)
         return origin_of(folder, report)
     directory = in_place(locate(model))
-    load_model(
-        directory
-    )  # for its errors, which name the user's folder; the copy is loaded too, as this one may change
+    load_model(directory)  # for its errors, which name the user's folder
     for name in FILES:
         if (directory / name).is_file():
             shutil.copyfile(directory / name, folder / name)

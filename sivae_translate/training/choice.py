@@ -14,7 +14,7 @@ from sivae_translate.data.images import Frame
 from sivae_translate.errors import SivaeError
 from sivae_translate.models import Autoencoder
 from sivae_translate.models.pretrained import save_model
-from sivae_translate.training.heldout import Figures, Heldout
+from sivae_translate.training.heldout import Figures, HeldOutFigures
 from sivae_translate.training.log import append, whole_objects
 from sivae_translate.training.state import State
 
@@ -26,7 +26,7 @@ LOG, BEST = "heldout.jsonl", "model-best"
 class Choice:
     """Measures the models of a run, logs the figures, and keeps the best model.
 
-    A row of the log has the images seen, the seconds, the figures and the baselines of `Heldout`, and "best": true
+    A row of the log has the images seen, the seconds, the figures and baselines of `HeldOutFigures`, and "best": true
     where its model became the best. The best figure is kept with the model, so that a resumed run compares with it.
 
     Args:
@@ -39,7 +39,7 @@ class Choice:
     def __init__(
         self,
         run: Path,
-        heldout: Heldout,
+        heldout: HeldOutFigures,
         settings: dict[str, Any],
         frame: Frame,
         images: int,
@@ -47,11 +47,11 @@ class Choice:
     ) -> None:
         self.heldout, self.settings, self.frame, self.note = heldout, settings, frame, note
         self.log, self.folder, self.measured = run / LOG, run / BEST, 0
-        self.before = self._best_before()
+        self.least_loss = self._least_loss_before()
         self.ended, self.took = -math.inf, 0.0
         self._attempt(lambda: self._keep(images))
 
-    def _best_before(self) -> float:
+    def _least_loss_before(self) -> float:
         """The figure of the model that an earlier part of this run chose by the same images; the worst for none."""
         try:
             figures = checkpoint.load(self.folder, [], ["figures"])[1]["figures"]
@@ -82,7 +82,7 @@ class Choice:
         figures = self.heldout(model)
         self.ended, self.measured = time.monotonic(), state.images
         self.took = self.ended - now
-        best = self.heldout.chooses and self._loss(figures) < self.before
+        best = self.heldout.chooses and self._loss(figures) < self.least_loss
         row: dict[str, Any] = {"images": state.images, "seconds": state.seconds, **figures, **self.heldout.baselines}
         if best:
             about = {"criterion": self.heldout.criterion, "images_of": self.heldout.origin}
@@ -91,7 +91,7 @@ class Choice:
                 lambda: save_model(self.folder, model, self.settings, self.frame, figures={**row, **about})
             )
         if best:
-            self.before, row["best"] = self._loss(figures), True
+            self.least_loss, row["best"] = self._loss(figures), True
         self._attempt(lambda: append(self.log, json.dumps(row) + "\n"))
         self.note(f"held out at {state.images:,} images: {summary(figures)}{', the best so far' if best else ''}")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from sivae_translate.memory import peak_bytes
 from sivae_translate.models.pretrained import build_model
 from sivae_translate.recipe import Recipe
 from sivae_translate.training.augment import augment_batch
@@ -116,7 +116,7 @@ def estimate(recipe: Recipe, objective: Objective, domains: int, images: int, de
     times, peaks = list[float](), list[float]()
     for few in FEW if small else (rows,):
         times.append(steps.mean_seconds(few))
-        peaks.append(peak_bytes(device))
+        peaks.append(peak_memory_of(device))
     speed = rows / max(times[-1], extrapolated(times, rows))
     memory = extrapolated(peaks, rows) + KEPT * weight_bytes(steps.model)
     if device == "cpu":
@@ -138,15 +138,9 @@ def weight_bytes(model: torch.nn.Module) -> int:
     return sum(weight.numel() * weight.element_size() for weight in model.parameters())
 
 
-def peak_bytes(device: str) -> int:
+def peak_memory_of(device: str) -> int:
     """The largest memory so far of the device, for a GPU, and else of this process; 0 where the system does not say."""
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_reserved(device)
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return torch.cuda.max_memory_reserved(device) if device.startswith("cuda") else peak_bytes()
 
 
 def estimate_line(recipe: Recipe, found: Estimate, device: str) -> str:

@@ -15,7 +15,7 @@ RIDGE = 0.1  # L2 penalty of the classifier, relative to the variance of a stand
 
 
 def psnr(images: Tensor, copies: Tensor) -> Tensor:
-    """PSNR in dB `[B]` between images `[B, C, H, W]` in [0, 1] and their copies, clamped to [0, 1]."""
+    """PSNR in dB `[B]`, at most 100, between images `[B, C, H, W]` in [0, 1] and their copies, clamped to [0, 1]."""
     error = (images - copies.clamp(0, 1)).square().flatten(1).mean(1)
     return -10 * torch.log10(error.clamp(min=PEAK))
 

@@ -29,7 +29,7 @@ BATCH, PIXELS = 32, 128**2  # images of so many pixels that a network takes at a
 Figures = dict[str, float]
 
 
-class Heldout:
+class HeldOutFigures:
     """At most `COUNT` held-out images and their translations, the same at every call.
 
     Args:
@@ -164,13 +164,13 @@ def translations_of(labels: list[int], images: Images) -> tuple[list[int], list[
     return inputs, of
 
 
-def load_heldout(
+def load_held_out(
     held: HeldOut | None, images: Images, recipe: Recipe, device: torch.device, display: Display
-) -> Heldout | None:
+) -> HeldOutFigures | None:
     """The held-out images of a run, with a note on what they are for; None where there are none to read."""
     if held is None:
         return None
-    heldout = Heldout(held, images, recipe.model["name"] == "style", device)
+    heldout = HeldOutFigures(held, images, recipe.model["name"] == "style", device)
     asked, found = min(COUNT, len(held.sources)), len(heldout.pixels)
     if found < asked:
         display.note(f"{asked - found:,} of {asked:,} held-out images of {held.origin} cannot be read")

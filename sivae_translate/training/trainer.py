@@ -29,7 +29,7 @@ from sivae_translate.training.choice import CHECKPOINTS, Choice
 from sivae_translate.training.directory import write_recipe, writing
 from sivae_translate.training.facts import describe_machine
 from sivae_translate.training.grids import COLUMNS, Grids
-from sivae_translate.training.heldout import load_heldout
+from sivae_translate.training.heldout import load_held_out
 from sivae_translate.training.log import LogFiles
 from sivae_translate.training.loop import train_loop
 from sivae_translate.training.monitor import Monitor
@@ -110,7 +110,7 @@ class Run:
     def chooser(self) -> Choice | None:
         """What measures the model on held-out images and keeps the best one; None where there are none."""
         settings, frame, display = self.recipe.model, self.images.frame, self.display
-        heldout = load_heldout(self.held, self.images, self.recipe, self.accelerator.device, display)
+        heldout = load_held_out(self.held, self.images, self.recipe, self.accelerator.device, display)
         if heldout is None:
             return None
         return Choice(self.folder, heldout, settings, frame, self.state.images, display.note)
@@ -126,11 +126,10 @@ class Run:
 
     def train(self) -> Path:
         """Train to the end of the budget; see `train`."""
-        budget = self.budget
-        if budget.progress(self.state) >= 1:
+        if self.budget.progress(self.state) >= 1:
             self.display.note(f"already trained: {self.state.images:,} images seen; raise its budget to train further")
         with self.stop.listening(), self.report.of_failures(lambda: self.state):
-            while not self.train_to(budget):
+            while not self.train_on():
                 pass
             self.accelerator.wait_for_everyone()  # a launcher ends all processes when one ends
         if self.stop.signal is not None:
@@ -140,7 +139,7 @@ class Run:
             )
         return self.folder / "model"
 
-    def train_to(self, budget: Budget) -> bool:
+    def train_on(self) -> bool:
         """Train until the budget is spent or a signal arrives, or go back where training diverges and return False."""
         data, settings = self.recipe.data, self.recipe.training
         captured = self.captured_step() if settings.capture else None
@@ -160,11 +159,11 @@ class Run:
                     self.optimizers,
                     self.ema,
                     accelerator=self.accelerator,
-                    budget=budget,
+                    budget=self.budget,
                     schedule=Schedule(settings.lr, settings.warmup_images),
                     state=self.state,
                     augment=partial(augment_batch, domain_aug=data.domain_aug, encoder_warp=data.encoder_warp),
-                    monitor=self.monitor(budget, captured),
+                    monitor=self.monitor(captured),
                     seed=settings.seed,
                     agree=self.agreement,
                     accumulate=settings.accumulate,
@@ -212,11 +211,11 @@ class Run:
         parts = (self.model, self.objective, self.optimizers, self.ema, self.accelerator)
         return CapturedStep(*parts, decay=self.recipe.training.ema)
 
-    def monitor(self, budget: Budget, captured: CapturedStep | None = None) -> Monitor:
+    def monitor(self, captured: CapturedStep | None) -> Monitor:
         first = self.accelerator.is_main_process
         return Monitor(
             self.recipe,
-            budget,
+            self.budget,
             self.state,
             self.display,
             LogFiles(self.folder) if first else None,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
 from torch import Tensor
 
 from sivae_translate.data.listing import LeftOut
@@ -18,6 +16,7 @@ from sivae_translate.inference.files import read
 from sivae_translate.inference.plan import SAVE_OPTIONS, folded, output_of
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
+from sivae_translate.pictures import picture_bytes
 from sivae_translate.progress import Progress
 from sivae_translate.web.translation import Style, doubt, restyled, targets_of
 
@@ -68,7 +67,9 @@ def translate_files(
             doubtful += [f"{shown(paths[r].name)}: {why}" for r, why in zip(rows, reasons, strict=True) if why]
             for row, images in zip(rows, restyled(translator, x, targets, style.strength), strict=True):
                 for target, picture in zip(targets, translator.to_pictures(images), strict=True):
-                    archive.writestr(str(Path(target.folder) / names[row]), encoded(picture))
+                    archive.writestr(
+                        str(Path(target.folder) / names[row]), picture_bytes(picture, FORMAT, **SAVE_OPTIONS[FORMAT])
+                    )
                     written += 1
     return Summary(written, [f"{shown(each.path.name)}: {each.reason}" for each in left_out], doubtful)
 
@@ -95,10 +96,3 @@ def distinct(paths: Sequence[Path]) -> list[str]:
         taken.add(folded(name))
         names.append(name.name)
     return names
-
-
-def encoded(picture: Image.Image) -> bytes:
-    """A picture as the bytes of a file."""
-    data = io.BytesIO()
-    picture.save(data, FORMAT, **SAVE_OPTIONS[FORMAT])
-    return data.getvalue()

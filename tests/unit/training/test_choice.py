@@ -20,7 +20,7 @@ SETTINGS = {"name": "conv", "width": 16, "max_width": 16}
 
 
 class Figures:
-    """Stands for `Heldout`: gives the figures of a list, one after the other."""
+    """Stands for `HeldOutFigures`: gives the figures of a list, one after the other."""
 
     def __init__(self, kids: list[float], chooses: bool = True, images: str = "one") -> None:
         self.values, self.chooses, self.images = iter(kids), chooses, images

@@ -16,6 +16,12 @@ def features(seed: int, n: int, shift: float = 0.0) -> Tensor:
     return torch.randn(n, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift
 
 
+def test_psnr_by_hand() -> None:
+    x = torch.zeros(3, 3, 4, 4)
+    y = torch.stack([torch.full((3, 4, 4), value) for value in (0.1, 1.0, 0.0)])
+    assert psnr(x, y).tolist() == pytest.approx([20, 0, 100], abs=1e-4)
+
+
 def test_psnr_is_that_of_scikit_image() -> None:
     a, b = (torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     expected = [peak_signal_noise_ratio(x.numpy(), y.numpy(), data_range=1) for x, y in zip(a, b, strict=True)]
