@@ -57,6 +57,7 @@ def train(
         from sivae_translate.device import pick_device
         from sivae_translate.recipe import dump_recipe, load_recipe
         from sivae_translate.training.configure import configure
+        from sivae_translate.training.constructors import has_style
         from sivae_translate.training.processes import is_first_process, leave_processes
         from sivae_translate.training.run import train as train_run
 
@@ -79,7 +80,7 @@ def train(
             log=log or (),
         )
         if is_first_process():
-            translates = load_recipe(run / "recipe.toml").model["name"] == "style"
+            translates = has_style(load_recipe(run / "recipe.toml"))
             use = "translate with" if translates else "draw with"
             words = ("run", "INPUT") if translates else ("sample",)
             say(f"trained: {model}; {use}: {command(*words, '--model', run)}")

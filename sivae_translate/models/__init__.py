@@ -1,14 +1,16 @@
-"""The models by their names in recipes."""
+"""The models by their names in recipes. Packages add models by the entry points `sivae_translate.models`."""
 
 from __future__ import annotations
 
 from sivae_translate.models.autoencoder import Autoencoder, ConvAutoencoder, StyleAutoencoder
 from sivae_translate.models.synthesis import SynthesisAutoencoder
+from sivae_translate.plugins import Table
 
-MODELS: dict[str, type[Autoencoder]] = {
-    "conv": ConvAutoencoder,
-    "style": StyleAutoencoder,
-    "synthesis": SynthesisAutoencoder,
-}
+MODELS: Table[type[Autoencoder]] = Table(
+    "sivae_translate.models",
+    {"conv": ConvAutoencoder, "style": StyleAutoencoder, "synthesis": SynthesisAutoencoder},
+    lambda entry: isinstance(entry, type) and issubclass(entry, Autoencoder),
+    "a subclass of sivae_translate.models.Autoencoder",
+)
 
 __all__ = ["MODELS", "Autoencoder", "ConvAutoencoder", "StyleAutoencoder", "SynthesisAutoencoder"]

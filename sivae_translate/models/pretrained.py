@@ -173,6 +173,6 @@ def require_new_name(name: str, domains: tuple[str, ...]) -> None:
 def with_domain(model: Autoencoder, name: str, style: Tensor) -> Autoencoder:
     """A copy of the model with a further, last domain, whose style prior has the mean `style`, `[S]`."""
     larger = copy.deepcopy(model)
-    assert isinstance(larger, StyleAutoencoder)  # the only model with a style in `MODELS`
+    assert isinstance(larger, StyleAutoencoder)  # as every model with a style is
     larger.add_domain(name, style)
     return larger

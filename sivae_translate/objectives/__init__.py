@@ -2,7 +2,8 @@
 
 Objectives differ in the encoder's adversarial term for generated images. `vae` has none, `introvae` a hinge on the KL,
 and `soft-introvae` the exponential of the ELBO. `bootstrap` has that exponential with a slow copy of the decoder. The
-keyword arguments of a constructor are the keys of [objective].
+keyword arguments of a constructor are the keys of [objective]. Packages add objectives by the entry points
+`sivae_translate.objectives`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sivae_translate.objectives import bootstrap, introvae, soft_introvae, vae
+from sivae_translate.plugins import Table
 from sivae_translate.types import Objective
 
-OBJECTIVES: dict[str, Callable[..., Objective]] = {
-    "vae": vae.vae,
-    "introvae": introvae.introvae,
-    "soft-introvae": soft_introvae.soft_introvae,
-    "bootstrap": bootstrap.bootstrap,
-}
+OBJECTIVES: Table[Callable[..., Objective]] = Table(
+    "sivae_translate.objectives",
+    {
+        "vae": vae.vae,
+        "introvae": introvae.introvae,
+        "soft-introvae": soft_introvae.soft_introvae,
+        "bootstrap": bootstrap.bootstrap,
+    },
+    callable,
+    "a function or a class that returns an objective, as in sivae_translate.types",
+)

@@ -101,7 +101,7 @@ def resolve(
     """
     tables = parse(overrides)
     objective = tables["objective"].pop("name", objective)
-    weights = {**WEIGHTS[known("objective", objective, OBJECTIVES)], **tables["objective"]}
+    weights = {**WEIGHTS.get(known("objective", objective, OBJECTIVES), {}), **tables["objective"]}
     return Settings(
         (objective, dataset),
         build("objective", OBJECTIVES[objective], weights),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sivae_translate.errors import UsageError, did_you_mean
-from sivae_translate.models import MODELS
+from sivae_translate.models import MODELS, StyleAutoencoder
 from sivae_translate.models.meta import on_meta
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.recipe import Recipe
@@ -42,6 +42,11 @@ def _complete(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def arguments(values: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments in a section of a recipe, which are all keys but `name`."""
     return {key: value for key, value in values.items() if key != "name"}
+
+
+def has_style(recipe: Recipe) -> bool:
+    """Whether the recipe's model has content and style, rather than a single latent."""
+    return issubclass(MODELS[recipe.model["name"]], StyleAutoencoder)
 
 
 def build_objective(recipe: Recipe) -> Objective:

@@ -18,6 +18,7 @@ from sivae_translate.models import Autoencoder
 from sivae_translate.models.random_vgg16 import WIDTH, RandomVGG16, centred
 from sivae_translate.progress import Display
 from sivae_translate.recipe import Recipe
+from sivae_translate.training.constructors import has_style
 from sivae_translate.training.figures import LinearClassifier, mean_kid, psnr, rows_of
 from sivae_translate.types import Code
 
@@ -170,7 +171,7 @@ def load_held_out(
     """The held-out images of a run, with a note on what they are for; None where there are none to read."""
     if held is None:
         return None
-    heldout = HeldOutFigures(held, images, recipe.model["name"] == "style", device)
+    heldout = HeldOutFigures(held, images, has_style(recipe), device)
     asked, found = min(COUNT, len(held.sources)), len(heldout.pixels)
     if found < asked:
         display.note(f"{asked - found:,} of {asked:,} held-out images of {held.origin} cannot be read")

@@ -11,6 +11,7 @@ from sivae_translate.data.listing import account
 from sivae_translate.errors import shown
 from sivae_translate.progress import Display
 from sivae_translate.recipe import Recipe
+from sivae_translate.training.constructors import has_style
 from sivae_translate.training.processes import local_processes
 
 SHOWN = 10  # domains of a single image named
@@ -24,7 +25,7 @@ def load_images(domains: Domains, recipe: Recipe, display: Display) -> Images:
         display.step(done / total, f"reading {done:,} of {total:,} images")
 
     frame = Frame(data.size, data.fit, data.background_rgb, data.white or None)
-    clustered = not domains.labelled and recipe.model["name"] == "style"
+    clustered = not domains.labelled and has_style(recipe)
     images = Images(domains, frame, Augment(data.size, data.augment), progress, local_processes(), whole=clustered)
     for line in (*domains.notes, *account(images.domains.left_out)):
         display.note(line)
