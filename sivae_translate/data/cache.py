@@ -28,6 +28,7 @@ from filelock import FileLock
 from sivae_translate.data.decoding import max_megapixels
 from sivae_translate.data.domains import Source
 from sivae_translate.data.images import Frame, UnreadableImage
+from sivae_translate.data.in_memory import PREFIX
 from sivae_translate.data.reader import read_in_frame
 from sivae_translate.data.survey import name_below
 
@@ -63,7 +64,9 @@ class ImageCache:
         self.slots: dict[bytes, int] = {}
         self.count = 0  # rows in the files that this process knows
         self.waiting: deque[Row] = deque()
-        self.filling = True  # until the disk is full or cannot be written
+        self.filling = not folder.name.startswith(PREFIX)  # until the disk is full or cannot be written
+        if not self.filling:  # images in a temporary folder are never read again
+            return
         try:
             self.folder = caches() / cache_name(folder, frame)
             self.keys, self.rows = self.folder / "keys", self.folder / "rows"

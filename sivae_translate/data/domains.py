@@ -78,7 +78,7 @@ class Domains:
             for label, source in zip(self.labels, self.sources, strict=True)
             if source.path not in gone
         ]
-        return _gather(replace(self, left_out=every), kept)
+        return gather(replace(self, left_out=every), kept)
 
 
 def find_domains(root: Folders) -> Domains:
@@ -107,7 +107,7 @@ def _in_one(root: Path) -> Domains:
             except UnreadableImage as error:
                 left_out.append(LeftOut(file, str(error)))
     empty = Domains(root, layout.base, (), (), (), tuple(left_out), layout.labelled, tuple(layout.notes))
-    return replace(_gather(empty, found), held_out=_held_out(layout))
+    return replace(gather(empty, found), held_out=_held_out(layout))
 
 
 def _held_out(layout: Layout) -> dict[str, tuple[tuple[str, Source], ...]]:
@@ -147,7 +147,7 @@ def _in_several(roots: list[Path]) -> Domains:
     left_out = tuple(each for domains in every.values() for each in domains.left_out)
     base = Path(os.path.commonpath(roots))
     empty = Domains(base, base, (), (), (), left_out, True, tuple(notes))
-    gathered = _gather(empty, sorted(found, key=lambda pair: pair[0]))
+    gathered = gather(empty, sorted(found, key=lambda pair: pair[0]))
     return replace(gathered, held_out={split: tuple(pairs) for split, pairs in held_out.items()})
 
 
@@ -166,7 +166,7 @@ def _why_no_file(path: Path) -> str:
     return "not a regular file" if os.path.exists(path) else "broken link"
 
 
-def _gather(domains: Domains, found: list[tuple[str, Source]]) -> Domains:
+def gather(domains: Domains, found: list[tuple[str, Source]]) -> Domains:
     """`domains` with the images of (domain, source) pairs, sorted by domain. Raises UsageError for no pair."""
     if not found:
         lost = [each for each in domains.left_out if each.lost]

@@ -9,11 +9,10 @@ import numbers
 
 from torch import Tensor
 
+from sivae_translate.data.given import pixels
 from sivae_translate.errors import UsageError
 from sivae_translate.models import Autoencoder
 from sivae_translate.types import Code
-
-TOLERANCE = 0.01  # resampled images overshoot [0, 1] by little; such values are clamped
 
 
 def whole(name: str, value: object, least: int, note: str = "") -> int:
@@ -26,22 +25,6 @@ def whole(name: str, value: object, least: int, note: str = "") -> int:
 def is_real(value: object) -> bool:
     """Whether a value is a number, which may be infinite or NaN."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def pixels(x: Tensor) -> Tensor:
-    """Pixels in [0, 1], clamped where they are beyond by at most `TOLERANCE`."""
-    what = f"a tensor of shape {tuple(x.shape)}, {x.dtype}"
-    if not x.is_floating_point():
-        raise UsageError(f"{what}: expected floats in [0, 1]; convert levels of 0 to 255 with x / 255")
-    if not x.numel():
-        raise UsageError(f"{what}: expected at least one pixel")
-    x = x.detach()
-    if not x.isfinite().all():
-        raise UsageError(f"{what} that holds NaN or infinity: expected floats in [0, 1]")
-    low, high = (float(bound) for bound in x.aminmax())
-    if low < -TOLERANCE or high > 1 + TOLERANCE:
-        raise UsageError(f"{what}, of values from {low:.4g} to {high:.4g}: expected [0, 1]; {_conversion(low, high)}")
-    return x.float().clamp(0, 1)
 
 
 def batch_of(x: object, size: int) -> Tensor:
@@ -102,12 +85,3 @@ def finite(what: str, values: Tensor) -> Tensor:
     if not cast.isfinite().all():
         raise UsageError(f"{what} that holds NaN or infinity in float32: expected finite floats")
     return cast
-
-
-def _conversion(low: float, high: float) -> str:
-    """The expression that takes values of this range to [0, 1]."""
-    if low >= -1 - TOLERANCE and high <= 1 + TOLERANCE:
-        return "convert values of -1 to 1 with (x + 1) / 2"
-    if low >= -TOLERANCE and high <= 255 + TOLERANCE:
-        return "convert levels of 0 to 255 with x / 255"
-    return "undo the normalisation, such as with x * std + mean"

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from sivae_translate.data.images import Frame
-from sivae_translate.inference.prepare import checked, from_levels, pixels_of
+from sivae_translate.inference.prepare import from_levels, pixels_of
 from sivae_translate.inference.shape import Placed, Shape, finished, put, read_placed
 from sivae_translate.inference.style_correction import corrected_style
 from sivae_translate.inference.tiles import blended, count, squares
@@ -115,7 +115,5 @@ def place_image(image: Any, frame: Frame, shape: Shape) -> Placed:
     """An image as the model gets it. Raises UsageError where it is none, and UnreadableImage."""
     if isinstance(image, str | Path):
         return read_placed(Path(image), frame, shape)
-    if isinstance(image, Tensor):
-        image = to_pictures(checked(image)[None])[0]
     pixels = pixels_of(image, frame)
     return put(pixels, (pixels.shape[1], pixels.shape[0]), frame, shape)

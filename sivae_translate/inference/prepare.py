@@ -12,10 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sivae_translate.data.given import checked, opened
 from sivae_translate.data.images import Frame, UnreadableImage, fit, read_image, to_rgb
 from sivae_translate.errors import UsageError, shown
-from sivae_translate.inference.arguments import pixels
-from sivae_translate.pictures import to_pictures
 
 OnePicture = str | Path | Image.Image | np.ndarray  # one image whatever its values; a tensor may hold several
 Picture = OnePicture | Tensor
@@ -58,7 +57,6 @@ def prepare_one(image: Any, frame: Frame) -> Tensor:
         x = checked(image)
         if x.shape[1:] == (frame.size, frame.size):
             return x
-        image = to_pictures(x[None])[0]
     levels = pixels_of(image, frame)
     if not levels.size:
         raise UsageError(f"an image of shape {levels.shape}: expected at least one pixel")
@@ -71,41 +69,14 @@ def from_levels(levels: np.ndarray) -> Tensor:
     return torch.from_numpy(levels).movedim(-1, -3).float() / 255
 
 
-def checked(image: Tensor) -> Tensor:
-    """A tensor as float32 `[3, H, W]` on the CPU, in [0, 1]. Raises UsageError where it is no image."""
-    if image.ndim != 3 or image.shape[0] != 3:
-        last = image.ndim == 3 and image.shape[2] == 3
-        fix = "; move the channels first with x.permute(2, 0, 1)" if last else ""
-        raise UsageError(
-            f"a tensor of shape {tuple(image.shape)}, {image.dtype}: expected floats [3, H, W] in [0, 1]{fix}"
-        )
-    return pixels(image).cpu()
-
-
 def pixels_of(image: Any, frame: Frame) -> np.ndarray:
-    """A path, PIL image or array as uint8 `[H, W, 3]`, transparency composited onto the frame's background.
+    """A path, PIL image, array or tensor as uint8 `[H, W, 3]`, transparency composited onto the frame's background.
 
     A large JPEG file may be decoded at a reduced size, with a shorter side of at least the frame's size.
     """
     if isinstance(image, str | Path):
         return read_image(image, background=frame.background, min_side=frame.size, white=frame.white)
-    if isinstance(image, np.ndarray):
-        require_pixels(image.size, image.shape)
-        if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] not in ((), (3,), (4,)):
-            fix = "; several images are a list of them" if image.ndim == 4 else ""
-            expected = f"uint8 [H, W] or [H, W, 3 or 4]{fix}"
-            raise UsageError(f"an array of shape {image.shape}, {image.dtype}: expected {expected}")
-        image = Image.fromarray(image)
-    if isinstance(image, Image.Image):
-        require_pixels(image.width * image.height, image.size)
-        return to_rgb(image, frame.background, white=frame.white)
-    raise UsageError(f"type {type(image).__name__}: expected an image, as a path, PIL image, array or tensor")
-
-
-def require_pixels(count: int, shape: tuple[int, ...]) -> None:
-    """Raise UsageError for an image without pixels."""
-    if not count:
-        raise UsageError(f"an image of shape {shape}: expected at least one pixel")
+    return to_rgb(opened(image), frame.background, white=frame.white)
 
 
 def several(images: Pictures) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from sivae_translate.console import shows_progress
-from sivae_translate.data.domains import Folders, find_domains
+from sivae_translate.data.domains import Folders
 from sivae_translate.data.holdout import hold_out
+from sivae_translate.data.in_memory import Examples, found_in, is_examples
 from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError, one_line
 from sivae_translate.models import MODELS, Autoencoder
@@ -35,7 +37,7 @@ from sivae_translate.training.trainer import Run
 @shows_progress
 @own_run()
 def train(
-    domains: Folders,
+    domains: Folders | Examples,
     recipe: Recipe | str | Path = "style",
     out: str | Path = "runs/train",
     *,
@@ -74,36 +76,52 @@ def train(
         InterruptedRunError: a signal stopped the run, which has saved itself.
         SivaeError: the run could not go on; its last checkpoint, if any, is whole.
     """
-    device, logged, found = pick_device(device), tracker_names(log), find_domains(domains)
-    given, selected = select_recipe(recipe, set, found)
-    recipe, objective, notes = configure(given, (), found, device, Path(out))
-    require_equal_slices(recipe, process_count())
-    run, first = Path(out), is_first_process()  # the first process alone reads and writes the run's files
-    smaller = smaller_model(Path(grow), recipe) if grow is not None and first else None
-    if first:
-        prepare_directory(run, *as_paths(domains, "domains"))
-    accelerator = new_accelerator(device, recipe.training.precision)
-    if (sent := broadcast_recipe(recipe, accelerator)) != recipe:
-        recipe, objective = sent, build_objective(sent)
-        accelerator = new_accelerator(device, recipe.training.precision)
-    shown = LastingDisplay(display if first and display else Silent())
-    lock = FileLock(run / ".lock", timeout=0)
-    if first:
-        try:
-            with writing(run):
-                lock.acquire()
-        except Timeout:
-            raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
-    try:
+    device, logged = pick_device(device), tracker_names(log)
+    with found_in(domains) as found:
+        given, selected = select_recipe(recipe, set, found)
+        recipe, objective, notes = configure(given, (), found, device, Path(out))
+        require_equal_slices(recipe, process_count())
+        run, first = Path(out), is_first_process()  # the first process alone reads and writes the run's files
+        smaller = smaller_model(Path(grow), recipe) if grow is not None and first else None
         if first:
-            check_directory(run, recipe, allow_changed)
-        for note in (*selected, *notes):
-            shown.note(note)
-        with tracked(logged if first else (), run, recipe, shown) as trackers:
-            learnt, held = hold_out(found, recipe.data.holdout)
-            images = load_images(learnt, recipe, shown)
-            build = partial(Run, run, objective, images, smaller, accelerator, shown, allow_changed, held, trackers)
-            return train_within_memory(build, recipe, automatic=given.data.batch == 0)
+            prepare_directory(run, *([] if is_examples(domains) else as_paths(domains, "domains")))
+        accelerator = new_accelerator(device, recipe.training.precision)
+        if (sent := broadcast_recipe(recipe, accelerator)) != recipe:
+            recipe, objective = sent, build_objective(sent)
+            accelerator = new_accelerator(device, recipe.training.precision)
+        shown = LastingDisplay(display if first and display else Silent())
+        with locked(run) if first else nullcontext(), explained():
+            if first:
+                check_directory(run, recipe, allow_changed)
+            for note in (*selected, *notes):
+                shown.note(note)
+            with tracked(logged if first else (), run, recipe, shown) as trackers:
+                learnt, held = hold_out(found, recipe.data.holdout)
+                images = load_images(learnt, recipe, shown)
+                build = partial(Run, run, objective, images, smaller, accelerator, shown, allow_changed, held, trackers)
+                return train_within_memory(build, recipe, automatic=given.data.batch == 0)
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """A block in which no other process trains in the run's directory. Raises UsageError where another one does."""
+    lock = FileLock(run / ".lock", timeout=0)
+    try:
+        with writing(run):
+            lock.acquire()
+    except Timeout:
+        raise UsageError(f"another process is training in {run}: choose another folder with --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """A block whose errors of the system and of memory become lines for users, as SivaeError."""
+    try:
+        yield
     except OSError as error:
         where, reason = error.filename or "training", error.strerror or one_line(error)
         raise SivaeError(f"{where!s} failed ({reason}): mend that and run the same command again") from error
@@ -111,8 +129,6 @@ def train(
         if ran_out(error):
             raise SivaeError(f"memory ran out ({one_line(error)}): lower data.size or the model's width") from None
         raise
-    finally:
-        lock.release()
 
 
 def train_within_memory(build: Callable[[Recipe], Run], recipe: Recipe, automatic: bool) -> Path:
