@@ -65,7 +65,7 @@ def evaluate(
 
     With `--pairs`: PSNR, SSIM, perceptual distance, top-1 retrieval, gradient ratio, KID and a classifier two-sample
     test against the truths. With `--domains`: domain accuracy, KID to the target domain, leakage probes and diversity.
-    `index.html` has every figure beside its baselines, and pictures.
+    `index.html` has every figure beside its baselines, and pictures; `report.html` of a run shows the figures too.
 
     `--domains` and some metrics need the extra `evaluation`. Exit code 3: some pictures could not be read.
     """
@@ -74,6 +74,7 @@ def evaluate(
         from sivae_translate.evaluation.report import evaluate as evaluate_model
         from sivae_translate.evaluation.tables import as_text, summaries
         from sivae_translate.evaluation.verdict import verdict
+        from sivae_translate.training.report import show_evaluation
 
         model = chosen_model(run, model, display)
         report = evaluate_model(
@@ -96,10 +97,17 @@ def evaluate(
         left_out = [LeftOut(Path(path), reason) for path, reason in report["left_out"].items()]
         note_left_out(left_out, display)
         say("\n".join(finding.text for finding in verdict(report)) + "\n")
-        say("\n\n".join(as_text(table) for table in summaries(report)))
+        tables = summaries(report)
+        say("\n\n".join(as_text(table) for table in tables))
         for note in report["notes"]:
             display.note(f"note: {note}")
-        say(f"index.html, report.json and outputs/ are in {out}")
+        run_folder = model.parent if model.name == "model" else model
+        shown = (
+            ", and the figures on the page of the run"
+            if show_evaluation(run_folder, out / "index.html", tables)
+            else ""
+        )
+        say(f"index.html, report.json and outputs/ are in {out}{shown}")
     if left_out:
         raise typer.Exit(SOME_FAILED)
 

@@ -70,7 +70,8 @@ def place(cars: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for path in sorted((cars / "train").rglob("*.png"))[::3]:
         (domains / path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, domains / path.parent.name / path.name)
-    return Place(tmp_path, cars, trained, pairs, domains)
+    run = shutil.copytree(trained, tmp_path / "run")  # whose page gets the figures
+    return Place(tmp_path, cars, run, pairs, domains)
 
 
 def read(out: str | Path = "evaluation") -> Any:
@@ -155,6 +156,21 @@ def test_pairs_and_domains_make_one_report(cli: Any, place: Place) -> None:
     assert all(METRICS[name].note in page.text for name in metrics)
     for finding in verdict(found):
         assert finding.text in page.text and finding.text in result.stdout
+
+
+@pytest.mark.parametrize("folder", ["run", "run/model"])
+def test_the_figures_are_on_the_page_of_the_run_too(cli: Any, place: Place, folder: str) -> None:
+    result = cli("evaluate", place.here / folder, "--pairs", place.pairs, "--root", place.cars)
+    assert result.exit_code == 0 and "on the page of the run" in result.stdout
+    page = (place.here / "run/report.html").read_text()
+    assert 'href="../evaluation/index.html"' in page
+    assert f"{read()['metrics']['psnr']['value']:.2f}" in page
+
+
+def test_a_model_without_a_run_has_no_page(cli: Any, place: Place) -> None:
+    shutil.move(place.here / "run/model", place.here / "alone")
+    result = cli("evaluate", place.here / "alone", "--pairs", place.pairs, "--root", place.cars)
+    assert result.exit_code == 0 and "page of the run" not in result.stdout
 
 
 def test_networks_of_random_weights_use_no_published_name(cli: Any, place: Place) -> None:
