@@ -40,9 +40,12 @@ def by_name(name: str | Path, revision: str | None = None, note: Note = to_stder
         note: told what the name was taken for.
 
     Raises:
-        UsageError: a bare name of nothing, a revision of something that is not on the hub, or see `download`.
+        UsageError: neither a text nor a Path, a bare name of nothing, a revision of something that is not on the hub,
+            or see `download`.
         SivaeError: see `download`.
     """
+    if not isinstance(name, str | Path):
+        raise UsageError(f"the model was {name!r}: expected a path or a name, as a text or a Path")
     path, text = Path(name), str(name)
     if text in shipped_models() and revision is None and not holds_model(path):
         note(f"model: {text}, shipped with sivae-translate" + f", as the folder {text} holds no model" * path.exists())

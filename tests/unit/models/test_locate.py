@@ -63,3 +63,9 @@ def test_every_shipped_model_is_small() -> None:
     assert shipped_models() == ["cars"]
     for name in shipped_models():
         assert sum(path.stat().st_size for path in (SHIPPED / name).iterdir()) < 6e6
+
+
+@pytest.mark.parametrize("name", [3, None, ["cars"]])
+def test_what_is_neither_text_nor_path_is_an_error(name: object) -> None:
+    with pytest.raises(UsageError, match="expected a path or a name"):
+        locate(name)  # type: ignore[arg-type]
