@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+sys.path.insert(0, str(Path(__file__).parent))
+import notebook
+
 ROOT = Path(__file__).parent.parent
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the README, the changelog, the recipes and the pictures."""
+    """Add the README, the changelog, the recipes, the shipped model, the notebook and the pictures."""
+    shipped = (ROOT / "sivae_translate/shipped/cars/README.md").read_text()
+    notebook_page, notebook_pictures = notebook.page(ROOT / "docs/tutorial.ipynb")
     pages = {
         "index.md": (ROOT / "README.md").read_text().replace("](docs/", "]("),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(),
         "recipes.md": recipes(),
+        "shipped.md": shipped,
+        "notebook.md": notebook_page,
+        **notebook_pictures,
     }
-    for page, text in pages.items():
-        files.append(File.generated(config, page, content=text))
+    for name, content in pages.items():
+        files.append(File.generated(config, name, content=content))
     for picture in sorted((ROOT / "assets").glob("*.png")):
         files.append(File.generated(config, f"assets/{picture.name}", abs_src_path=str(picture)))
     return files
