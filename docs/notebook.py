@@ -1,4 +1,4 @@
-"""The notebook as a page of the documentation site: its cells are run when the site is built, and an error ends that."""
+"""The notebook as a page of the documentation site: building the site runs its cells, and an error ends the build."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def page(file: Path) -> tuple[str, dict[str, bytes]]:
             lines.append(cell.source)
             continue
         lines.append(f"```python\n{cell.source}\n```")
-        for shown in map(best, cell.outputs):
+        for shown in map(best, filter(is_result, cell.outputs)):
             if isinstance(shown, bytes):
                 name = f"notebook-{len(pictures) + 1}.png"
                 pictures[name] = shown
@@ -29,6 +29,11 @@ def page(file: Path) -> tuple[str, dict[str, bytes]]:
                 lines.append(f"```text\n{shown.rstrip()}\n```")
     lines[:2] = reversed(lines[:2])  # the title first
     return "\n\n".join(lines) + "\n", pictures
+
+
+def is_result(output: Any) -> bool:
+    """Not a warning of another package, nor a note, which go to stderr."""
+    return output.output_type != "stream" or output.name == "stdout"
 
 
 def best(output: Any) -> str | bytes:
