@@ -41,8 +41,8 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 def recipes() -> str:
     """The page of the built-in recipes: every file as it is."""
     head = (
-        "# Recipes\n\nA recipe is a TOML file with every setting of a run. `train --recipe NAME` takes one of these, or "
-        "a file of your own. `--set section.key=value` changes one setting. Every key is described in "
+        "# Recipes\n\nA recipe is a TOML file with every setting of a run. `train --recipe NAME` takes one of these "
+        "or a file of your own. `--set section.key=value` changes one setting. Every key is described in "
         "[settings](settings.md).\n"
     )
     files = sorted((ROOT / "recipes").glob("*.toml"), key=lambda path: (path.stem != "style", path.stem))
