@@ -8,7 +8,9 @@ ARG BASE=python:3.12-slim
 FROM ${BASE}
 
 ARG PIP_EXTRA=
-RUN command -v python3 || (apt-get update && apt-get install -y --no-install-recommends python3 python3-venv)
+# A base without Python is taken for one with a GPU: Triton compiles its launchers with gcc and Python's headers.
+RUN command -v python3 || (apt-get update \
+    && apt-get install -y --no-install-recommends gcc python3 python3-dev python3-venv && rm -rf /var/lib/apt/lists/*)
 RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir torch torchvision ${PIP_EXTRA}
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp
 COPY pyproject.toml README.md LICENSE /src/
