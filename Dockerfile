@@ -2,7 +2,7 @@
 #       docker run --rm -v "$PWD":/work sivae-translate train --domains emoji
 # CUDA: docker build -t sivae-translate:cuda --build-arg BASE=nvidia/cuda:13.0.1-base-ubuntu24.04 .
 #       docker run --rm --gpus all --shm-size 8g -v "$PWD":/work sivae-translate:cuda train --domains emoji
-# `--user "$(id -u):$(id -g)"` makes the outputs yours. The image takes about 6 GB, as pip takes the CUDA build of torch;
+# `--user "$(id -u):$(id -g)"` makes the outputs yours. The image is large, as pip takes the CUDA build of torch;
 # for a small CPU image add `--build-arg PIP_EXTRA="--index-url INDEX"`, INDEX as in the README.
 ARG BASE=python:3.12-slim
 FROM ${BASE}
