@@ -74,7 +74,7 @@ class Data(Settings):
     batch: Annotated[int, Field(ge=0, multiple_of=2)] = 64
     """Rows of a step's batch, in pairs of one domain. Processes that train together share the rows equally, so a run
     on two GPUs learns what it learns on one. 0 is automatic: 32 on a CPU, 64 on a GPU. Raise it with the number of
-    processes. Where memory runs out, set training.recompute, or lower the batch."""
+    processes. Where memory runs out, training.accumulate is raised instead, so that the batch stays as it is."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """How an image becomes square: "crop" keeps the central square, "pad" adds background, "stretch" changes the
     proportions. Choose "pad" where objects reach the border."""
@@ -139,8 +139,8 @@ class Training(Settings):
     "fp32" to exclude rounding as the cause of a failure."""
     accumulate: Annotated[int, Field(ge=1)] = 1
     """Slices of each process's rows that a step computes one after the other, averaging their gradients. Above 1 it
-    implies training.recompute. More take less memory and more time. Raise it where memory runs out with
-    training.recompute alone, before you lower data.batch."""
+    implies training.recompute. More take less memory and more time, and the model learns the same. A single process
+    raises it by itself where memory runs out, at least twofold each time. Raise it where several processes run out."""
     recompute: bool = False
     """Whether a step keeps only the inputs of the networks' passes, and computes the passes again for gradients. The
     model learns the same, in two fifths of the memory and four thirds of the time. Set it where memory runs out."""

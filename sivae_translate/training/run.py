@@ -1,10 +1,9 @@
-"""A run, from a folder of domains to a trained model: its settings, its lock, and another try where memory runs out."""
+"""A run, from a folder of domains to a trained model: its settings, its lock and its errors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,7 +26,7 @@ from sivae_translate.training.constructors import build_objective
 from sivae_translate.training.directory import check_directory, prepare_directory, writing
 from sivae_translate.training.display import LastingDisplay
 from sivae_translate.training.images import load_images
-from sivae_translate.training.out_of_memory import free_memory, ran_out
+from sivae_translate.training.out_of_memory import ran_out
 from sivae_translate.training.processes import is_first_process, new_accelerator, own_run, process_count
 from sivae_translate.training.slices import require_equal_slices
 from sivae_translate.training.trackers import tracked, tracker_names
@@ -78,8 +77,8 @@ def train(
     """
     device, logged = pick_device(device), tracker_names(log)
     with found_in(domains) as found:
-        given, selected = select_recipe(recipe, set, found)
-        recipe, objective, notes = configure(given, (), found, device, Path(out))
+        recipe, selected = select_recipe(recipe, set, found)
+        recipe, objective, notes = configure(recipe, (), found, device, Path(out))
         require_equal_slices(recipe, process_count())
         run, first = Path(out), is_first_process()  # the first process alone reads and writes the run's files
         smaller = smaller_model(Path(grow), recipe) if grow is not None and first else None
@@ -98,8 +97,8 @@ def train(
             with tracked(logged if first else (), run, recipe, shown) as trackers:
                 learnt, held = hold_out(found, recipe.data.holdout)
                 images = load_images(learnt, recipe, shown)
-                build = partial(Run, run, objective, images, smaller, accelerator, shown, allow_changed, held, trackers)
-                return train_within_memory(build, recipe, automatic=given.data.batch == 0)
+                begun = Run(run, objective, images, smaller, accelerator, shown, allow_changed, held, trackers, recipe)
+                return begun.train()
 
 
 @contextmanager
@@ -129,36 +128,6 @@ def explained() -> Iterator[None]:
         if ran_out(error):
             raise SivaeError(f"memory ran out ({one_line(error)}): lower data.size or the model's width") from None
         raise
-
-
-def train_within_memory(build: Callable[[Recipe], Run], recipe: Recipe, automatic: bool) -> Path:
-    """Train a run. One that has saved nothing begins again with half the batch where memory runs out.
-
-    Args:
-        build: constructs the run of a recipe.
-        automatic: whether the batch was chosen automatically, and not by the user.
-
-    Raises:
-        SivaeError: memory ran out, and the batch is the user's or the run has a state, which is saved.
-    """
-    while True:
-        run = build(recipe)
-        try:
-            return run.train()
-        except Exception as error:
-            if not ran_out(error):
-                raise
-            reason = one_line(error)
-        free_memory()  # only now: the error's traceback held the tensors of the step
-        whole = 2 * recipe.training.accumulate * run.accelerator.num_processes
-        batch = recipe.data.batch // (2 * whole) * whole
-        alone = run.accelerator.num_processes == 1  # of several processes, those that go on would wait for the others
-        if not (automatic and alone and batch and not run.states.exist()):
-            raise run.ended_by_memory(reason, batch)
-        run.display.note(f"memory ran out ({reason}): beginning again with data.batch={batch}")
-        recipe = recipe.override({"data.batch": batch})
-        del run
-        free_memory()
 
 
 def smaller_model(path: Path, recipe: Recipe) -> Autoencoder:

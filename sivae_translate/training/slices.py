@@ -26,6 +26,15 @@ def require_equal_slices(recipe: Recipe, processes: int) -> None:
         )
 
 
+def more_slices(recipe: Recipe, processes: int) -> int | None:
+    """The next `training.accumulate` that splits a recipe's batch into whole pairs; None where each slice is one pair.
+
+    At least twice as many slices, which halves the memory of a step.
+    """
+    pairs, slices = recipe.data.batch // (2 * processes), recipe.training.accumulate
+    return next((more for more in range(2 * slices, pairs + 1) if pairs % more == 0), None)
+
+
 def split(batch: Batch, count: int) -> list[Batch]:
     """A process's rows, unwarped, as `count` slices, which take its pairs in turn."""
     if count == 1:

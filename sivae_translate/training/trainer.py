@@ -13,7 +13,7 @@ from accelerate.utils import set_seed
 
 from sivae_translate.data.batches import Images, PairSampler, UnreadableDomainError, batches, collate
 from sivae_translate.data.holdout import HeldOut
-from sivae_translate.errors import SivaeError, UsageError
+from sivae_translate.errors import SivaeError, UsageError, one_line
 from sivae_translate.models import Autoencoder
 from sivae_translate.models.fused_norm import fuse_norms
 from sivae_translate.models.growing import grow
@@ -34,9 +34,10 @@ from sivae_translate.training.log import LogFiles
 from sivae_translate.training.loop import train_loop
 from sivae_translate.training.monitor import Monitor
 from sivae_translate.training.optimizers import NonFiniteLossError, Optimizers, moving_average
-from sivae_translate.training.out_of_memory import free_memory
+from sivae_translate.training.out_of_memory import free_memory, memory_error, ran_out
 from sivae_translate.training.prior_refit import refit_style_prior
 from sivae_translate.training.report import RunReport
+from sivae_translate.training.slices import more_slices
 from sivae_translate.training.snapshot import Snapshot
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.training.stop import InterruptedRunError, Stop
@@ -140,7 +141,7 @@ class Run:
         return self.folder / "model"
 
     def train_on(self) -> bool:
-        """Train until the budget is spent or a signal arrives, or go back where training diverges and return False."""
+        """Train until the budget is spent or a signal arrives. False: it went back, as it diverged or ran out of memory."""
         data, settings = self.recipe.data, self.recipe.training
         captured = self.captured_step() if settings.capture else None
         stream = batches(
@@ -177,7 +178,14 @@ class Run:
             if self.accelerator.is_main_process:  # another one alone cannot save
                 self.save()
             raise
-        return True
+        except Exception as error:
+            if not ran_out(error):
+                raise
+            reason = one_line(error)
+        else:
+            return True
+        self.take_less_memory(reason)  # only now: the error's traceback held the tensors of the step
+        return False
 
     def go_back(self, error: NonFiniteLossError) -> None:
         """Return to the last snapshot, with half the learning rate. All processes do so at the same step.
@@ -263,26 +271,33 @@ class Run:
             if self.choice is not None:
                 self.choice(model, self.state, last=self.budget.progress(self.state) >= 1)
 
-    def ended_by_memory(self, reason: str, batch: int) -> SivaeError:
-        """Save the run, whose memory ran out, and return the error that tells how to go on with a smaller batch.
+    def take_less_memory(self, reason: str) -> None:
+        """Return to the last snapshot, and compute each step in more slices, which changes nothing that is learnt.
 
-        The state is that of the broken step: the phases before the one that ran out have updated their parts.
+        Raises:
+            SivaeError: a slice is a single pair already, or other processes wait for this one in the middle of a step.
         """
         for adam in self.optimizers.adam.values():
             adam.zero_grad()
         free_memory()
-        where = "in the first step"
-        if self.state.images:
-            saved = "which are saved" if self.save_state() else "not saved"
-            where = f"at {self.state.images:,} images, {saved}"
-        flag = " --allow-changed" if self.states.exist() else ""
-        fix = f"run the same command with --set data.batch={batch}{flag}" if batch else "lower data.size"
-        if not (self.recipe.training.recompute or self.recipe.training.accumulate > 1):
-            fix = f"add --set training.recompute=true, which takes more time, or {fix}"
-        return SivaeError(f"memory ran out {where} ({reason}): {fix}")
+        slices = more_slices(self.recipe, self.accelerator.num_processes)
+        if slices is None or self.accelerator.num_processes > 1:
+            raise memory_error(reason, self.state.images, slices, saved=bool(self.state.images) and self.save_state())
+        seen, self.state = self.state.images, self.snapshot.restore(*self.parts)
+        back = f", back to {self.state.images:,} images" if seen > self.state.images else ""
+        self.display.note(
+            f"memory ran out ({reason}): training.accumulate is now {slices}, for the same results in less memory and "
+            f"more time{back}"
+        )
+        self.recipe = self.recipe.override({"training.accumulate": slices, "training.capture": False})
+        with writing(self.folder):
+            write_recipe(self.folder / "recipe.toml", self.recipe)
 
     def save_state(self) -> bool:
-        """Whether this process has written `state/` alone, which needs little memory beyond that of the run."""
+        """Whether this process has written `state/` alone, which needs little memory beyond that of the run.
+
+        The state is that of the broken step: the phases before the one that ran out have updated their parts.
+        """
         if self.accelerator.is_main_process:
             with suppress(RuntimeError, MemoryError, SivaeError):
                 self.states.save(*self.parts, self.state, self.images.fingerprint())

@@ -260,23 +260,52 @@ def small_memory(monkeypatch: pytest.MonkeyPatch, batch: int, after: int = 0) ->
     monkeypatch.setattr(trainer_module, "augment_batch", augment)
 
 
-def test_an_automatic_batch_is_halved_until_it_fits(go: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    small_memory(monkeypatch, 8)
+@pytest.mark.parametrize("batch", [8, 0])
+def test_where_memory_runs_out_the_batch_stays_and_is_accumulated(
+    go: Train, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    plenty = go(f"data.batch={batch}", "training.accumulate=4", "training.images=32", out="plenty")
+    small_memory(monkeypatch, 32 // 4 if batch == 0 else 2)
     screen = Screen()
-    run = go("data.batch=0", display=screen)
+    run = go(f"data.batch={batch}", "training.images=32", display=screen)
+    notes = [note for note in screen.notes if "memory ran out" in note]
+    assert [note.partition("accumulate is now ")[2][:1] for note in notes] == ["2", "4"]
+    assert f"batch = {batch or 32}\n" in (run / "recipe.toml").read_text()
+    assert "accumulate = 4\n" in (run / "recipe.toml").read_text()
+    assert weights(run) == weights(plenty)
+
+
+def test_a_resumed_run_goes_back_to_its_state_and_accumulates(go: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    go("training.images=32", out="plenty")
+    plenty = go("training.accumulate=2", out="plenty")
+    go("training.images=32")
+    small_memory(monkeypatch, 4)
+    screen = Screen()
+    run = go(display=screen)
+    assert ["back to" in note for note in screen.notes if "memory ran out" in note] == [False]
     assert logged(run) == list(range(8, 65, 8))
-    assert [note for note in screen.notes if "memory ran out" in note and "data.batch=" in note][-1].endswith("=8")
-    assert "batch = 8" in (run / "recipe.toml").read_text()
+    assert weights(run) == weights(plenty)
 
 
-def test_a_batch_of_the_user_s_is_kept_and_the_error_says_how_to_go_on(
-    cli: Any, domains: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_memory_that_runs_out_later_costs_the_steps_since_the_last_save(
+    go: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_memory(monkeypatch, 4, after=16)
+    screen = Screen()
+    run = go(display=screen)
+    assert ["back to 0 images" in note for note in screen.notes if "memory ran out" in note] == [True]
+    assert logged(run) == list(range(8, 65, 8))
+
+
+def test_where_a_single_pair_does_not_fit_the_run_ends_with_its_state_saved(
+    cli: Any, domains: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_memory(monkeypatch, 1)
     arguments = ("train", "--domains", domains, "--out", tmp_path / "run", *options("training.images=32"))
     result = cli(*arguments)
-    expect_error(result, 1, "16 images", "--set data.batch=4 --allow-changed")
-    assert cli(*arguments, "--set", "data.batch=4", "--allow-changed").exit_code == 0
+    expect_error(result, 1, "first step", "data.size")
+    monkeypatch.undo()
+    assert cli(*arguments).exit_code == 0
     assert logged(tmp_path / "run")[-1] == 32
 
 
@@ -286,11 +315,10 @@ def test_where_the_state_cannot_be_saved_the_error_does_not_claim_it(
     def refuse(*_: Any) -> None:
         raise SivaeError("no space left on device")
 
-    small_memory(monkeypatch, 4, after=16)
+    small_memory(monkeypatch, 1, after=16)
     monkeypatch.setattr(trainer_module.States, "save", refuse)
-    with pytest.raises(SivaeError, match="memory ran out at 16 images, not saved") as caught:
-        go()
-    assert "--allow-changed" not in str(caught.value)  # there is nothing to resume
+    with pytest.raises(SivaeError, match="memory ran out at 16 images, not saved"):
+        go("training.accumulate=4", "data.batch=8")
 
 
 # --- divergence -----------------------------------------------------------------------------------------------------
