@@ -23,9 +23,9 @@ from PIL import Image
 from sivae_translate.bench.ratio import Ratio, seconds
 from sivae_translate.data.images import Frame
 from sivae_translate.data.reader import in_order
-from sivae_translate.inference.codec import BATCH
 from sivae_translate.inference.folder import translate_folder
 from sivae_translate.inference.manifest import open_manifest
+from sivae_translate.inference.passes import BATCH
 from sivae_translate.inference.pipeline import Job, Loaded, load, translate_batches, write_jobs
 from sivae_translate.inference.shape import Shape
 from sivae_translate.inference.targets import Target, domain_targets

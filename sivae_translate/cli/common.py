@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sivae_translate.console import Terminal
 from sivae_translate.errors import UsageError
+from sivae_translate.progress import Display
 from sivae_translate.reports import free_name, require_writable
 
 SOME_FAILED = 3
 
 
-def load_translator(model: Path | None, device: str, display: Terminal) -> Any:
+def load_translator(model: Path | None, device: str, display: Display) -> Any:
     """The translator of a model; None: of the newest run."""
     from sivae_translate.inference.translator import Translator
 
     return Translator.from_pretrained(named_model(model, display), device=device)
 
 
-def named_model(model: Path | None, display: Terminal) -> Path:
+def named_model(model: Path | None, display: Display) -> Path:
     """The folder of the given model, which may be a name; see `models.locate`. None: the newest run, which is shown."""
     if model is None:
         model = newest_run()
@@ -41,7 +41,7 @@ def own_folder(model: Path, folder: Path) -> None:
         )
 
 
-def chosen_model(argument: Path | None, option: Path | None, display: Terminal) -> Path:
+def chosen_model(argument: Path | None, option: Path | None, display: Display) -> Path:
     """The model given as an argument or by --model; see `named_model`. Raises UsageError for two different ones."""
     if argument is not None and option is not None and argument != option:
         raise UsageError(f"two models given, {argument} and --model {option}: expected one of them")
@@ -98,7 +98,7 @@ def new_folder(path: Path) -> Path:
     return path
 
 
-def note_left_out(left_out: Any, display: Terminal) -> bool:
+def note_left_out(left_out: Any, display: Display) -> bool:
     """Show what is left out, a line for each reason, and return whether a picture may be lost by it.
 
     Args:

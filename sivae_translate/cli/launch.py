@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from sivae_translate.errors import UsageError
 
@@ -31,9 +32,34 @@ def require_gpus(count: int, device: str, name: str) -> None:
             f"torchrun --nproc-per-node 2 -m sivae_translate {name} --device cpu and the rest"
         )
     present = torch.cuda.device_count()
+    if not present:
+        raise UsageError(f"--gpus {count}: torch sees no GPU on this machine: leave out --gpus")
     if not 1 <= count <= present:
-        there = f"1 to {present}" if present else "no --gpus, as there is none on this machine"
-        raise UsageError(f"--gpus {count}: expected {there}")
+        raise UsageError(f"--gpus {count}: expected 1 to {present}, the GPUs of this machine")
+
+
+def together(share: str | None, out: Path | None) -> Any:
+    """The processes of a launcher that translate one folder, an `inference.together.Together`; None without a launcher.
+
+    Raises:
+        UsageError: a share, or an output that is one file, in one of several processes.
+    """
+    if "RANK" not in os.environ:
+        return None
+    from sivae_translate.inference.single import is_file_name
+    from sivae_translate.inference.together import Together
+    from sivae_translate.training.processes import launched, process_count
+
+    if not launched() or process_count() == 1:
+        return None
+    if share is not None:
+        raise UsageError(
+            f"--share {share} in one of {process_count()} processes of a launcher, which share the inputs by "
+            "themselves: leave out --share"
+        )
+    if out is not None and is_file_name(out):
+        raise UsageError(f"--out {out} is one file for {process_count()} processes of a launcher: start without it")
+    return Together()
 
 
 def without_gpus(words: Sequence[str]) -> list[str]:
@@ -58,7 +84,7 @@ def launch(words: Sequence[str], processes: int) -> int:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))  # each would take all cores
-    logging.getLogger("torch.distributed.elastic").disabled = True
+    logging.disable()  # the processes tell their errors themselves
     with TemporaryDirectory() as logs:
         config = LaunchConfig(
             min_nodes=1,

@@ -24,6 +24,9 @@ MoreDomains = Annotated[
     list[Path] | None, typer.Option("--domains", metavar="DIR", help="The same as DIR; may be repeated.")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Gpus = Annotated[
+    int | None, typer.Option("--gpus", metavar="N", help="Work on N GPUs of this machine, in a process for each.")
+]
 InversionSteps = Annotated[
     int,
     typer.Option(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model, new_file, note_left_out
-from sivae_translate.cli.options import PICTURES, WORK, Device, InversionSteps, Model, StyleCorrection
+from sivae_translate.cli.launch import launch, require_gpus, together, without_gpus
+from sivae_translate.cli.options import PICTURES, WORK, Device, Gpus, InversionSteps, Model, StyleCorrection
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.errors import UsageError, command
 from sivae_translate.names import as_text
+from sivae_translate.progress import Silent
 
 commands = typer.Typer()
 
@@ -101,13 +104,15 @@ def run(
             "--share",
             metavar="I/N",
             help="Translate the I-th of N parts of the folder, as several processes or machines may do at once. "
-            "Afterwards, the same command without --share merges their manifests.",
+            "Afterwards, the same command without --share merges their manifests. Under `torchrun` each process takes "
+            "its part by itself.",
         ),
     ] = None,
     gallery: Annotated[
         bool, typer.Option("--gallery", help="Write gallery.html too: inputs and translations under a slider.")
     ] = False,
     device: Device = "auto",
+    gpus: Gpus = None,
 ) -> None:
     """Translate images and folder trees; names are kept, and `manifest.jsonl` has a row for every file.
 
@@ -119,9 +124,17 @@ def run(
     """
     with terminal() as display:
         from sivae_translate.inference.threshold import load_threshold
+        from sivae_translate.inference.together import own_gpu
 
-        model = named_model(model, display)
-        translator = load_translator(model, device, display)
+        if gpus is not None:
+            require_gpus(gpus, device, "run")
+            device = "cuda"
+            if gpus > 1:
+                raise typer.Exit(launch(without_gpus(sys.argv[1:]), gpus))
+        workers = together(share, out)
+        shown = display if workers is None or workers.first else Silent()
+        model = named_model(model, shown)
+        translator = load_translator(model, own_gpu(device) if workers else device, shown)
         options = {
             "to": [as_text(name) for name in to or ()],
             "style": style,
@@ -136,10 +149,13 @@ def run(
             "alpha": alpha,
             "batch": batch,
             "reject": load_threshold(model) if reject_ood else None,
-            "share": share,
-            "display": display,
+            "share": workers.share if workers else share,
+            "display": shown,
         }
         place, summary = translate(translator, sources, out, format, options, gallery)
+        summary = workers.merged(place, summary) if workers else summary
+        if summary is None:
+            return
         lost = note_left_out(summary.reasons, display)
         say(f"{summary.written:,} translation{'' if summary.written == 1 else 's'} written to {place}{others(summary)}")
         if gallery:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import threading
@@ -25,6 +26,8 @@ def terminal() -> Iterator[Terminal]:
     def fail(message: str, exit_code: int) -> typer.Exit:
         ignore_interrupts()
         display.close()
+        if exit_code > 128 and not is_first():  # a signal ends all processes of a launcher, and one tells it
+            return typer.Exit(exit_code)
         with suppress(OSError, ValueError):
             write_line(sys.stderr, f"error: {shown(' '.join(message.split()))}")
         return typer.Exit(exit_code)
@@ -48,6 +51,15 @@ def terminal() -> Iterator[Terminal]:
         raise fail("memory ran out: lower --batch, take smaller images, or use --device cpu", 1) from None
     finally:
         display.close()
+
+
+def is_first() -> bool:
+    """Whether this process is the first of a launcher's, or has no launcher."""
+    if "RANK" not in os.environ:
+        return True
+    from sivae_translate.training.processes import is_first_process
+
+    return is_first_process()
 
 
 def memory_ran_out(error: Exception) -> bool:

@@ -13,7 +13,7 @@ from sivae_translate.datasets.car_design import design
 from sivae_translate.datasets.car_rendering import render
 from sivae_translate.export.formats import Run
 from sivae_translate.export.graphs import Graph
-from sivae_translate.inference.codec import BATCH
+from sivae_translate.inference.passes import BATCH
 
 LIMIT = 1e-3  # a quarter of a level of 8 bits; float32 in another order of sums differs by about 1e-5
 RANDOM = (1, 5)  # rows of the batches of random images

@@ -14,13 +14,12 @@ from sivae_translate.device import pick_device
 from sivae_translate.errors import SivaeError, UsageError, did_you_mean
 from sivae_translate.host import methods_in_own_torch_state
 from sivae_translate.inference.arguments import batch_of, code_of, contents_of, finite, styles_of
+from sivae_translate.inference.passes import BATCH, Passes
 from sivae_translate.inference.prepare import Picture, Pictures, batches, prepare_named
 from sivae_translate.inference.style_correction import corrected_style, rounds_for
 from sivae_translate.models import Autoencoder
 from sivae_translate.pictures import to_pictures
 from sivae_translate.types import Code, Gaussian
-
-BATCH = 32  # images or codes per pass of the network, which bounds memory
 
 
 @methods_in_own_torch_state
@@ -30,7 +29,7 @@ class Codec:
     def __init__(self, model: Autoencoder, settings: dict[str, Any], frame: Frame) -> None:
         self.model = model.eval().requires_grad_(False)
         self.settings, self.frame, self.domains = settings, frame, model.domains
-        self.device = torch.device("cpu")
+        self.device, self.passes = torch.device("cpu"), Passes()
 
     def to(self, device: str | torch.device) -> Self:
         """Move the model to a device, in place. Raises UsageError where the device is not available."""
@@ -45,7 +44,8 @@ class Codec:
     @torch.no_grad()
     def encode(self, images: Pictures) -> Code:
         """Mean content `[B, K, g, g]` and style `[B, S]`, None for a single latent, of one image or several."""
-        return Code.cat([self.model.encode(x).mean for x in self._batches(images)])
+        encoded = (self.passes(self._mean, x) for x in self._batches(images))
+        return Code.cat([code for codes in encoded for code in codes])
 
     @torch.no_grad()
     def decode(self, code: Code) -> Tensor:
@@ -55,7 +55,7 @@ class Codec:
             SivaeError: the images hold NaN or infinity.
         """
         code = code_of(code, self.model).map(lambda t: t.to(self.device))
-        x = torch.cat([self.model.decode(code[i : i + BATCH]).float() for i in range(0, len(code), BATCH)])
+        x = torch.cat(self.passes(lambda rows: self.model.decode(rows).float(), code))
         if not x.isfinite().all():
             raise SivaeError(
                 "the decoded images hold NaN or infinity: the weights are damaged, or the code is far too large"
@@ -76,7 +76,7 @@ class Codec:
     def contents(self, x: Tensor) -> Tensor:
         """Images `[B, 3, H, W]` in [0, 1] -> their mean contents `[B, K, g, g]`, for several styles in turn."""
         x = self._on_device(batch_of(x, self.frame.size))
-        return torch.cat([self.model.encode(part).mean.content for part in torch.split(x, BATCH)])
+        return torch.cat(self.passes(lambda rows: self._mean(rows).content, x))
 
     @torch.no_grad()
     def restyle(self, content: Tensor, style: Tensor, *, style_correction: int = 0) -> Tensor:
@@ -89,8 +89,7 @@ class Codec:
         content = contents_of(content, self.model).to(self.device)
         style = styles_of(style, self.model.style_size, len(content)).to(self.device)
         rounds = rounds_for(content.shape, style_correction)
-        parts = zip(torch.split(content, BATCH), torch.split(style, BATCH), strict=True)
-        corrected = torch.cat([corrected_style(self.model, *part, rounds) for part in parts])
+        corrected = torch.cat(self.passes(lambda *part: corrected_style(self.model, *part, rounds), content, style))
         return self.decode(Code(content, corrected))
 
     @staticmethod
@@ -104,6 +103,9 @@ class Codec:
     def _batches(self, images: Pictures, size: int = BATCH, *, name: str = "images") -> Iterator[Tensor]:
         """Images, prepared as many at a time; `name` is that of the argument."""
         return map(self._on_device, batches(images, self.frame, size, name))
+
+    def _mean(self, x: Tensor) -> Code:
+        return self.model.encode(x).mean
 
     def _mean_code(self, image: Picture, name: str) -> Code:
         """The mean code of one image; `name` is that of the argument."""

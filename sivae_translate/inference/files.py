@@ -15,10 +15,11 @@ from sivae_translate.data.images import UnreadableImage
 from sivae_translate.data.listing import LeftOut, evenly_spread
 from sivae_translate.data.reader import Sources, read_images
 from sivae_translate.errors import UsageError, shown
-from sivae_translate.inference.codec import BATCH, require_style
+from sivae_translate.inference.codec import require_style
 from sivae_translate.inference.direction import difference
 from sivae_translate.inference.inputs import list_inputs
 from sivae_translate.inference.inversion import eight_bit, invert
+from sivae_translate.inference.passes import BATCH
 from sivae_translate.inference.plan import plan
 from sivae_translate.inference.prepare import prepare_one
 from sivae_translate.inference.translator import Translator

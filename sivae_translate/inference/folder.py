@@ -16,9 +16,10 @@ from sivae_translate.data.listing import Account, LeftOut
 from sivae_translate.data.reader import AHEAD, in_order
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.host import own_torch_state
-from sivae_translate.inference.codec import BATCH, require_style
+from sivae_translate.inference.codec import require_style
 from sivae_translate.inference.inputs import base_of
 from sivae_translate.inference.manifest import Manifest, holds_translations, locked, manifest_path, open_manifest
+from sivae_translate.inference.passes import BATCH
 from sivae_translate.inference.pipeline import load, translate_batches, write_jobs
 from sivae_translate.inference.plan import Plan, plan
 from sivae_translate.inference.shape import INPUT, MODEL, Shape, has_layout, shape_of
@@ -206,6 +207,7 @@ def translate_all(
     wait on both sides as two batches have, so that memory does not depend on the number of inputs.
     """
     total, shown, show = len(planned) * len(targets), 0, counting(display, "translations")
+    rows = translator.passes.rows
     tiled = writing.shape.tile
     ahead = TILED_AHEAD if tiled else max(2 * batch, AHEAD)
     reading = partial(load, frame=translator.frame, shape=writing.shape)
@@ -220,6 +222,9 @@ def translate_all(
                 job.image.task.reasons.add(row.reason)
                 rejected = row.status == "rejected"
                 yield LeftOut(job.image.task.path, REJECTED if rejected else row.reason, lost=not rejected)
+            if translator.passes.rows < rows:
+                display.note(f"memory ran out: images are computed {translator.passes.rows} at a time, not {rows}")
+                rows = 0
             done = counts.total()
             if done - shown >= batch or done == total:
                 show(done, total)

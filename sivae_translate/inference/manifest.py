@@ -158,6 +158,23 @@ def open_manifest(folder: Path, job: str, share: Share | None = None) -> Iterato
         rewrite(path, rows)
 
 
+def merge_shares(folder: Path, count: int) -> Path:
+    """Merge the manifests of `count` shares, all translated now, in a locked folder, and return `manifest.jsonl`.
+
+    Rows of earlier calls are kept as `open_manifest` does.
+    """
+    parts = of_shares(folder)
+    fresh = [path for path in parts if path.name.endswith(f"-of-{count}.jsonl")]
+    with known_rows(folder, [folder / MANIFEST, *(path for path in parts if path not in fresh)]) as rows:
+        rows.drop_obsolete()
+        for path in fresh:
+            rows.read(path)
+        rewrite(folder / MANIFEST, rows)
+    for part in parts:
+        part.unlink()
+    return folder / MANIFEST
+
+
 def manifest_path(folder: Path, share: Share | None) -> Path:
     return folder / (MANIFEST if share is None else f"manifest-{share}.jsonl")
 

@@ -141,7 +141,7 @@ class Run:
         return self.folder / "model"
 
     def train_on(self) -> bool:
-        """Train until the budget is spent or a signal arrives. False: it went back, as it diverged or ran out of memory."""
+        """Train until the budget is spent or a signal arrives. False: training diverged or memory ran out: go on."""
         data, settings = self.recipe.data, self.recipe.training
         captured = self.captured_step() if settings.capture else None
         stream = batches(

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from sivae_translate.data.listing import LeftOut
 from sivae_translate.errors import UsageError, shown
-from sivae_translate.inference.codec import BATCH
 from sivae_translate.inference.files import read
+from sivae_translate.inference.passes import BATCH
 from sivae_translate.inference.plan import SAVE_OPTIONS, folded, output_of
 from sivae_translate.inference.threshold import Threshold
 from sivae_translate.inference.translator import Translator
