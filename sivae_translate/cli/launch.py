@@ -59,7 +59,7 @@ def together(share: str | None, out: Path | None) -> Any:
         )
     if out is not None and is_file_name(out):
         raise UsageError(f"--out {out} is one file for {process_count()} processes of a launcher: start without it")
-    return Together()
+    return Together.of_launcher()
 
 
 def without_gpus(words: Sequence[str]) -> list[str]:

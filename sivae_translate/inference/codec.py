@@ -89,8 +89,8 @@ class Codec:
         content = contents_of(content, self.model).to(self.device)
         style = styles_of(style, self.model.style_size, len(content)).to(self.device)
         rounds = rounds_for(content.shape, style_correction)
-        corrected = torch.cat(self.passes(lambda *part: corrected_style(self.model, *part, rounds), content, style))
-        return self.decode(Code(content, corrected))
+        corrected = self.passes(lambda c, s: corrected_style(self.model, c, s, rounds), content, style)
+        return self.decode(Code(content, torch.cat(corrected)))
 
     @staticmethod
     def to_pictures(x: Tensor) -> list[Image.Image]:

@@ -7,8 +7,10 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.distributed.rendezvous import rendezvous
 
 from sivae_translate.data.listing import Account, LeftOut
 from sivae_translate.inference.folder import Summary
@@ -21,17 +23,26 @@ POLLED = 0.1  # seconds between two looks at the other processes, in which a sig
 class Together:
     """One of the processes that a launcher has started.
 
-    The processes tell each other how they ended in the launcher's key-value store. A process that fails ends all of
-    them, as launchers do, and the next call translates what is missing.
+    Where a process fails, launchers end all of them, and the next call translates what is missing.
+
+    Args:
+        store: a `torch.distributed.Store`, in which the processes tell each other how they ended.
+        rank: of this process, from 0 on.
+        count: of the processes.
 
     Attributes:
         share: of this process, for `translate_folder`.
         first: whether this is the first process, which alone shows progress and results.
     """
 
-    def __init__(self) -> None:
-        self.store, self.rank, self.count = next(torch.distributed.rendezvous("env://"))
-        self.share, self.first = f"{self.rank + 1}/{self.count}", self.rank == 0
+    def __init__(self, store: Any, rank: int, count: int) -> None:
+        self.store, self.rank, self.count = store, rank, count
+        self.share, self.first = f"{rank + 1}/{count}", rank == 0
+
+    @classmethod
+    def of_launcher(cls) -> Together:
+        """This process, by the variables that its launcher has set."""
+        return cls(*next(rendezvous("env://")))
 
     def merged(self, out: Path, summary: Summary) -> Summary | None:
         """Tell the summary of this process to the first one, which waits for all and merges their manifests.

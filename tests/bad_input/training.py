@@ -70,6 +70,9 @@ CASES = [
         2,
         ["training.capture", "cpu", "GPU"],
     ),
+    Case("train: no batch", lambda w: train(w, "--batch", "0"), 2, ["--batch 0", "auto", "64"]),
+    Case("train: odd batch", lambda w: train(w, "--batch", "7"), 2, ["data.batch", "7"]),
+    Case("train: GPUs and CPU", lambda w: train(w, "--gpus", "2", "--device", "cpu"), 2, ["--gpus 2", "torchrun"]),
     Case("train: no model to grow", lambda w: train(w, "--grow", w.folder("empty")), 1, ["empty"]),
     Case("train: unknown tracker", lambda w: train(w, "--log", "tensorbord"), 2, ["tensorbord", "tensorboard"]),
     Case("cars: full folder", lambda w: ["cars", w.make("full/file").parent], 2, ["full"]),
@@ -77,6 +80,9 @@ CASES = [
 ]
 
 VARIANTS = [
+    Case("train: text for a batch", lambda w: train(w, "--batch", "x"), 2, ["--batch x", "auto"]),
+    Case("train: missing GPUs", lambda w: train(w, "--gpus", "99"), 2, ["--gpus 99"]),
+    Case("train: no GPUs", lambda w: train(w, "--gpus", "0"), 2, ["--gpus 0"]),
     Case("check: unknown recipe", lambda w: ["check", w.cars / "train", "--recipe", "stile"], 2, ["stile", "style"]),
     Case(
         "train: nearly all images held out", lambda w: train(w, "--set", "data.holdout=0.9"), 2, ["data.holdout", "0.5"]

@@ -118,6 +118,7 @@ OTHERS = [
 CASES = [*INPUTS, *TYPED, *MODELS, *OTHERS]
 
 VARIANTS = [
+    Case("run: missing GPUs", lambda w: run(w, "--gpus", "99"), 2, ["--gpus 99"]),
     Case("run: size of no pixel", lambda w: run(w, "--size", "0"), 2, ["'0'", "8,192"]),
     Case("run: whole object", lambda w: run(w, "--size", "input", "--fit", "whole"), 2, ["--fit whole", "pictures"]),
     Case("run: unused truncation", lambda w: run(w, "--truncation", "0.5"), 2, ["--truncation", "--styles"]),
