@@ -91,7 +91,7 @@ def run(
     alpha: Annotated[
         str, typer.Option("--alpha", help="drop, or keep: put the transparency of the input into the output.")
     ] = "drop",
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at a time.")] = 32,
+    batch: Annotated[int, typer.Option("--batch", help="Images at a time.")] = 32,
     reject_ood: Annotated[
         bool,
         typer.Option(

@@ -82,7 +82,8 @@ def estimated(domains: Any, recipe: str, overrides: Sequence[str], device: str, 
     except Exception as error:
         if not ran_out(error):
             raise
-        return "\n".join([*notes, f"warning: training would run out of memory ({one_line(error)}): lower data.batch"])
+        text = f"warning: memory runs out with this data.batch ({one_line(error)}): training will compute it in slices"
+        return "\n".join([*notes, f"{text}, which takes more time"])
     return "\n".join([*notes, estimate_line(complete, found, device)])
 
 

@@ -14,7 +14,7 @@ from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.objectives.sampling import SliceGenerator, integers, noise_source, uniform, uniform_by_pair
 from sivae_translate.recipe import load_recipe
 from sivae_translate.training.recompute import Recomputed
-from sivae_translate.training.slices import require_equal_slices, slice_generators, split
+from sivae_translate.training.slices import more_slices, require_equal_slices, slice_generators, split
 from sivae_translate.types import Batch
 
 CPU = torch.device("cpu")
@@ -109,3 +109,17 @@ def test_a_batch_without_whole_pairs_for_each_slice_is_one_line_of_error() -> No
     with pytest.raises(UsageError, match=r"--set data\.batch=36") as caught:
         require_equal_slices(recipe, 3)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("batch", "accumulate", "processes", "more"),
+    [(64, 1, 1, 2), (64, 2, 1, 4), (64, 16, 1, 32), (64, 32, 1, None), (18, 1, 1, 3), (18, 3, 1, 9), (14, 1, 1, 7)]
+    + [(64, 1, 2, 2), (64, 16, 2, None), (2, 1, 1, None)],
+)
+def test_more_slices_are_whole_pairs_until_each_is_one(
+    batch: int, accumulate: int, processes: int, more: int | None
+) -> None:
+    recipe = load_recipe("tiny", [f"data.batch={batch}", f"training.accumulate={accumulate}"])
+    assert more_slices(recipe, processes) == more
+    if more is not None:
+        require_equal_slices(recipe.override({"training.accumulate": more}), processes)
