@@ -36,9 +36,9 @@ def test_rows_are_halved_until_they_fit_and_stay_so() -> None:
 
 
 def test_a_last_pass_is_halved_from_its_own_rows() -> None:
-    passes, sizes = Passes(8), list[int]()
-    passes(small(2, sizes), torch.arange(5))
-    assert sizes == [2, 2, 1]
+    passes, sizes = Passes(9), list[int]()
+    passes(small(3, sizes), torch.arange(6))
+    assert sizes == [3, 3] and passes.rows == 3
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("out of memory"), ValueError("other")])
