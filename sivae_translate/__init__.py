@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sivae_translate.inference.batch import TranslateBatch
     from sivae_translate.inference.folder import translate_folder
     from sivae_translate.inference.translator import Translator
+    from sivae_translate.inference.video import translate_video
     from sivae_translate.recipe import Recipe, load_recipe
     from sivae_translate.sharing.push import push_to_hub
     from sivae_translate.sharing.repository import model_card
@@ -43,6 +44,7 @@ _HOMES = {
     "read_pairs": "evaluation.pairs",
     "train": "training.run",
     "translate_folder": "inference.folder",
+    "translate_video": "inference.video",
 }
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "read_pairs",
     "train",
     "translate_folder",
+    "translate_video",
 ]
 
 

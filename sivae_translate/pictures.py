@@ -14,11 +14,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from sivae_translate.video import FORMATS, save_video
+
 VISIBLE = 96  # pixels; smaller images are enlarged
 SMALLEST_TEXT = 13  # pixels
 MARGIN = 8  # pixels on both sides of a label
 ANIMATED = (".gif", ".webp")
 FRAME = 100  # milliseconds
+VIDEO_RATE = 24  # frames a second
 
 
 def to_pictures(x: Tensor) -> list[Image.Image]:
@@ -73,8 +76,14 @@ def contact_sheet(pictures: Sequence[Image.Image], columns: int | None = None) -
 
 
 def save_frames(frames: Sequence[Image.Image], path: Path) -> None:
-    """Write pictures of one size side by side. For a suffix in `ANIMATED`, write a loop forwards and backwards."""
-    if path.suffix.lower() in ANIMATED:
+    """Write pictures of one size side by side. For an animation or a video, write a loop forwards and backwards.
+
+    Raises:
+        UsageError: a video, and no PyAV.
+    """
+    if path.suffix.lower() in FORMATS:
+        save_video([sheet([[frame]]) for frame in [*frames, *frames[-2:0:-1]]], path, VIDEO_RATE)
+    elif path.suffix.lower() in ANIMATED:
         first, *rest = (sheet([[frame]]) for frame in [*frames, *frames[-2:0:-1]])
         options = {"save_all": True, "append_images": rest, "duration": FRAME, "loop": 0}
         save_picture(first, path, **options, lossless=True)  # lossy WebP merges frames that differ little

@@ -16,7 +16,7 @@ PACKAGE = Path(sivae_translate.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset(
         {"types", "errors", "allocator", "signals", "device", "progress", "memory", "console", "pictures", "names"}
-        | {"extras", "host", "plugins"}
+        | {"extras", "host", "plugins", "video"}
     ),
     frozenset(
         {"schema", "recipe", "untrusted", "untrusted_tensors", "atomic", "checkpoint", "reports", "pages", "data"}

@@ -34,6 +34,7 @@ NAMES = [
     "read_pairs",
     "train",
     "translate_folder",
+    "translate_video",
 ]
 TRANSLATOR = {
     "__call__", "add_domain", "contents", "decode", "edit", "encode", "from_pretrained", "interpolate", "prepare",

@@ -15,12 +15,14 @@ from sivae_translate.cli.common import (
     new_file,
     note_left_out,
 )
-from sivae_translate.cli.options import EXPLORE, PICTURES, STRIPS, Device, Model, ModelArgument, Strip, What
+from sivae_translate.cli.options import EXPLORE, PICTURES, STRIPS, VIDEOS, Device, Model, ModelArgument, Strip, What
 from sivae_translate.cli.terminal import say, terminal
 from sivae_translate.names import as_text
 from sivae_translate.progress import counting
 
 commands = typer.Typer()
+
+VIDEO_STEPS = 49  # there and back in 4 seconds
 
 
 @commands.command(rich_help_panel=EXPLORE, epilog="Example: `sivae-translate sample --domain car007 --count 64`")
@@ -51,7 +53,8 @@ def sample(
 @commands.command(
     rich_help_panel=EXPLORE,
     epilog="Examples: `sivae-translate interpolate a.png b.png`, "
-    "`sivae-translate interpolate a.png b.png --what style --content c.png --steps 24 --out loop.gif`",
+    "`sivae-translate interpolate a.png b.png --what style --content c.png --steps 24 --out loop.gif`, "
+    "`sivae-translate interpolate a.png b.png --out loop.mp4`",
 )
 def interpolate(
     a: Annotated[Path, typer.Argument(metavar="A", help="The image to start from.")],
@@ -62,7 +65,9 @@ def interpolate(
         Path | None,
         typer.Option("--content", help="With --what style: image for the content of all pictures [A]."),
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", help="Number of pictures, with both ends.")] = 8,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help=f"Number of pictures, with both ends [8; {VIDEO_STEPS} of a video].")
+    ] = None,
     out: Strip = Path("interpolation.png"),
     device: Device = "auto",
 ) -> None:
@@ -72,12 +77,29 @@ def interpolate(
         from sivae_translate.pictures import save_frames
 
         images = [a, b] if content is None else [a, b, content]
-        path = new_file(out, STRIPS, *images)
+        path, count = strip_file(out, *images), steps_of(out, steps, 8)
         translator = load_translator(model, device, display)
         start, end, *third = (read_one(translator, image) for image in images)
-        frames = translator.interpolate(start, end, what=what, steps=steps, content=third[0] if third else None)
+        frames = translator.interpolate(start, end, what=what, steps=count, content=third[0] if third else None)
         save_frames(frames, path)
-        say(f"{steps} pictures in {out}")
+        say(f"{count} pictures in {out}")
+
+
+def strip_file(out: Path, *inputs: Path) -> Path:
+    """A path for a strip, an animation or a video. Raises UsageError as `new_file`, and for a video without PyAV."""
+    path = new_file(out, STRIPS, *inputs)
+    if path.suffix.lower() in VIDEOS:
+        from sivae_translate.video import require_format
+
+        require_format(path)
+    return path
+
+
+def steps_of(out: Path, steps: int | None, usual: int) -> int:
+    """The number of pictures: `steps`, or without it that of a video, or the usual one."""
+    if steps is not None:
+        return steps
+    return VIDEO_STEPS if out.suffix.lower() in VIDEOS else usual
 
 
 @commands.command(rich_help_panel=EXPLORE, epilog="Example: `sivae-translate mix poses/ cars/ --out mix.png`")
@@ -150,7 +172,10 @@ def edit(
     strength: Annotated[
         str, typer.Option("--strength", metavar="LOW..HIGH", help="Range, or a number for one picture.")
     ] = "-2..2",
-    steps: Annotated[int, typer.Option("--steps", help="Number of pictures of a range, with both ends.")] = 5,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", help=f"Number of pictures of a range, with both ends [5; {VIDEO_STEPS} of a video]."),
+    ] = None,
     model: Model = None,
     what: What = "both",
     out: Strip = Path("edit.png"),
@@ -163,7 +188,7 @@ def edit(
         from sivae_translate.inference.files import read_one
         from sivae_translate.pictures import save_frames
 
-        path, chosen = new_file(out, STRIPS, image, along), strengths(strength, steps)
+        path, chosen = strip_file(out, image, along), strengths(strength, steps_of(out, steps, 5))
         model = named_model(model, display)
         found, translator = load_direction(along, model), load_translator(model, device, display)
         save_frames(translator.edit(read_one(translator, image), found, chosen, what=what), path)

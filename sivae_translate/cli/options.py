@@ -10,7 +10,8 @@ import typer
 START, WORK, EXPLORE = "Start here", "Train and translate", "Explore the latent space"
 EVALUATE, HELP = "Evaluate", "Look up"
 PICTURES = (".png", ".jpg", ".webp")
-STRIPS = (".png", ".jpg", ".gif", ".webp")
+VIDEOS = (".mp4", ".mov", ".mkv", ".webm")
+STRIPS = (".png", ".jpg", ".gif", ".webp", *VIDEOS)
 
 Domains = Annotated[
     list[Path] | None,
@@ -49,7 +50,12 @@ MODEL = "A run or model folder, `cars`, or user/name on the Hugging Face Hub."
 Model = Annotated[Path | None, typer.Option("--model", help=f"{MODEL[:-1]} [newest under runs/].")]
 ModelArgument = Annotated[Path | None, typer.Argument(metavar="MODEL", help="The same as --model.", show_default=False)]
 What = Annotated[str, typer.Option("--what", help="The part of the code that changes: content, style or both.")]
-Strip = Annotated[Path, typer.Option("--out", help="Strip (.png, .jpg), or animation there and back (.gif, .webp).")]
+Strip = Annotated[
+    Path,
+    typer.Option(
+        "--out", help="Strip (.png, .jpg), or there and back as an animation (.gif, .webp) or a video (.mp4, .webm)."
+    ),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting, as `section.key=value`; may be repeated.", metavar="K=V")
 ]

@@ -13,6 +13,7 @@ from sivae_translate.cli.common import SOME_FAILED, load_translator, named_model
 from sivae_translate.cli.launch import launch, require_gpus, together, without_gpus
 from sivae_translate.cli.options import PICTURES, WORK, Device, Gpus, InversionSteps, Model, StyleCorrection
 from sivae_translate.cli.terminal import say, terminal
+from sivae_translate.cli.video import the_video, translate_one, video_file
 from sivae_translate.errors import UsageError, command
 from sivae_translate.names import as_text
 from sivae_translate.progress import Silent
@@ -26,12 +27,15 @@ OUT = Path("translated")
     rich_help_panel=WORK,
     epilog="Examples: `sivae-translate run new_emoji/ --to twemoji`, "
     "`sivae-translate run photo.jpg --style reference.jpg --out translated.png`, `sivae-translate run *.jpg --to red`, "
-    "`sivae-translate run frames/ --to car007 --styles 3`. All images get the same styles.",
+    "`sivae-translate run frames/ --to car007 --styles 3`, `sivae-translate run film.mp4 --to red --out red.mp4`. All "
+    "images get the same styles.",
 )
 def run(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="INPUT", help="Images and folders of images; of an animation the first frame."),
+        typer.Argument(
+            metavar="INPUT", help="Images and folders of images, or one video; of an animation the first frame."
+        ),
     ],
     model: Model = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="Target domain; may be repeated [every domain].")] = None,
@@ -57,7 +61,8 @@ def run(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Folder for the translations, or of one image the file [translated, translated-2...]."
+            "--out",
+            help="Folder for the translations, or the file of one image or video [translated, translated-2...].",
         ),
     ] = None,
     format: Annotated[
@@ -119,6 +124,8 @@ def run(
     A second call translates again what has changed since. A call with another model, target or option writes to a new
     folder, such as `translated-2`, unless `--out` is given.
 
+    A video (MP4, MOV, MKV, WebM or AVI) is translated to one style with its audio; it needs the extra `video`.
+
     Exit code 3: some inputs failed, or some files or references are in a format that cannot be read. Rejected inputs do
     not count as failures.
     """
@@ -126,17 +133,23 @@ def run(
         from sivae_translate.inference.threshold import load_threshold
         from sivae_translate.inference.together import own_gpu
 
+        names = [as_text(name) for name in to or ()]
+        images_alone = {"--gallery": gallery, "--share": share is not None, "--reject-ood": reject_ood}
+        images_alone |= {f"--alpha {alpha}": alpha != "drop", f"--format {format}": format != "png"}
+        film = the_video(sources, names, images_alone | {"--gpus": gpus is not None})
+        place = None if film is None else video_file(film, out)
         if gpus is not None:
             require_gpus(gpus, device, "run")
             device = "cuda"
             if gpus > 1:
                 raise typer.Exit(launch(without_gpus(sys.argv[1:]), gpus))
         workers = together(share, out)
+        if film is not None and workers is not None:
+            raise UsageError(f"{film} is a video, and one process translates it: start without a launcher")
         shown = display if workers is None or workers.first else Silent()
         model = named_model(model, shown)
         translator = load_translator(model, own_gpu(device) if workers else device, shown)
-        options = {
-            "to": [as_text(name) for name in to or ()],
+        options: dict[str, Any] = {
             "style": style,
             "inversion_steps": inversion_steps,
             "style_correction": style_correction,
@@ -146,12 +159,14 @@ def run(
             "size": size,
             "fit": fit,
             "tile": tile,
-            "alpha": alpha,
             "batch": batch,
-            "reject": load_threshold(model) if reject_ood else None,
-            "share": workers.share if workers else share,
             "display": shown,
         }
+        if film is not None and place is not None:
+            lost = translate_one(translator, film, place, {**options, "to": next(iter(names), None)}, display)
+            raise typer.Exit(SOME_FAILED if lost else 0)
+        reject = load_threshold(model) if reject_ood else None
+        options |= {"to": names, "alpha": alpha, "reject": reject, "share": workers.share if workers else share}
         place, summary = translate(translator, sources, out, format, options, gallery)
         summary = workers.merged(place, summary) if workers else summary
         if summary is None:

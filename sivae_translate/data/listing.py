@@ -16,7 +16,8 @@ from typing import NamedTuple, TypeVar
 
 from sivae_translate.data.heif import HEIF_SUFFIXES, why_no_heif
 from sivae_translate.data.images import FORMATS, is_image
-from sivae_translate.errors import UsageError, shown
+from sivae_translate.data.video import VIDEO_SUFFIXES
+from sivae_translate.errors import UsageError, command, shown
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 NOT_READ = {  # suffixes of pictures and films in formats that are not read
@@ -27,7 +28,7 @@ NOT_READ = {  # suffixes of pictures and films in formats that are not read
     *(".psd", ".psb", ".xcf", ".kra", ".afphoto", ".sketch"),
     *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".rwl", ".raf"),
     *(".pef", ".srw", ".3fr", ".fff", ".iiq", ".mos", ".mef", ".mrw", ".x3f", ".erf", ".kdc", ".dcr", ".gpr"),
-    *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".ogv"),
+    *(*VIDEO_SUFFIXES, ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".ogv"),
 }
 NO_PICTURES = {  # suffixes of files that are not opened to see whether they are pictures
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".xml", ".html", ".yaml", ".yml", ".toml", ".log", ".py"),
@@ -118,6 +119,8 @@ def why_no_image(path: Path) -> LeftOut | None:
     if suffix in HEIF_SUFFIXES:
         reason = why_no_heif()
         return LeftOut(path, reason) if reason else None
+    if suffix in VIDEO_SUFFIXES:
+        return LeftOut(path, f"a video, which is translated alone: {command('run', 'FILE', '--to', 'DOMAIN')}")
     if suffix in NOT_READ:
         return LeftOut(path, f"{suffix} is not read: expected {', '.join(FORMATS)}")
     if suffix not in NO_PICTURES and is_image(path):
