@@ -25,20 +25,24 @@ class Format(NamedTuple):
     Attributes:
         container: FFmpeg's name of it.
         encoder, options: of the pictures.
-        audio: encoder of audio that the container does not take as it is.
+        audio: encoder of audio that is not copied.
+        copied: codecs of audio that are copied, as players know them in this container. None: all that it takes.
     """
 
     container: str
     encoder: str
     options: dict[str, str]
     audio: str = "aac"
+    copied: frozenset[str] | None = None
 
 
+COMMON = frozenset({"aac", "ac3", "alac", "eac3", "mp3"})
+PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"})
 H264 = {"crf": "18", "preset": "medium"}
 VP9 = {"crf": "24", "b:v": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}  # its crf is another scale
 FORMATS = {
-    ".mp4": Format("mp4", "libx264", H264),
-    ".mov": Format("mov", "libx264", H264),
+    ".mp4": Format("mp4", "libx264", H264, copied=COMMON | {"flac", "opus"}),
+    ".mov": Format("mov", "libx264", H264, copied=COMMON | PCM),
     ".mkv": Format("matroska", "libx264", H264),
     ".webm": Format("webm", "libvpx-vp9", VP9, "libopus"),
 }
@@ -55,7 +59,7 @@ class VideoWriter:
 
     Attributes:
         container: the output of PyAV, to which audio may be added before the first frame.
-        audio: encoder of audio that the container does not take as it is.
+        format: how the file is written.
     """
 
     def __init__(self, path: Path, format: Format, rate: Fraction, time_base: Fraction | None) -> None:
@@ -63,7 +67,7 @@ class VideoWriter:
         # FFmpeg puts the index of MP4 and MOV in front, so that a browser plays while it loads.
         options = {"movflags": "+faststart"} if format.container in ("mp4", "mov") else {}
         self.container = av.open(local(path), "w", format=format.container, container_options=options)
-        self.audio, self.rate, self.count = format.audio, rate, 0
+        self.format, self.count = format, 0
         self.stream = self.container.add_stream(format.encoder, rate=rate, options=dict(format.options))
         self.stream.codec_context.time_base = self.time_base = time_base or 1 / rate
         self.size: tuple[int, int] | None = None

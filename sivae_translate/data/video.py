@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -22,6 +22,7 @@ BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}  # with which MP4
 UNSPECIFIED = 2  # of FFmpeg's colour spaces
 HD = 720  # rows from which an unspecified colour space is taken for BT.709, as players do
 HDR = {16, 18}  # transfer curves: PQ and HLG
+DURATION = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")  # of a track in MKV and WebM
 QUARTER = 90  # degrees
 SLACK = 0.5  # seconds by which a whole file may be shorter than its header states
 
@@ -62,7 +63,7 @@ class Video:
         time_base: the unit of the times of frames in seconds.
         aspect: width of a pixel over its height.
         damaged: number of packets and frames that could not be decoded as they are.
-        end: time of the last packet in seconds.
+        end: time of the last picture in seconds.
     """
 
     def __init__(self, container: Any, stream: Any) -> None:
@@ -84,7 +85,12 @@ class Video:
 
     @property
     def length(self) -> float | None:
-        """Seconds that the header states; None where it states none."""
+        """Seconds that the track states, or the file; None where neither does."""
+        if self.stream.duration:
+            return float(self.stream.duration * self.time_base)
+        if tag := DURATION.match(self.stream.metadata.get("DURATION", "")):
+            hours, minutes, seconds = map(float, tag.groups())
+            return 3600 * hours + 60 * minutes + seconds
         return self.container.duration / 1e6 if self.container.duration else None
 
     @property
@@ -97,7 +103,7 @@ class Video:
         av = require("av", EXTRA)
         with suppress(av.FFmpegError):  # `faults` tells that the file is cut
             for packet in self.container.demux(self.stream, *self.audio):
-                if packet.pts is not None:
+                if packet.pts is not None and packet.stream is self.stream:
                     self.end = max(self.end, float(packet.pts * packet.time_base))
                 yield packet
 
@@ -117,9 +123,9 @@ class Video:
     def faults(self) -> list[str]:
         """What could not be read, once all packets have been."""
         found = [f"{self.damaged:,} damaged frame{'' if self.damaged == 1 else 's'}"] if self.damaged else []
-        begin = (self.container.start_time or 0) / 1e6
+        begin = float((self.stream.start_time or 0) * self.time_base)
         if self.length and self.end - begin + SLACK + float(2 / self.rate) < self.length:
-            found.append(f"truncated: it ends after {self.end - begin:.1f} of {self.length:.1f} s")
+            found.append(f"truncated: pictures end after {self.end - begin:.1f} of {self.length:.1f} s")
         return found
 
 
@@ -142,7 +148,9 @@ def open_video(path: Path) -> Iterator[Video]:
     with container:
         pictures = [stream for stream in container.streams.video if not is_cover(stream)]
         if not pictures:
-            raise UnreadableImage("a file without a track of pictures" if container.streams else "an empty video")
+            raise UnreadableImage(
+                "a file without a track of pictures" if len(container.streams) else "a video without a frame"
+            )
         stream = pictures[0]
         if stream.codec_context is None:
             raise UnreadableImage("pictures of a codec that this build of PyAV does not decode")
@@ -165,7 +173,7 @@ def pixels_of_frame(frame: Any, aspect: Fraction) -> np.ndarray:
     Raises:
         UnreadableImage: more pixels than are read.
     """
-    width, height = math.ceil(frame.width * max(aspect, 1)), math.ceil(frame.height / min(aspect, 1))
+    width, height = round(frame.width * max(aspect, 1)), round(frame.height / min(aspect, 1))
     require_pixels((width, height))
     unspecified = frame.colorspace == UNSPECIFIED
     space = {"src_colorspace": "ITU709"} if unspecified and frame.height >= HD else {}

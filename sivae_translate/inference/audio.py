@@ -12,7 +12,10 @@ class Copied:
     """A track whose packets are written as they are."""
 
     def __init__(self, writer: VideoWriter, source: Any) -> None:
-        """Raises ValueError where the container does not take the codec."""
+        """Raises ValueError where the codec is not copied."""
+        codec, copied = source.codec_context and source.codec_context.codec.canonical_name, writer.format.copied
+        if copied is not None and codec not in copied:
+            raise ValueError(f"{codec} is not copied")
         self.container = writer.container
         self.target = self.container.add_stream_from_template(source)
 
@@ -29,8 +32,8 @@ class Encoded:
 
     def __init__(self, writer: VideoWriter, source: Any) -> None:
         self.container, self.errors = writer.container, require("av", EXTRA).FFmpegError
-        rate = 48_000 if writer.audio == "libopus" else source.codec_context.sample_rate
-        self.target = self.container.add_stream(writer.audio, rate=rate)
+        rate = 48_000 if writer.format.audio == "libopus" else source.codec_context.sample_rate
+        self.target = self.container.add_stream(writer.format.audio, rate=rate)
         # All players have one or two channels, and all encoders take them.
         self.target.codec_context.layout = "mono" if source.codec_context.channels == 1 else "stereo"
         self.target.codec_context.bit_rate = 192_000
