@@ -159,18 +159,34 @@ def written(video: Video, out: Path, work: Work) -> VideoSummary:
 
 def placed_frames(video: Video, work: Work, heard: deque[Any]) -> Iterator[tuple[int, Placed]]:
     """Time and picture of each frame, as the model gets it. `heard` receives the packets of audio on the way."""
-    last, step = None, max(1, round(1 / (video.rate * video.time_base)))
+    times = Times(max(1, round(1 / (video.rate * video.time_base))))
     for packet in video.packets():
         if packet.stream.type == "audio":
             heard.append(packet)
             continue
         for frame in video.frames(packet):
-            time = frame.pts
-            if last is not None and (time is None or time <= last):  # of AVI and of damaged files; encoders want order
-                time = last + step if time is None else last + 1
-            last = time or 0
             pixels = pixels_of_frame(frame, video.aspect)
-            yield last, put(pixels, (pixels.shape[1], pixels.shape[0]), work.translator.frame, work.shape)
+            placed = put(pixels, (pixels.shape[1], pixels.shape[0]), work.translator.frame, work.shape)
+            yield times.after(frame.pts), placed
+
+
+class Times:
+    """Times that rise, as encoders require: frames of AVI have none, and those of damaged files can repeat."""
+
+    def __init__(self, step: int) -> None:
+        """`step` is the usual distance of two frames."""
+        self.step = step
+        self.last: int | None = None
+
+    def after(self, pts: int | None) -> int:
+        """The time of the next frame: `pts` if it is later than the last time."""
+        if self.last is None:
+            self.last = pts or 0
+        elif pts is None:
+            self.last += self.step
+        else:
+            self.last = max(pts, self.last + 1)
+        return self.last
 
 
 def translated(work: Work, pictures: list[Placed]) -> Iterator[Image.Image]:

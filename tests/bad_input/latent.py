@@ -28,7 +28,7 @@ def reconstruct(w: Workspace, *words: object, source: object = None) -> list[obj
 CASES = [
     Case("interpolate: one step", lambda w: strip(w, "--steps", "1"), 2, ["steps", "1"]),
     Case("interpolate: unknown part", lambda w: strip(w, "--what", "pose"), 2, ["pose", "content", "style", "both"]),
-    Case("interpolate: unknown suffix", lambda w: strip(w, "--out", "x.mp4"), 2, ["x.mp4", ".gif", ".webp", "--out"]),
+    Case("interpolate: unknown suffix", lambda w: strip(w, "--out", "x.avi"), 2, ["x.avi", ".gif", ".webp", "--out"]),
     Case("interpolate: input as output", lambda w: strip(w, "--out", w.other), 2, ["el3_az05.png", "--out"]),
     Case("interpolate: picture exists", lambda w: strip(w, "--out", w.make("x.gif")), 2, ["x.gif", "-2.gif"]),
     Case("interpolate: missing image", lambda w: strip(w, b="nowhere.png"), 2, ["nowhere.png"]),

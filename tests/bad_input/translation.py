@@ -115,10 +115,47 @@ OTHERS = [
     Case("add-domain: model exists", lambda w: add(w, "okapi", out=w.folder("there")), 2, ["there", "--out"]),
 ]  # fmt: skip
 
-CASES = [*INPUTS, *TYPED, *MODELS, *OTHERS]
+FILM = b"\0\0\0\x18ftypisom"  # as MP4 begins
+
+
+def film(w: Workspace, *words: object) -> list[object]:
+    return ["run", w.make("film.mp4", FILM), "--model", w.trained, *words]
+
+
+FILMS = [
+    Case("run: video among images", lambda w: [*film(w, "--to", "car001"), w.view], 2,
+         ["film.mp4", "alone", "run film.mp4 --to car001"]),
+    Case("run: video to several domains", lambda w: film(w, "--to", "car001", "--to", "car002"), 2,
+         ["film.mp4", "2", "--to"]),
+    Case("run: video to every domain", lambda w: film(w), 2, ["3", "--to"]),
+    Case("run: video to several styles", lambda w: film(w, "--to", "car001", "--styles", "2"), 2, ["2", "--styles"]),
+    Case("run: gallery of a video", lambda w: film(w, "--gallery"), 2, ["--gallery", "film.mp4"]),
+    Case("run: video to a folder", lambda w: film(w, "--to", "car001", "--out", "new"), 2,
+         ["film.mp4", "--out new/film.mp4"]),
+    Case("run: video to a picture", lambda w: film(w, "--to", "car001", "--out", "x.png"), 2, ["x.png", ".mp4"]),
+    Case("run: cut video", lambda w: film(w, "--to", "car001"), 1, ["film.mp4", "truncated", "nothing is written"]),
+    Case("run: text as a video",
+         lambda w: ["run", w.make("film.mkv", "text"), "--model", w.trained, "--to", "car001"], 1,
+         ["film.mkv", "text", "MKV"]),
+    Case("run: missing video", lambda w: ["run", "nowhere.mp4", "--model", w.trained, "--to", "car001"], 2,
+         ["nowhere.mp4"]),
+]  # fmt: skip
+
+CASES = [*INPUTS, *TYPED, *FILMS, *MODELS, *OTHERS]
 
 VARIANTS = [
     Case("run: missing GPUs", lambda w: run(w, "--gpus", "99"), 2, ["--gpus 99"]),
+    *(
+        Case(f"run: {' '.join(option)} of a video",
+             lambda w, option=option: film(w, "--to", "car001", *option), 2, [option[0], "film.mp4"])
+        for option in (["--share", "1/2"], ["--alpha", "keep"], ["--format", "jpg"], ["--reject-ood"], ["--gpus", "2"])
+    ),
+    Case("run: empty video", lambda w: ["run", w.make("a.mp4"), "--model", w.trained, "--to", "car001"], 1,
+         ["a.mp4", "empty"]),
+    Case("run: video that is its output", lambda w: film(w, "--to", "car001", "--out", "film.mp4"), 2,
+         ["film.mp4", "--out"]),
+    Case("run: folder of videos", lambda w: ["run", w.make("p/a.mp4").parent, "--model", w.trained], 2,
+         [".mp4", "JPEG"]),
     Case("run: size of no pixel", lambda w: run(w, "--size", "0"), 2, ["'0'", "8,192"]),
     Case("run: whole object", lambda w: run(w, "--size", "input", "--fit", "whole"), 2, ["--fit whole", "pictures"]),
     Case("run: unused truncation", lambda w: run(w, "--truncation", "0.5"), 2, ["--truncation", "--styles"]),
