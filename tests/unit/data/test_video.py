@@ -7,6 +7,7 @@ import socket
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from clips import BLUE, RED, clip, sound_alone, turned
@@ -34,6 +35,23 @@ def test_all_frames_are_read_and_a_false_suffix_does_not_matter(name: str, codec
     frames, faults = read(made.rename(tmp_path / "false.mov"))
     assert [frame.shape for frame in frames] == [(32, 48, 3)] * 12 and not faults
     assert near(frames[5][4:28, 2:20], BLUE) and near(frames[5][4:28, 28:46], RED)
+
+
+@pytest.mark.parametrize(
+    ("height", "tag", "matrix"),
+    [(32, None, "ITU601"), (720, None, "ITU709"), (32, 1, "ITU709"), (720, 6, "ITU601")],
+)
+def test_colours_are_those_of_the_colour_space(height: int, tag: int | None, matrix: str, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height = 32, height
+        if tag:
+            stream.codec_context.colorspace = tag
+        rgb = av.VideoFrame.from_ndarray(np.full((height, 32, 3), RED, np.uint8), format="rgb24")
+        container.mux(stream.encode(rgb.reformat(format="yuv420p", dst_colorspace=matrix)))
+        container.mux(stream.encode(None))
+    (frame,), _ = read(tmp_path / "a.mp4")
+    assert near(frame, RED)
 
 
 def test_a_turned_video_is_upright(tmp_path: Path) -> None:
