@@ -125,6 +125,16 @@ def test_frames_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("SIVAE_MAX_MEGAPIXELS", "0.001")
     with pytest.raises(UnreadableImage, match="megapixels"):
         read(clip(tmp_path / "a.mp4"))
+    monkeypatch.setenv("SIVAE_MAX_MEGAPIXELS", "0.01")
+    with pytest.raises(UnreadableImage, match="megapixels"):
+        read(clip(tmp_path / "a.mp4", 2, aspect=Fraction(16)))
+
+
+def test_ffmpeg_is_told_the_format_and_the_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, av_open, asked = clip(tmp_path / "a.mkv", 2), av.open, list[dict[str, object]]()
+    monkeypatch.setattr(av, "open", lambda *args, **kwargs: [asked.append(kwargs), av_open(*args, **kwargs)][1])
+    read(path)
+    assert asked == [{"format": "matroska", "container_options": {"protocol_whitelist": "file"}}]
 
 
 def test_names_of_videos(tmp_path: Path) -> None:
