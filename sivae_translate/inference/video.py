@@ -21,8 +21,9 @@ from sivae_translate.errors import SivaeError, UsageError, shown
 from sivae_translate.host import own_torch_state
 from sivae_translate.inference.audio import Encoded, Track, audio_track
 from sivae_translate.inference.canvas import decode, encode
-from sivae_translate.inference.codec import BATCH, require_style
+from sivae_translate.inference.codec import require_style
 from sivae_translate.inference.folder import size_note, writing_to
+from sivae_translate.inference.passes import BATCH
 from sivae_translate.inference.shape import Placed, Shape, finished, has_layout, put, shape_of
 from sivae_translate.inference.style_correction import ROUNDS
 from sivae_translate.inference.targets import Target, check_options, domain_targets, reference_target
