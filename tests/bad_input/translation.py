@@ -124,7 +124,7 @@ def film(w: Workspace, *words: object) -> list[object]:
 
 FILMS = [
     Case("run: video among images", lambda w: [*film(w, "--to", "car001"), w.view], 2,
-         ["film.mp4", "alone", "run film.mp4 --to car001"]),
+         ["film.mp4", "alone", "film.mp4 --to car001"]),
     Case("run: video to several domains", lambda w: film(w, "--to", "car001", "--to", "car002"), 2,
          ["film.mp4", "2", "--to"]),
     Case("run: video to every domain", lambda w: film(w), 2, ["3", "--to"]),

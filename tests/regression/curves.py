@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 
 from sivae_translate.models import MODELS
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.training.augment import augment_batch
 from sivae_translate.training.loop import Terms, train_loop
 from sivae_translate.training.optimizers import Optimizers, moving_average
+from sivae_translate.training.processes import new_accelerator
 from sivae_translate.training.state import Budget, Schedule, State
 from sivae_translate.types import Batch
 
@@ -79,7 +79,7 @@ def curve(kind: str, name: str, **options: Any) -> str:
             lines.append(" ".join(f"{key}={float(value.detach()):.6e}" for key, value in terms.items()))
         return False
 
-    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    accelerator = new_accelerator("cpu", "fp32")
     train_loop(
         model,
         OBJECTIVES[name](**weights),
