@@ -222,6 +222,7 @@ def notes(folder: Path, name: str) -> list[Any]:
     return [json.loads((folder / f"{name}{rank}").read_text()) for rank in (0, 1)]
 
 
+@pytest.mark.slow
 def test_a_run_resumes_where_only_the_first_process_has_its_files(
     cars: Path, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -277,6 +278,7 @@ def test_gradients_are_averaged_in_the_memory_layout_of_the_weights() -> None:
     assert torch.allclose(step(TwoProcesses(cpu=True), torch.channels_last), alone, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_with_two_processes(cars: Path, options: Any, tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = ("--domains", cars / "train", "--out", run, *options("training.images=64"))
