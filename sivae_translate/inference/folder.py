@@ -131,13 +131,13 @@ def translate_folder(
     if style is None:
         targets = domain_targets(translator, to, styles=styles, seed=seed, truncation=truncation)
     with plan(sources, out, format, part, outside=earlier(out, sources)) as planned, writing_to(out), locked(out, part):
-        if size is None:
-            display.note(size_note(shape, translator.frame.size))
         if style is not None:
             how = {"inversion_steps": inversion_steps, "style_correction": style_correction}
             targets = [reference_target(translator, style, references, **how)]
         reasons, counts, left_out = Account(dict.fromkeys(references)), Counter[str](), 0
         with open_manifest(out, fingerprint(translator, targets, format, shape, reject), part) as manifest:
+            if size is None:
+                display.note(size_note(shape, translator.frame.size))
             for file in planned.left_out():
                 manifest.add_left_out(file)
                 reasons.add(file)

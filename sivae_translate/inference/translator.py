@@ -160,6 +160,8 @@ class Translator(Explorer):
     ) -> Image.Image:
         """Translate one image of any size and proportions, as `run` does: the result has the size of the image.
 
+        Where images are fitted by "crop", it has that of the central square.
+
         Args:
             to, style, inversion_steps, style_correction: see `__call__`.
             size, fit, tile: another shape of the result, and how it is made; see `inference.shape.shape_of`.

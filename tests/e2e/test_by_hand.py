@@ -80,6 +80,7 @@ def test_another_target_goes_to_the_next_default_folder_and_the_same_one_continu
     assert numbers(run("--to", "car001").stdout) == [3]
     second = run("--to", "car002")  # whose inputs are those of the first, without its translations
     assert numbers(second.stdout) == [3] and "translated-2" in second.stdout and "translated-2" in second.stderr
+    assert second.stderr.count("outputs are") == 1
     third = run("--to", "car002", "--styles", "2")
     assert numbers(third.stdout) == [6] and "translated-3" in third.stdout
     assert numbers(run("--to", "car002").stdout) == [0, 3] and numbers(run("--to", "car001").stdout) == [0, 3]
