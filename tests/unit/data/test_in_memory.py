@@ -47,7 +47,7 @@ def test_every_kind_of_image_is_read_as_it_was_given(tmp_path: Path) -> None:
         assert np.array_equal(read([(image, "red")])["red"][0], PIXELS), type(image)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "I;16", "F"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "I;16", "F"])
 def test_an_opaque_image_of_any_mode_is_read_as_from_its_own_file(mode: str) -> None:
     if mode == "I;16":
         image = Image.fromarray(np.arange(0, 60000, 600, dtype=np.uint16).reshape(10, 10))
@@ -59,6 +59,11 @@ def test_an_opaque_image_of_any_mode_is_read_as_from_its_own_file(mode: str) -> 
     (given,) = read([(image, "a")])["a"]
     (file,) = read([(file_bytes(image, format), "a")])["a"]
     assert np.array_equal(given, file)
+
+
+def test_an_image_of_a_mode_that_no_file_has_is_converted() -> None:
+    image = Image.fromarray(PIXELS).convert("YCbCr")
+    assert np.array_equal(read([(image, "a")])["a"][0], np.asarray(image.convert("RGB")))
 
 
 def test_transparency_and_orientation_are_kept() -> None:
