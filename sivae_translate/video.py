@@ -26,7 +26,7 @@ class Format(NamedTuple):
         container: FFmpeg's name of it.
         encoder, options: of the pictures.
         audio: encoder of audio that is not copied.
-        copied: codecs of audio that are copied, as players know them in this container. None: all that it takes.
+        copied: codecs of audio that are copied, which play everywhere in this container. None: all that it takes.
     """
 
     container: str
@@ -83,7 +83,7 @@ class VideoWriter:
             self.size = picture.size
             context = self.stream.codec_context
             context.width, context.height = (side + side % 2 for side in self.size)
-            context.pix_fmt = "yuv420p"  # all that players play; it needs even sides
+            context.pix_fmt = "yuv420p"  # plays everywhere; it needs even sides
             context.color_range, context.colorspace = LIMITED, BT709
             context.color_primaries = context.color_trc = BT709
             self.container.start_encoding()  # writes the header, after which tracks of audio may be written too
@@ -108,7 +108,7 @@ def new_video(path: Path, rate: Fraction, time_base: Fraction | None = None) -> 
 
     Args:
         path: its suffix is one of `FORMATS`.
-        rate: frames a second, by which players and encoders plan.
+        rate: frames a second, by which software plans.
         time_base: the unit of times in seconds. None: a frame.
 
     Raises:

@@ -65,7 +65,7 @@ class ImageCache:
         self.count = 0  # rows in the files that this process knows
         self.waiting: deque[Row] = deque()
         self.filling = not folder.name.startswith(PREFIX)  # until the disk is full or cannot be written
-        if not self.filling:  # images in a temporary folder are never read again
+        if not self.filling:  # no later run reads the files of a temporary folder
             return
         try:
             self.folder = caches() / cache_name(folder, frame)

@@ -34,7 +34,7 @@ class Encoded:
         self.container, self.errors = writer.container, require("av", EXTRA).FFmpegError
         rate = 48_000 if writer.format.audio == "libopus" else source.codec_context.sample_rate
         self.target = self.container.add_stream(writer.format.audio, rate=rate)
-        # All players have one or two channels, and all encoders take them.
+        # One or two channels play everywhere, and every encoder takes them.
         self.target.codec_context.layout = "mono" if source.codec_context.channels == 1 else "stereo"
         self.target.codec_context.bit_rate = 192_000
 
