@@ -5,6 +5,7 @@ A domain pair (a, b) takes the real images of domain a to the mean style of doma
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from sivae_translate.data.domains import Domains, find_domains
 from sivae_translate.data.listing import LeftOut, evenly_spread
 from sivae_translate.errors import UsageError, shown
 from sivae_translate.evaluation.content_labels import find_labels
+from sivae_translate.evaluation.edges import edge_agreement
 from sivae_translate.evaluation.extractors import Extractor
 from sivae_translate.evaluation.set_distances import MINIMUM
 from sivae_translate.evaluation.sets import DomainPair, EncodedDomains, StyleVariations, name_of
@@ -112,18 +114,23 @@ def translate_domain_pairs(
     extractor: Extractor,
     progress: Progress | None = None,
 ) -> Iterator[DomainPair]:
-    """The features of each domain pair's translations."""
-    translator, batch = translation.translator, translation.batch
+    """The features and edges of each domain pair's translations."""
+    translator = translation.translator
     done, total = 0, sum(len(real.rows(source)) for source, _ in chosen)
     for source, target in chosen:
-        style, features = translator.style_of(to=target), list[Tensor]()
-        for rows in np.split(real.rows(source), range(batch, len(real.rows(source)), batch)):
+        style, every = translator.style_of(to=target), real.rows(source)
+        features, edges, unrelated = list[Tensor](), list[np.ndarray](), list[np.ndarray]()
+        parts = min(math.ceil(len(every) / translation.batch), len(every) // 2)  # of two rows or more
+        for rows in np.array_split(every, max(1, parts)):
+            inputs = channels_last(to_uint8(read_rows(translator, real, rows)))
             images = translation.restyle(real.content.mean[rows], style)
             features.append(extractor(as_pictures(images), translator.device))
+            edges.append(edge_agreement(channels_last(images), inputs))
+            unrelated.append(edge_agreement(channels_last(images), np.roll(inputs, 1, axis=0)))
             done += len(rows)
             if progress:
                 progress(done, total)
-        yield DomainPair(source, target, torch.cat(features))
+        yield DomainPair(source, target, torch.cat(features), np.concatenate(edges), np.concatenate(unrelated))
 
 
 def vary_styles(
@@ -175,4 +182,9 @@ def spread(rows: np.ndarray, count: int) -> np.ndarray:
 
 def as_pictures(images: Tensor) -> list[Image.Image]:
     """uint8 `[B, 3, H, W]` -> PIL images."""
-    return [Image.fromarray(image) for image in images.permute(0, 2, 3, 1).numpy()]
+    return [Image.fromarray(image) for image in channels_last(images)]
+
+
+def channels_last(images: Tensor) -> np.ndarray:
+    """uint8 `[B, 3, H, W]` -> uint8 `[B, H, W, 3]`."""
+    return images.permute(0, 2, 3, 1).numpy()

@@ -109,11 +109,15 @@ class DomainPair:
     Attributes:
         source, target: names of the domains.
         features: of the translations, float64 `[n, F]`, n the images of `source`.
+        edges: agreement of the edges of each translation with those of its input, float64 `[n]`.
+        unrelated_edges: the same with another image of `source` for the input, float64 `[n]`.
     """
 
     source: str
     target: str
     features: Tensor
+    edges: np.ndarray
+    unrelated_edges: np.ndarray
 
     @property
     def name(self) -> str:

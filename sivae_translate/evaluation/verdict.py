@@ -11,6 +11,7 @@ NEAR_REAL, HALF_WAY = 0.9, 0.5  # of the way in domain accuracy from untranslate
 SOFT, NOISY = 0.85, 1.15  # gradient ratio
 NEARER = 0.5  # dB above the better copy
 KEPT, LOST = 0.8, 0.3  # top-1 retrieval
+HELD, ADRIFT = 0.6, 0.1  # edge agreement, and its distance from chance
 HARDLY, EASILY = 0.6, 0.9  # balanced accuracy of the two-sample test
 
 Tone = Literal["good", "bad", ""]
@@ -62,6 +63,14 @@ def content(figure: Figure) -> Finding:
     )
 
 
+def layout(figure: Figure) -> Finding:
+    """Edge agreement, beside chance. Between two vendors' drawings of the same things it is .3."""
+    value, chance = figure["value"], figure["baselines"]["chance"]
+    judged: Judged = ("is lost", "bad") if value < chance + ADRIFT else ("stays", "good" if value >= HELD else "")
+    text = f"The layout {judged[0]}: edges agree with the input's by {value:.2f} (with another input's: {chance:.2f})."
+    return Finding(text, judged[1])
+
+
 def detail(figure: Figure) -> Finding:
     """Gradient ratio; that of the truth is 1."""
     value = figure["value"]
@@ -90,6 +99,7 @@ SENTENCES: dict[str, Callable[[Figure], Finding]] = {
     "domain_pairs_accuracy": domain,
     "psnr": nearness,
     "top1_retrieval": content,
+    "domain_pairs_edge_agreement": layout,
     "gradient_ratio": detail,
     "two_sample": separation,
 }

@@ -76,7 +76,8 @@ def synthetic(*, perfect: bool = False, published: bool = False, seed: int = 0) 
         Gaussian(features[:, :3].float(), torch.zeros(2 * REAL, 3)),
         features,
     )
-    translated = DomainPair("dark", "light", features[REAL:] if perfect else features[:REAL])
+    edges = np.full(REAL, 1.0), np.zeros(REAL)  # as of copies
+    translated = DomainPair("dark", "light", features[REAL:] if perfect else features[:REAL], *edges)
     batch = torch.from_numpy(real[REAL : REAL + 4]).permute(0, 3, 1, 2)
     variations = StyleVariations("light", (batch, batch.flip(0)), batch)
     return EvaluationSet(

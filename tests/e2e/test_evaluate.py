@@ -107,10 +107,13 @@ KEYS = {"made_by", "kind",
     "model", "size", "seed", "inversion_steps", "style_correction", "extractor", "perceptual", "pairs", "domains",
     "metrics", "left_out", "notes",
 }  # fmt: skip
-BOTH = {"psnr", "ssim", "perceptual_random_vgg16", "top1_retrieval", "gradient_ratio", "kid_random_vgg16", "two_sample"}
+BOTH = {
+    "psnr", "ssim", "perceptual_random_vgg16", "top1_retrieval", "edge_agreement", "gradient_ratio", "kid_random_vgg16",
+    "two_sample",
+}  # fmt: skip
 OF_DOMAINS = {
-    "domain_pairs_accuracy", "domain_pairs_kid_random_vgg16", "domain_from_content", "domain_from_sampled_content",
-    "label_from_style", "label_from_sampled_style", "label_from_content", "diversity_random_vgg16",
+    "domain_pairs_accuracy", "domain_pairs_edge_agreement", "domain_pairs_kid_random_vgg16", "domain_from_content",
+    "domain_from_sampled_content", "label_from_style", "label_from_sampled_style", "label_from_content", "diversity_random_vgg16",
 }  # fmt: skip
 
 
@@ -146,6 +149,8 @@ def test_pairs_and_domains_make_one_report(cli: Any, place: Place) -> None:
     assert kid["n"] == 2 * n and kid["baselines"]["half_split"] < kid["baselines"]["copy_content"]
     assert metrics["domain_pairs_accuracy"]["baselines"]["copy_content"] < 0.3
     assert metrics["domain_pairs_accuracy"]["baselines"]["real"] > 0.5
+    edges = metrics["domain_pairs_edge_agreement"]
+    assert edges["n"] == 2 * n and max(edges["value"], edges["baselines"]["chance"]) < 0.9
     assert metrics["diversity_random_vgg16"]["n"] == 30 and metrics["diversity_random_vgg16"]["value"] > 0
 
     page = Page(out / "index.html")
@@ -220,6 +225,8 @@ def test_perfect_translations_score_the_ideal_values(cli: Any, place: Place, mon
     metrics = read()["metrics"]
     for name in ("psnr", "ssim", "perceptual_random_vgg16", "top1_retrieval", "gradient_ratio"):
         assert metrics[name]["value"] == METRICS[name].ideal, name
+    edges = metrics["edge_agreement"]
+    assert edges["value"] == edges["baselines"]["real"] > edges["baselines"]["copy_style"]
     assert metrics["two_sample"]["value"] == pytest.approx(0.5, abs=0.02)
     kid = metrics["kid_random_vgg16"]
     assert kid["value"] < abs(kid["baselines"]["half_split"]) + 3 * kid["details"]["std"]
@@ -295,7 +302,10 @@ def test_unseen_domains_are_probed_too(cli: Any, place: Place) -> None:
     for path in place.domains.iterdir():
         path.rename(path.with_name(f"<{path.name}>"))
     assert cli(*place.on_domains).exit_code == 0
-    missing = {"domain_pairs_accuracy", "domain_pairs_kid_random_vgg16", "diversity_random_vgg16"}
+    missing = {
+        "domain_pairs_accuracy", "domain_pairs_edge_agreement", "domain_pairs_kid_random_vgg16",
+        "diversity_random_vgg16",
+    }  # fmt: skip
     assert OF_DOMAINS - set(read()["metrics"]) == missing
     assert not Path("evaluation/domain_pairs.png").exists()
 

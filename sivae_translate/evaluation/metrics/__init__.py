@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sivae_translate.evaluation.metrics.diversity import DIVERSITY_LPIPS, DIVERSITY_RANDOM_VGG16
 from sivae_translate.evaluation.metrics.domain_accuracy import DOMAIN_ACCURACY, DOMAIN_PAIRS_ACCURACY
+from sivae_translate.evaluation.metrics.edge_agreement import DOMAIN_PAIRS_EDGE_AGREEMENT, EDGE_AGREEMENT
 from sivae_translate.evaluation.metrics.fid import DOMAIN_PAIRS_FID, FID
 from sivae_translate.evaluation.metrics.gradient_ratio import GRADIENT_RATIO
 from sivae_translate.evaluation.metrics.kid import (
@@ -34,6 +35,7 @@ METRICS: dict[str, Metric] = {
         LPIPS,
         PERCEPTUAL_RANDOM_VGG16,
         TOP1_RETRIEVAL,
+        EDGE_AGREEMENT,
         GRADIENT_RATIO,
         FID,
         KID,
@@ -41,6 +43,7 @@ METRICS: dict[str, Metric] = {
         TWO_SAMPLE,
         DOMAIN_ACCURACY,
         DOMAIN_PAIRS_ACCURACY,
+        DOMAIN_PAIRS_EDGE_AGREEMENT,
         DOMAIN_PAIRS_FID,
         DOMAIN_PAIRS_KID,
         DOMAIN_PAIRS_KID_RANDOM_VGG16,
