@@ -261,6 +261,9 @@ class Model(Protocol):
     def posterior(self, features: dict[int, Tensor]) -> Posterior:
         """q(code | x), read from the features of x."""
 
+    def style_places(self, features: dict[int, Tensor]) -> Tensor:
+        """The style's mean at every place, `[B, S, r, r]`; their average is that of q(s | x). r is 1 for a vector."""
+
     def encode(self, x: Tensor) -> Posterior:
         """Images `[B, C, H, W]` in [0, 1] -> q(code | x)."""
 

@@ -79,6 +79,12 @@ class Autoencoder(nn.Module, ABC):
     def posterior(self, features: dict[int, Tensor]) -> Posterior:
         """q(code | x), read from the features of x."""
 
+    def style_places(self, features: dict[int, Tensor]) -> Tensor:
+        """The style's mean as that of a single place, `[B, S, 1, 1]`; see `types.Model`."""
+        style = self.posterior(features).style
+        assert style is not None
+        return style.mean[:, :, None, None]
+
     @abstractmethod
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped."""
@@ -238,7 +244,11 @@ class StyleAutoencoder(Autoencoder):
 
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]` in (0, 1). The sigmoid, of slope 1 at 0, keeps white backgrounds flat."""
-        return torch.sigmoid(4 * at_least_float32(self.decoder["image"](code)))
+        return torch.sigmoid(4 * self.image_of(code))
+
+    def image_of(self, code: Code) -> Tensor:
+        """Code -> images `[B, 3, H, W]` around 0, before the sigmoid."""
+        return at_least_float32(self.decoder["image"](code))
 
     def prior(self, domains: Tensor) -> Distribution:
         """p(c) p(s | d) for labels `domains`, int64 `[B]` in 0..D-1, or -1 for no known domain."""
