@@ -61,6 +61,11 @@ def kl_to_mixture(q: Gaussian, p: Mixture) -> Tensor:
     return (0.5 * variances - log_mean).sum(1)
 
 
+def place_energy(styles: Tensor, mean: Tensor) -> Tensor:
+    """KL(N(s_ij, I) || N(m, I)) = |s_ij - m|^2 / 2 of styles `[B, S, r, r]` to a mean `[B, S]` -> `[B, r, r]`, nats."""
+    return 0.5 * (at_least_float32(styles) - mean[:, :, None, None]).square().sum(1)
+
+
 def negative_elbo(error: Tensor, kl: Tensor, *, numel: int, beta_rec: float, beta_kl: float) -> Tensor:
     """beta_rec L_r / N + beta_kl KL, `[B]` and `[B]` -> `[B]`.
 

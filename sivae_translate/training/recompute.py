@@ -33,6 +33,9 @@ class Recomputed:
     def posterior(self, features: dict[int, Tensor]) -> Posterior:
         return self.model.posterior(features)
 
+    def style_places(self, features: dict[int, Tensor]) -> Tensor:
+        return self.model.style_places(features)
+
     def encode(self, x: Tensor) -> Posterior:
         return _recomputed(self.model.encode, x)
 

@@ -31,10 +31,10 @@ def trained(objective: str, dataset: str, steps: int, seed: int = 0) -> tuple[Pl
 
 
 def test_every_objective_has_its_weights() -> None:
-    assert set(WEIGHTS) == set(OBJECTIVES)
+    assert set(WEIGHTS) == set(OBJECTIVES) - {"patch-introvae"}  # points have no style to judge by
 
 
-@pytest.mark.parametrize(("objective", "dataset"), [*zip(OBJECTIVES, itertools.cycle(DATASETS), strict=False)])
+@pytest.mark.parametrize(("objective", "dataset"), [*zip(WEIGHTS, itertools.cycle(DATASETS), strict=False)])
 def test_a_few_steps_bring_the_reconstruction_error_down(objective: str, dataset: str) -> None:
     _, errors = trained(objective, dataset, 40)
     assert len(errors) == 41

@@ -30,6 +30,7 @@ KINDS = {
     "conv": {"name": "conv", "latent": 16, **NETWORK},
     "style-vector": {"name": "style", "content_stride": 0, **NETWORK},
     "style-layout": {"name": "style", "content_stride": 4, **NETWORK},
+    "detail": {"name": "detail", "content_stride": 4, **NETWORK},
     "synthesis": {"name": "synthesis", "latent": 16, **NETWORK},
 }
 NAT = 1 / (3 * SIZE * SIZE)  # a nat's weight where the KL counts as much as the squared error summed over the image
@@ -40,13 +41,19 @@ WEIGHTS = {
     "introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 0.25 * NAT, "margin": 20.0},
     "soft-introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 128 * NAT},
     "bootstrap": {**BOTH, **ADVERSARIAL, "beta_neg": 128 * NAT},
+    "patch-introvae": {},
 }
 LAYOUT = {  # its KL is larger, and the exponential is to be felt
     "soft-introvae": {"back_translation": 0.5, "beta_neg": 8 * NAT},
     "bootstrap": {"back_translation": 0.5, "beta_neg": 8 * NAT},
     "introvae": {"back_translation": 0.5, "margin": 150.0},
 }
-CURVES = [(kind, objective) for kind in KINDS for objective in OBJECTIVES]
+CURVES = [
+    (kind, objective)
+    for kind in KINDS
+    for objective in OBJECTIVES
+    if objective != "patch-introvae" or kind not in ("conv", "synthesis")  # a single latent has no style to judge by
+]
 
 
 def synthetic_batches() -> Iterator[Batch]:
@@ -70,7 +77,7 @@ def curve(kind: str, name: str, **options: Any) -> str:
     settings = {key: value for key, value in KINDS[kind].items() if key != "name"}
     model = MODELS[KINDS[kind]["name"]](domains=DOMAINS, size=SIZE, **settings)
     model.to(memory_format=torch.channels_last)
-    vector, layout = kind == "style-vector", kind == "style-layout"
+    vector, layout = kind == "style-vector", kind in ("style-layout", "detail")
     weights = WEIGHTS[name] | (LAYOUT.get(name, {"back_translation": 0.5}) if layout else {})
     lines: list[str] = []
 

@@ -1,0 +1,157 @@
+"""A VAE whose encoder judges patches of translations: Soft-IntroVAE's game on the styles at the places of a layout.
+
+A content with room for detail has a KL of thousands of nats, which says nothing of domains. This game is played on the
+style alone, at every place, as PatchGAN judges patches (Isola et al. 2017, arXiv:1611.07004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from sivae_translate.objectives.back_translation import BackTranslation
+from sivae_translate.objectives.elbo import ELBO, Reconstructions, require_positive
+from sivae_translate.objectives.functional import kl_divergence, place_energy
+from sivae_translate.objectives.introspective import LEAST_GAP
+from sivae_translate.objectives.pairs import of_another_domain, swap_styles, whole_pairs
+from sivae_translate.objectives.sampling import sample
+from sivae_translate.objectives.vae import VAE
+from sivae_translate.types import Batch, Code, Distribution, Gaussian, Model, Phase, Posterior
+
+ALPHA = 2.0  # scale of the exponent, as in the paper
+REAL = 0.2  # weight of real patches; translations that pass for real balance at -ln(REAL) / ALPHA = .8 nats
+WON = 3.0  # mean nats of translations, from which on the exponential is saturated
+
+
+@dataclass(frozen=True)
+class PatchIntroVAE:
+    """The negative ELBO, and a game over translations g of rows x of domain d to the style of a row of domain d'.
+
+        encoder:  -ELBO(x) + critic mean_ij (REAL E_ij(x, d) + (1 / ALPHA) exp(-ALPHA E_ij(g, d')))
+        decoder:  beta_rec L_r(x, D(z)) / N + adversarial mean_ij E_ij(g, d') + consistency KL(q(c|g) || q(c|x))
+        -ELBO(x) = beta_rec L_r(x, D(z)) / N + beta_kl (KL(content) + beta_style KL(style))
+
+    KLs of content are means over places. E_ij(x, d) is the KL at place ij of the style to that of domain d, see
+    `place_energy`. For a given decoder the encoder's minimum is E_ij = max(0, ln(p_g / (REAL p_d)) / ALPHA), p being
+    the densities of patches, so the decoder lowers KL(p_g || p_d), as in Soft-IntroVAE (Daniel & Tamar 2021,
+    arXiv:2012.13253, theorem 1). Both parts are updated at once. The game has no gradient into contents: the decoder
+    alone changes the domain. The style priors stay as they are, since means that follow the styles raise every energy
+    without end.
+
+    Translations are also reconstructed: the content of g, in the style of x, gives x (see `BackTranslation`).
+
+    Without a style there are no translations, and this is the plain VAE.
+
+    Attributes:
+        vae: the objective without the game; its KL is the mean over places.
+        critic: weight of the encoder's part of the game, > 0.
+        adversarial: weight of the decoder's part of the game, > 0.
+        consistency: weight per nat of a place's content between a translation and its input, >= 0, for the decoder.
+    """
+
+    vae: VAE
+    critic: float
+    adversarial: float
+    consistency: float
+
+    def __post_init__(self) -> None:
+        require_positive(critic=self.critic, adversarial=self.adversarial)
+        if self.consistency < 0:
+            raise ValueError("consistency: must be >= 0")
+
+    def play(
+        self, model: Model, batch: Batch, progress: float, generator: torch.Generator, ema: Model
+    ) -> Iterator[Phase]:
+        """One step on a batch; see `types.Objective`."""
+        features = model.features(batch.images)
+        q, prior = model.posterior(features), with_fixed_style(model.prior(batch.domains))
+        z, elbo = swap_styles(sample(q, generator)), self.elbo(places_of(q.content))
+        rows = Reconstructions(batch.targets, model.decode(z), elbo.kl(q, prior))
+        terms = {"rec": rows.error.mean(), "kl_real": rows.kl.mean() * (elbo.beta_kl / self.vae.elbo.beta_kl)}
+        if z.style is None or prior.style is None:
+            yield Phase(("encoder", "decoder"), elbo.loss(rows), terms)
+            return
+
+        # Translations enter the encoder as leaves. The decoder's gradient is taken there, at the encoder's weights
+        # before the update, and goes on to the decoder through the product with the translations.
+        other = of_another_domain(batch.domains, generator)
+        translations = model.decode(Code(z.content.detach(), z.style[other]))
+        leaves = translations.detach().requires_grad_()
+        made = model.features(leaves)
+        real = place_energy(model.style_places(features), prior.style.mean)
+        fake = place_energy(model.style_places(made), prior.style.mean[other])
+        encoder = self.critic * (REAL * real + torch.exp(-ALPHA * fake) / ALPHA).mean()
+        content_of_made = model.posterior(made).content
+        moved = kl_divergence(content_of_made, q.content.detach()) / places_of(q.content)
+        judged = self.adversarial * fake.mean((1, 2)) + self.consistency * moved
+        (gradient,) = torch.autograd.grad(judged.sum(), leaves, retain_graph=True)
+        decoder = (translations * gradient).sum() / len(batch)
+        terms |= {"energy_real": real.mean(), "energy_translation": fake.mean(), "gap": fake.mean() - real.mean()}
+
+        if self.vae.back_translation.fraction:
+            n = whole_pairs(self.vae.back_translation.fraction, len(batch))
+            content = Posterior(content_of_made.map(lambda t: t[:n]))
+            outputs = model.decode(sample(content, generator).with_style_of(z[:n]))
+            back = Reconstructions(batch.targets[:n], outputs, elbo.kl(content, model.prior(batch.domains[:n])))
+            rows = Reconstructions.cat([rows, back])
+        yield Phase(("encoder", "decoder"), elbo.loss(rows) + encoder + decoder, terms)
+
+    def elbo(self, places: int) -> ELBO:
+        """The weights per nat of the content's KL, which is summed over places."""
+        elbo = self.vae.elbo
+        return ELBO(elbo.beta_rec, elbo.beta_kl / places, elbo.beta_style * places)
+
+    def stage(self, progress: float) -> str:
+        """The one stage, "adversarial"; see `types.Objective`."""
+        return "adversarial"
+
+    def diagnose(self, terms: Mapping[str, float], numel: int) -> str | None:
+        """Advice where one side of the game has won, or as in `VAE`; see `types.Objective`."""
+        if terms.get("energy_translation", 0.0) > WON:
+            fix = f"raise objective.adversarial (now {self.adversarial:g})"
+            return f"patches of translations have {terms['energy_translation']:.1f} nats, no one passes for real: {fix}"
+        if terms.get("gap", 0.0) < LEAST_GAP:
+            fix = f"raise objective.critic (now {self.critic:g})"
+            return f"energy of translations - of real images = {terms['gap']:.1f} nats, fakes pass for real: {fix}"
+        return self.vae.diagnose(terms, numel)
+
+
+def places_of(content: Gaussian) -> int:
+    """g x g for a content `[B, K, g, g]`."""
+    return content.mean[0, 0].numel()
+
+
+def with_fixed_style(prior: Distribution) -> Distribution:
+    """A prior whose style has no gradient."""
+    return Distribution(prior.content, None if prior.style is None else prior.style.detach())
+
+
+def patch_introvae(
+    *,
+    beta_rec: float = 1.0,
+    beta_kl: float = 3e-5,
+    beta_style: float = 3.0,
+    back_translation: float = 0.25,
+    critic: float = 0.03,
+    adversarial: float = 0.005,
+    consistency: float = 3e-5,
+) -> PatchIntroVAE:
+    """A VAE whose encoder judges patches of translations by the style at every place.
+
+    Args:
+        beta_rec: weight of the mean squared error, > 0. Leave it at 1 and change the others.
+        beta_kl: weight per nat of the content's KL at a place, > 0. Lower: more detail, and more of the domain in the
+            content.
+        beta_style: weight of the style's KL, relative to that of a place's content, > 0. Higher: less information in
+            the style.
+        back_translation: fraction of the batch that is also reconstructed from its translations, 0..1.
+        critic: weight of the encoder's judgement of patches, > 0. Higher: a stricter critic.
+        adversarial: weight of the decoder's game against it, > 0. Higher: more of the target domain, less of the input.
+        consistency: weight per nat of a place's content between a translation and its input, >= 0. Higher: colours and
+            parts of the input stay, and with them its domain.
+    """
+    return PatchIntroVAE(
+        VAE(ELBO(beta_rec, beta_kl, beta_style), BackTranslation(back_translation)), critic, adversarial, consistency
+    )
