@@ -23,11 +23,12 @@ from sivae_translate.training.directory import check_same_recipe
 NAMES = [name for name in recipe_names() if name != "style"]
 WEIGHTS = {"beta_rec", "beta_kl", "beta_neg", "alpha", "vae_fraction", "fake_fraction"}
 STYLE_WEIGHTS = WEIGHTS | {"beta_style", "feature_matching", "back_translation"}
+PATCH_WEIGHTS = {"beta_rec", "beta_kl", "beta_style", "back_translation", "critic", "adversarial", "consistency"}
 
 
 def test_the_shipped_recipes_have_these_names() -> None:
     assert set(recipe_names()) == {
-        *("tiny", "style", "objects", "pictures", "objects-128", "objects-256", "conv"),
+        *("tiny", "style", "objects", "pictures", "detail", "objects-128", "objects-256", "conv"),
         *("cifar10", "mnist", "conv-128", "conv-256", "synthesis-128", "synthesis-256"),
     }
 
@@ -65,16 +66,21 @@ def test_the_first_line_of_a_recipe_is_a_summary(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_states_every_weight_that_trains(name: str) -> None:
     tables = tomllib.loads(recipe_text(name))
-    translates = tables["model"]["name"] == "style"
-    assert tables["objective"].keys() >= (STYLE_WEIGHTS if translates else WEIGHTS)
+    translates = tables["model"]["name"] in ("style", "detail")
+    assert tables["objective"].keys() >= weights_of(tables["objective"]["name"], translates)
     if translates:
         assert tables["data"].keys() >= {"domain_aug", "encoder_warp"} and "content_stride" in tables["model"]
+
+
+def weights_of(objective: str, translates: bool) -> set[str]:
+    return PATCH_WEIGHTS if objective == "patch-introvae" else STYLE_WEIGHTS if translates else WEIGHTS
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_kl_weights_are_per_nat_at_every_size(name: str) -> None:
     objective = load_recipe(name).objective
-    assert objective["beta_kl"] < 1e-3 and objective["beta_kl"] < objective["beta_neg"] <= 0.5
+    assert objective["beta_kl"] < 1e-3
+    assert "beta_neg" not in objective or objective["beta_kl"] < objective["beta_neg"] <= 0.5
 
 
 def test_the_weights_of_objects_agree_at_every_size() -> None:
@@ -87,7 +93,7 @@ def test_a_dry_run_prints_a_complete_recipe(name: str, domains: Domains) -> None
     result = CliRunner().invoke(app, ["train", "--domains", str(domains.root), "--recipe", name, "--dry-run"])
     assert result.exit_code == 0, result.output
     printed = tomllib.loads(result.stdout)
-    assert printed["objective"].keys() >= WEIGHTS
+    assert printed["objective"].keys() >= weights_of(printed["objective"]["name"], False)
     assert {"lr", "ema", "seed"} <= printed["training"].keys()
     assert printed["training"]["precision"] != "auto" and printed["data"]["size"] and printed["model"]["patch"]
 
@@ -97,9 +103,9 @@ def test_a_dry_run_prints_a_complete_recipe(name: str, domains: Domains) -> None
 )
 def test_style_chooses_a_recipe_by_the_domains_and_notes_it(tmp_path: Path, count: int, expected: str) -> None:
     found = folder(tmp_path / "images", count)
-    recipe, _, notes = configure("style", ["objective.beta_neg=0.25"], found, "cpu", tmp_path / "run")
+    recipe, _, notes = configure("style", ["objective.beta_style=0.25"], found, "cpu", tmp_path / "run")
     assert recipe.name == expected and expected in notes[0]
-    assert recipe.objective["beta_neg"] == 0.25
+    assert recipe.objective["beta_style"] == 0.25
     assert recipe.objective["beta_kl"] == load_recipe(expected).objective["beta_kl"]
 
 

@@ -113,7 +113,8 @@ BOTH = {
 }  # fmt: skip
 OF_DOMAINS = {
     "domain_pairs_accuracy", "domain_pairs_edge_agreement", "domain_pairs_kid_random_vgg16", "domain_from_content",
-    "domain_from_sampled_content", "label_from_style", "label_from_sampled_style", "label_from_content", "diversity_random_vgg16",
+    "domain_from_sampled_content", "label_from_style", "label_from_sampled_style", "label_from_content",
+    "diversity_random_vgg16",
 }  # fmt: skip
 
 

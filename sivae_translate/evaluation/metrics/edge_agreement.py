@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from sivae_translate.evaluation.edges import edge_agreement
 from sivae_translate.evaluation.metrics.metric import Figure, Metric, mean_of
 from sivae_translate.evaluation.sets import EvaluationSet, NotMeasuredError, present
@@ -23,7 +21,9 @@ def of_pairs(s: EvaluationSet) -> Figure:
 def of_domain_pairs(s: EvaluationSet) -> Figure:
     """Over domain pairs."""
     each = [
-        Figure(float(pair.edges.mean()), len(pair.edges), {"chance": float(pair.unrelated_edges.mean())}, name=pair.name)
+        Figure(
+            float(pair.edges.mean()), len(pair.edges), {"chance": float(pair.unrelated_edges.mean())}, name=pair.name
+        )
         for pair in s.domain_pairs
     ]
     if not each:
