@@ -36,9 +36,9 @@ class PatchIntroVAE:
     KLs of content are means over places. E_ij(x, d) is the KL at place ij of the style to that of domain d, see
     `place_energy`. For a given decoder the encoder's minimum is E_ij = max(0, ln(p_g / (REAL p_d)) / ALPHA), p being
     the densities of patches, so the decoder lowers KL(p_g || p_d), as in Soft-IntroVAE (Daniel & Tamar 2021,
-    arXiv:2012.13253, theorem 1). Both parts are updated at once. The game has no gradient into contents: the decoder
-    alone changes the domain. The style priors stay as they are, since means that follow the styles raise every energy
-    without end.
+    arXiv:2012.13253, theorem 1). Both parts are updated at once. The decoder's game has no gradient into the content
+    of x, and none into the encoder but by the styles, so that styles tell domains apart. The style priors stay as they
+    are, since means that follow the styles raise every energy without end.
 
     Translations are also reconstructed: the content of g, in the style of x, gives x (see `BackTranslation`).
 

@@ -95,5 +95,5 @@ def test_a_plugin_is_trained_loaded_and_listed_and_missed_where_it_is_not_instal
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=plugin, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "plain_beta = 0.01" in (tmp_path / "run/recipe.toml").read_text()
-    expect_error(cli("sample", tmp_path / "run", "--device", "cpu"), 1, "thin", "conv, style, synthesis")
+    expect_error(cli("sample", tmp_path / "run", "--device", "cpu"), 1, "thin", "conv, style, detail, synthesis")
     expect_error(cli("train", source, "--recipe", tmp_path / "thin.toml", "--out", tmp_path / "b"), 2, "no such model")
