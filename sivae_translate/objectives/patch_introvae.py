@@ -13,7 +13,7 @@ import torch
 
 from sivae_translate.objectives.back_translation import BackTranslation
 from sivae_translate.objectives.elbo import ELBO, Reconstructions, require_positive
-from sivae_translate.objectives.functional import kl_divergence, place_energy
+from sivae_translate.objectives.functional import place_energy
 from sivae_translate.objectives.introspective import LEAST_GAP
 from sivae_translate.objectives.pairs import of_another_domain, swap_styles, whole_pairs
 from sivae_translate.objectives.sampling import sample
@@ -30,10 +30,10 @@ class PatchIntroVAE:
     """The negative ELBO, and a game over translations g of rows x of domain d to the style of a row of domain d'.
 
         encoder:  -ELBO(x) + critic mean_ij (REAL E_ij(x, d) + (1 / ALPHA) exp(-ALPHA E_ij(g, d')))
-        decoder:  beta_rec L_r(x, D(z)) / N + adversarial mean_ij E_ij(g, d') + consistency KL(q(c|g) || q(c|x))
+        decoder:  beta_rec L_r(x, D(z)) / N + adversarial mean_ij E_ij(g, d')
         -ELBO(x) = beta_rec L_r(x, D(z)) / N + beta_kl (KL(content) + beta_style KL(style))
 
-    KLs of content are means over places. E_ij(x, d) is the KL at place ij of the style to that of domain d, see
+    The KL of content is a mean over places. E_ij(x, d) is the KL at place ij of the style to that of domain d, see
     `place_energy`. For a given decoder the encoder's minimum is E_ij = max(0, ln(p_g / (REAL p_d)) / ALPHA), p being
     the densities of patches, so the decoder lowers KL(p_g || p_d), as in Soft-IntroVAE (Daniel & Tamar 2021,
     arXiv:2012.13253, theorem 1). Both parts are updated at once. The decoder's game has no gradient into the content
@@ -48,18 +48,14 @@ class PatchIntroVAE:
         vae: the objective without the game; its KL is the mean over places.
         critic: weight of the encoder's part of the game, > 0.
         adversarial: weight of the decoder's part of the game, > 0.
-        consistency: weight per nat of a place's content between a translation and its input, >= 0, for the decoder.
     """
 
     vae: VAE
     critic: float
     adversarial: float
-    consistency: float
 
     def __post_init__(self) -> None:
         require_positive(critic=self.critic, adversarial=self.adversarial)
-        if self.consistency < 0:
-            raise ValueError("consistency: must be >= 0")
 
     def play(
         self, model: Model, batch: Batch, progress: float, generator: torch.Generator, ema: Model
@@ -83,16 +79,13 @@ class PatchIntroVAE:
         real = place_energy(model.style_places(features), prior.style.mean)
         fake = place_energy(model.style_places(made), prior.style.mean[other])
         encoder = self.critic * (REAL * real + torch.exp(-ALPHA * fake) / ALPHA).mean()
-        content_of_made = model.posterior(made).content
-        moved = kl_divergence(content_of_made, q.content.detach()) / places_of(q.content)
-        judged = self.adversarial * fake.mean((1, 2)) + self.consistency * moved
-        (gradient,) = torch.autograd.grad(judged.sum(), leaves, retain_graph=True)
-        decoder = (translations * gradient).sum() / len(batch)
+        (gradient,) = torch.autograd.grad(fake.sum(), leaves, retain_graph=True)
+        decoder = self.adversarial / fake.numel() * (translations * gradient).sum()
         terms |= {"energy_real": real.mean(), "energy_translation": fake.mean(), "gap": fake.mean() - real.mean()}
 
         if self.vae.back_translation.fraction:
             n = whole_pairs(self.vae.back_translation.fraction, len(batch))
-            content = Posterior(content_of_made.map(lambda t: t[:n]))
+            content = Posterior(model.posterior({r: h[:n] for r, h in made.items()}).content)
             outputs = model.decode(sample(content, generator).with_style_of(z[:n]))
             back = Reconstructions(batch.targets[:n], outputs, elbo.kl(content, model.prior(batch.domains[:n])))
             rows = Reconstructions.cat([rows, back])
@@ -111,7 +104,7 @@ class PatchIntroVAE:
         """Advice where one side of the game has won, or as in `VAE`; see `types.Objective`."""
         if terms.get("energy_translation", 0.0) > WON:
             fix = f"raise objective.adversarial (now {self.adversarial:g})"
-            return f"patches of translations have {terms['energy_translation']:.1f} nats, no one passes for real: {fix}"
+            return f"patches of translations have {terms['energy_translation']:.1f} nats, none passes for real: {fix}"
         if terms.get("gap", 0.0) < LEAST_GAP:
             fix = f"raise objective.critic (now {self.critic:g})"
             return f"energy of translations - of real images = {terms['gap']:.1f} nats, fakes pass for real: {fix}"
@@ -132,11 +125,10 @@ def patch_introvae(
     *,
     beta_rec: float = 1.0,
     beta_kl: float = 3e-5,
-    beta_style: float = 3.0,
+    beta_style: float = 0.1,
     back_translation: float = 0.25,
     critic: float = 0.03,
     adversarial: float = 0.005,
-    consistency: float = 3e-5,
 ) -> PatchIntroVAE:
     """A VAE whose encoder judges patches of translations by the style at every place.
 
@@ -149,9 +141,7 @@ def patch_introvae(
         back_translation: fraction of the batch that is also reconstructed from its translations, 0..1.
         critic: weight of the encoder's judgement of patches, > 0. Higher: a stricter critic.
         adversarial: weight of the decoder's game against it, > 0. Higher: more of the target domain, less of the input.
-        consistency: weight per nat of a place's content between a translation and its input, >= 0. Higher: colours and
-            parts of the input stay, and with them its domain.
     """
     return PatchIntroVAE(
-        VAE(ELBO(beta_rec, beta_kl, beta_style), BackTranslation(back_translation)), critic, adversarial, consistency
+        VAE(ELBO(beta_rec, beta_kl, beta_style), BackTranslation(back_translation)), critic, adversarial
     )

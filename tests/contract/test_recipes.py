@@ -23,7 +23,7 @@ from sivae_translate.training.directory import check_same_recipe
 NAMES = [name for name in recipe_names() if name != "style"]
 WEIGHTS = {"beta_rec", "beta_kl", "beta_neg", "alpha", "vae_fraction", "fake_fraction"}
 STYLE_WEIGHTS = WEIGHTS | {"beta_style", "feature_matching", "back_translation"}
-PATCH_WEIGHTS = {"beta_rec", "beta_kl", "beta_style", "back_translation", "critic", "adversarial", "consistency"}
+PATCH_WEIGHTS = {"beta_rec", "beta_kl", "beta_style", "back_translation", "critic", "adversarial"}
 
 
 def test_the_shipped_recipes_have_these_names() -> None:
