@@ -32,8 +32,8 @@ class DetailAutoencoder(StyleAutoencoder):
     Args:
         domains: as in the base class.
         size: as in the base class.
-        content: K, channels of the content, 1..1024. 3 content_stride^2 hold every detail, half as many not
-            the finest.
+        content: K, channels of the content, 1..1024. 3 content_stride^2 hold every detail; half as many
+            lose the finest.
         components: as in the base class.
         content_stride: pixels of the image per place of the content, along one side; above 0.
         style: S, dimensions of the style, 1..1024.
