@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sivae_translate.models.decoder import Decoder
 from sivae_translate.models.encoder import BASE, LOGVAR_MAX, LOGVAR_MIN, Encoder, GaussianHead, level_widths
-from sivae_translate.models.layers import no_norm
+from sivae_translate.models.layers import AdaGN, AdaIN, FiLM, group_norm, no_norm
 from sivae_translate.types import Code, Distribution, Gaussian, Mixture, Posterior, at_least_float32
 
 SIZES = (16, 32, 64, 128, 256, 512)
@@ -135,7 +135,7 @@ class ConvAutoencoder(Autoencoder):
         self.content_shape = (latent, 1, 1)
         widths = level_widths(size, patch, width, max_width)
         self.encoder = single_latent_encoder(size, patch, widths, latent)
-        self.decoder = nn.ModuleDict({"image": Decoder(patch, widths, latent, grid=1, style=0)})
+        self.decoder = nn.ModuleDict({"image": Decoder(patch, widths, latent, 1, group_norm)})
 
     def posterior(self, features: dict[int, Tensor]) -> Posterior:
         """q(z | x), content `[B, latent, 1, 1]`."""
@@ -175,7 +175,12 @@ class StyleAutoencoder(Autoencoder):
             faster steps, less detail.
         width: channels at the finest level, doubling per level up to `max_width`; 16 or more. Wider: sharper, slower.
         max_width: largest number of channels, 16..1024. Raise it with the size of the images.
+
+    Attributes:
+        layout_modulation: the decoder's modulated norm for a content with a layout.
     """
+
+    layout_modulation: type[FiLM] = AdaGN
 
     def __init__(
         self,
@@ -205,6 +210,9 @@ class StyleAutoencoder(Autoencoder):
         self.domains, self.size = tuple(domains), size
         self.content_shape = (content, grid, grid)
         self.style_size = style
+        # For a vector content, all colours come from the style. A layout has colours of its own, and instance norm
+        # removes those that fill the image.
+        modulated = AdaIN if grid == 1 else self.layout_modulation
         coarse = widths[-1] * BASE**2
         content_layer = nn.Linear(coarse, content)
         if grid > 1:
@@ -220,7 +228,7 @@ class StyleAutoencoder(Autoencoder):
         # style prior alone; the content prior learns in the VAE's steps.
         self.decoder = nn.ModuleDict(
             {
-                "image": Decoder(patch, widths, content, grid, style),
+                "image": Decoder(patch, widths, content, grid, lambda channels: modulated(channels, style)),
                 "prior": StylePrior(len(self.domains), style),
                 "components": nn.Embedding(components, content),
             }

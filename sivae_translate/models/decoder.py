@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sivae_translate.models.encoder import BASE
-from sivae_translate.models.layers import AdaGN, AdaIN, Norm, ResidualBlock, activation, group_norm
+from sivae_translate.models.layers import Norm, ResidualBlock, activation
 from sivae_translate.types import Code
 
 
@@ -21,10 +21,10 @@ class Decoder(nn.Module):
         widths: channels per level, finest first, as in the encoder.
         content: K, channels of the content.
         grid: g, side of the content.
-        style: S, dimensions of the style. 0: no modulation, as in the `conv` model.
+        norm: makes the normalisation layers. Modulated ones get the style.
     """
 
-    def __init__(self, patch: int, widths: list[int], content: int, grid: int, style: int) -> None:
+    def __init__(self, patch: int, widths: list[int], content: int, grid: int, norm: Norm) -> None:
         super().__init__()
         self.patch = patch
         self.start = max(grid, BASE)
@@ -36,10 +36,6 @@ class Decoder(nn.Module):
             self.project = nn.Conv2d(content, coarse[0], 1)
         # Each block has the next finer level's width as output, as convolutions before the upsampling are faster.
         outs = [*coarse[1:], coarse[-1]]
-        # For a vector content, all colours come from the style. A layout has colours of its own, and instance norm
-        # removes those that fill the image.
-        modulated = AdaIN if grid == 1 else AdaGN
-        norm: Norm = (lambda channels: modulated(channels, style)) if style else group_norm
         self.blocks = nn.ModuleList(
             ResidualBlock(a, b, norm, upsample=level > 0) for level, (a, b) in enumerate(zip(coarse, outs, strict=True))
         )

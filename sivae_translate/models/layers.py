@@ -27,19 +27,29 @@ def no_norm(channels: int) -> nn.Module:
     return nn.Identity()
 
 
-class AdaGN(nn.Module):
-    """Adaptive group normalisation: scale and shift are linear in the style (Dhariwal & Nichol 2021, section 3)."""
+class FiLM(nn.Module):
+    """Feature-wise linear modulation without a norm: scale and shift are linear in the style (Perez et al. 2018)."""
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
-        self.norm = group_norm(channels, affine=False)
         self.affine = nn.Linear(style, 2 * channels)
 
     def forward(self, h: Tensor, style: Tensor) -> Tensor:
         """`[B, C, H, W]`, `[B, S]` -> `[B, C, H, W]`."""
         scale, shift = self.affine(style)[:, :, None, None].chunk(2, dim=1)
-        h = self.norm(h)
         return torch.addcmul(shift.to(h.dtype), h, 1 + scale.to(h.dtype))
+
+
+class AdaGN(FiLM):
+    """Adaptive group normalisation: a group norm, then modulation by the style (Dhariwal & Nichol 2021, section 3)."""
+
+    def __init__(self, channels: int, style: int) -> None:
+        super().__init__(channels, style)
+        self.norm = group_norm(channels, affine=False)
+
+    def forward(self, h: Tensor, style: Tensor) -> Tensor:
+        """`[B, C, H, W]`, `[B, S]` -> `[B, C, H, W]`."""
+        return super().forward(self.norm(h), style)
 
 
 class AdaIN(nn.Module):
@@ -117,7 +127,7 @@ class ResidualBlock(nn.Module):
 
     def activate(self, norm: nn.Module, h: Tensor, style: tuple[Tensor, ...], residual: Tensor | None = None) -> Tensor:
         """activation(norm(h, *style) + residual)."""
-        if self.fused is not None and not isinstance(norm, nn.Identity):
+        if self.fused is not None and type(norm) not in (nn.Identity, FiLM):
             return self.fused(norm, h, style, residual)
         y = norm(h, *style)
         return activation(y if residual is None else y + residual)

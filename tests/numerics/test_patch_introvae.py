@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 
 import pytest
 import torch
@@ -14,19 +15,20 @@ from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture
 from sivae_translate.objectives.pairs import of_another_domain, swap_styles
 from sivae_translate.objectives.patch_introvae import patch_introvae
 from sivae_translate.objectives.sampling import sample
+from sivae_translate.objectives.shifts import random_shifts, shifted
 from sivae_translate.objectives.vae import vae
 from sivae_translate.types import Batch, Code, Phase
 
-WEIGHTS = {"beta_rec": 1.0, "beta_kl": 0.03, "beta_style": 0.5, "critic": 0.7, "adversarial": 0.4}
+WEIGHTS = {"beta_rec": 1.0, "beta_kl": 0.03, "beta_style": 0.5, "critic": 0.7, "adversarial": 0.4, "colour": 0.3}
 DOMAINS = torch.tensor([0, 0, 1, 1, 2, 2, 0, 0])
 
 
 @pytest.fixture(scope="module", params=["detail", "layout", "vector"])
 def model(request: pytest.FixtureRequest) -> StyleAutoencoder:
     torch.manual_seed(0)
-    shape = {"size": 16, "content": 6, "style": 5, "width": 16, "max_width": 32, "components": 7}
+    shape = {"size": 16, "content": 6, "style": 5, "width": 16, "max_width": 32}
     shape["content_stride"] = 0 if request.param == "vector" else 4
-    kind = DetailAutoencoder if request.param == "detail" else StyleAutoencoder
+    kind = DetailAutoencoder if request.param == "detail" else partial(StyleAutoencoder, components=7)
     model = kind(domains=("a", "b", "c"), **shape).double()
     for parameter in model.parameters():  # also those that begin at zero
         parameter.data += 0.05 * torch.randn(parameter.shape, dtype=torch.float64)
@@ -59,21 +61,26 @@ def energy(model: StyleAutoencoder, x: Tensor, domains: Tensor) -> Tensor:
 def losses(model: StyleAutoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """The negative ELBO, the encoder's part of the game and the decoder's, without back-translation."""
     noise, beta = generator(), WEIGHTS
-    q, prior = model.encode(batch.images), model.prior(batch.domains)
+    placed, judged = random_shifts(len(DOMAINS), noise), random_shifts(len(DOMAINS), noise)
+    images, targets = shifted(batch.images, placed), shifted(batch.targets, placed)
+    q, prior = model.encode(images), model.prior(batch.domains)
     assert q.style is not None and prior.style is not None
     z = swap_styles(sample(q, noise))
     assert z.style is not None
     places = q.content.mean.shape[2] * q.content.mean.shape[3]
     content = kl_to_mixture(q.content, prior.content) / places  # type: ignore[arg-type]
     style = kl_divergence(q.style, prior.style.detach())
-    error = (model.decode(z) - batch.targets).pow(2).mean((1, 2, 3))
+    error = (model.decode(z) - targets).pow(2).mean((1, 2, 3))
     elbo = beta["beta_rec"] * error + beta["beta_kl"] * (content + beta["beta_style"] * style)
 
     other = of_another_domain(batch.domains, noise)
     g, judge = model.decode(Code(z.content.detach(), z.style[other])), deepcopy(model)  # equal, of weights of its own
-    real, fake = energy(model, batch.images, batch.domains), energy(model, g.detach(), batch.domains[other])
+    seen = shifted(g, judged - placed)  # at `judged`, as x is at `placed`
+    real, fake = energy(model, images, batch.domains), energy(model, seen.detach(), batch.domains[other])
     encoder = beta["critic"] * (0.2 * real + torch.exp(-2 * fake) / 2).mean()
-    return elbo.mean(), encoder, beta["adversarial"] * energy(judge, g, batch.domains[other]).mean()
+    blocks = torch.stack([(g - targets)[..., i::4, j::4] for i in range(4) for j in range(4)]).mean(0)
+    decoder = beta["adversarial"] * energy(judge, seen, batch.domains[other]).mean()
+    return elbo.mean(), encoder, decoder + beta["colour"] * blocks.square().mean()
 
 
 def gradients(loss: Tensor, of: torch.nn.Module) -> list[Tensor]:
@@ -91,9 +98,9 @@ def test_each_network_follows_its_own_loss(model: StyleAutoencoder, batch: Batch
 
 
 def test_the_terms_are_those_of_the_docstring(model: StyleAutoencoder, batch: Batch) -> None:
-    terms = phase_of(model, batch, back_translation=0.0).terms
+    terms, placed = phase_of(model, batch, back_translation=0.0).terms, random_shifts(len(DOMAINS), generator())
     assert set(terms) == {"rec", "kl_real", "energy_real", "energy_translation", "gap"}
-    torch.testing.assert_close(terms["energy_real"], energy(model, batch.images, batch.domains).mean())
+    torch.testing.assert_close(terms["energy_real"], energy(model, shifted(batch.images, placed), batch.domains).mean())
     elbo, _, _ = losses(model, batch)
     weighted = WEIGHTS["beta_rec"] * terms["rec"] / batch.images[0].numel() + WEIGHTS["beta_kl"] * terms["kl_real"]
     torch.testing.assert_close(weighted, elbo)
@@ -146,8 +153,8 @@ def test_without_a_style_it_is_the_plain_vae(batch: Batch) -> None:
 
 def test_weights_out_of_range_name_themselves() -> None:
     for name in WEIGHTS:
-        with pytest.raises(ValueError, match=f"{name}: must be > 0"):
-            patch_introvae(**(WEIGHTS | {name: 0.0}))
+        with pytest.raises(ValueError, match=f"{name}: must be {'>= 0' if name == 'colour' else '> 0'}"):
+            patch_introvae(**(WEIGHTS | {name: -0.1}))
     with pytest.raises(ValueError, match="back_translation: must be 0 to 1"):
         patch_introvae(back_translation=1.5)
 

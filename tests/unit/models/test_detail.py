@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from sivae_translate.models.detail import DetailAutoencoder, cosine_basis, to_content, to_pixels
+from sivae_translate.training.optimizers import parameter_groups
 
 
 @pytest.mark.parametrize(("side", "count"), [(2, 12), (4, 24), (4, 48), (8, 8)])
@@ -66,3 +67,11 @@ def test_the_style_priors_begin_apart() -> None:
 def test_a_vector_is_refused() -> None:
     with pytest.raises(ValueError, match="must be above 0; for a vector use model"):
         DetailAutoencoder(domains=("a",), size=32, content_stride=0)
+
+
+def test_the_encoder_learns_more_slowly_than_the_decoder() -> None:
+    model = DetailAutoencoder(domains=("a", "b"), size=16, width=16, max_width=32)
+    rates = {
+        part: {group["lr_multiplier"] for group in parameter_groups(model, part)} for part in ("encoder", "decoder")
+    }
+    assert rates == {"encoder": {0.3}, "decoder": {1.0, 8.0}}  # 8 for the style prior

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from sivae_translate.models.autoencoder import StyleAutoencoder, standard_normal, unit_scale, with_detail
-from sivae_translate.models.decoder import Decoder
+from sivae_translate.models.detail import DetailAutoencoder
 from sivae_translate.models.encoder import within_bounds
-from sivae_translate.models.layers import AdaGN, AdaIN, ResidualBlock, conv_of_upsampled
+from sivae_translate.models.layers import AdaGN, AdaIN, FiLM, ResidualBlock, conv_of_upsampled
 from sivae_translate.objectives.functional import kl_divergence
 from sivae_translate.types import Gaussian
 
@@ -44,10 +44,26 @@ def test_detail_is_the_image_less_its_local_mean() -> None:
     torch.testing.assert_close(flat[:, 3:], torch.zeros(1, 3, 16, 16), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize(("grid", "norm"), [(1, AdaIN), (4, AdaGN), (16, AdaGN)])
-def test_vector_content_has_adain_and_a_layout_has_adagn(grid: int, norm: type) -> None:
-    decoder = Decoder(2, [16, 16, 16], 4, grid, style=3)
-    assert all(type(layer) is norm for block in decoder.blocks for layer in (block.norm1, block.norm2))
+@pytest.mark.parametrize(
+    ("kind", "stride", "norm"),
+    [(StyleAutoencoder, 0, AdaIN), (StyleAutoencoder, 4, AdaGN), (DetailAutoencoder, 4, FiLM)],
+)
+def test_vector_content_has_adain_a_layout_adagn_and_detail_no_norm(
+    kind: type[StyleAutoencoder], stride: int, norm: type
+) -> None:
+    blocks = kind(domains=("a", "b"), size=16, content_stride=stride, width=16).decoder["image"].blocks
+    assert all(type(layer) is norm for block in blocks for layer in (block.norm1, block.norm2))
+
+
+def test_film_scales_and_shifts_and_adagn_normalises_before() -> None:
+    torch.manual_seed(0)
+    h, style = 3 * torch.randn(2, 32, 5, 5) + 7, torch.randn(2, 4)
+    plain, normalised = FiLM(32, 4), AdaGN(32, 4)
+    normalised.affine = plain.affine
+    scale, shift = plain.affine(style)[:, :, None, None].chunk(2, 1)
+    torch.testing.assert_close(plain(h, style), (1 + scale) * h + shift)
+    expected = (1 + scale) * F.group_norm(h, 2) + shift
+    torch.testing.assert_close(normalised(h, style), expected, atol=1e-5, rtol=0)
 
 
 def test_a_variance_out_of_bounds_is_clamped_and_its_gradient_leads_inwards() -> None:
