@@ -34,7 +34,7 @@ class PatchIntroVAE:
     """The negative ELBO, and a game over translations g of rows x of domain d to the style of a row of domain d'.
 
         encoder:  -ELBO(x) + critic mean_ij (REAL E_ij(x, d) + (1 / ALPHA) exp(-ALPHA E_ij(g, d')))
-        decoder:  beta_rec L_r(x, D(z)) / N + adversarial mean_ij E_ij(g, d') + colour |blocks(g) - blocks(x)|^2
+        decoder:  beta_rec L_r(x, D(z)) / N + adversarial mean_ij E_ij(g, d') + colour |blocks(g - x) - mean|^2
         -ELBO(x) = beta_rec L_r(x, D(z)) / N + beta_kl (KL(content) + beta_style KL(style))
 
     The KL of content is a mean over places. E_ij(x, d) is the KL at place ij of the style to that of domain d, see
@@ -47,7 +47,7 @@ class PatchIntroVAE:
     Images and translations are shifted at random by a few pixels before the encoder judges them. An encoder that folds
     and pools pixels is blind to some patterns of their grid, and the decoder would draw those, a weave. The squared
     error of colours in blocks of 4 x 4 pixels keeps colours where the game says nothing of them, as in SimGAN
-    (Shrivastava et al. 2017, arXiv:1612.07828, section 2.1).
+    (Shrivastava et al. 2017, arXiv:1612.07828, section 2.1), but for the mean difference of each target domain.
 
     Translations are also reconstructed: the content of g, in the style of x, gives x (see `BackTranslation`).
 
@@ -99,7 +99,7 @@ class PatchIntroVAE:
         encoder = self.critic * (REAL * real + torch.exp(-ALPHA * fake) / ALPHA).mean()
         (gradient,) = torch.autograd.grad(fake.sum(), leaves, retain_graph=True)
         decoder = self.adversarial / fake.numel() * (moved * gradient).sum()
-        decoder = decoder + self.colour * colour_error(translations, batch.targets)
+        decoder = decoder + self.colour * colour_error(translations, batch.targets, batch.domains[other])
         terms |= {"energy_real": real.mean(), "energy_translation": fake.mean(), "gap": fake.mean() - real.mean()}
 
         if self.vae.back_translation.fraction:
@@ -136,9 +136,20 @@ def places_of(content: Gaussian) -> int:
     return content.mean[0, 0].numel()
 
 
-def colour_error(made: Tensor, given: Tensor) -> Tensor:
-    """Mean squared error of images `[B, C, H, W]` averaged over blocks of 4 x 4 pixels -> a scalar."""
-    return F.avg_pool2d(at_least_float32(made) - given, BLOCK).square().mean()
+def colour_error(made: Tensor, given: Tensor, domains: Tensor) -> Tensor:
+    """Mean squared difference of blocks of 4 x 4 pixels less its mean in each domain -> a scalar.
+
+    A tint that all translations to a domain share costs nothing.
+
+    Args:
+        made: translations, `[B, C, H, W]`.
+        given: their inputs, shaped as `made`.
+        domains: of the translations, int64 `[B]`.
+    """
+    blocks = F.avg_pool2d(at_least_float32(made) - given, BLOCK)
+    alike = (domains[:, None] == domains).to(blocks)
+    tints = alike @ blocks.mean((2, 3)) / alike.sum(1, keepdim=True)
+    return (blocks - tints[:, :, None, None]).square().mean()
 
 
 def with_fixed_style(prior: Distribution) -> Distribution:
@@ -167,8 +178,8 @@ def patch_introvae(
         back_translation: fraction of the batch that is also reconstructed from its translations, 0..1.
         critic: weight of the encoder's judgement of patches, > 0. Higher: a stricter critic.
         adversarial: weight of the decoder's game against it, > 0. Higher: more of the target domain, less of the input.
-        colour: weight of the squared error between the colours of translations and of their inputs, >= 0. Lower it
-            where the target domain has other colours.
+        colour: weight of the squared error between the colours of translations and of their inputs, >= 0. A tint common
+            to a domain costs nothing. Lower it where the target domain has other colours.
     """
     return PatchIntroVAE(
         VAE(ELBO(beta_rec, beta_kl, beta_style), BackTranslation(back_translation)), critic, adversarial, colour

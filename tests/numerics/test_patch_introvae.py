@@ -13,7 +13,7 @@ from sivae_translate.models.autoencoder import ConvAutoencoder, StyleAutoencoder
 from sivae_translate.models.detail import DetailAutoencoder
 from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture
 from sivae_translate.objectives.pairs import of_another_domain, swap_styles
-from sivae_translate.objectives.patch_introvae import patch_introvae
+from sivae_translate.objectives.patch_introvae import colour_error, patch_introvae
 from sivae_translate.objectives.sampling import sample
 from sivae_translate.objectives.shifts import random_shifts, shifted
 from sivae_translate.objectives.vae import vae
@@ -79,6 +79,8 @@ def losses(model: StyleAutoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tenso
     real, fake = energy(model, images, batch.domains), energy(model, seen.detach(), batch.domains[other])
     encoder = beta["critic"] * (0.2 * real + torch.exp(-2 * fake) / 2).mean()
     blocks = torch.stack([(g - targets)[..., i::4, j::4] for i in range(4) for j in range(4)]).mean(0)
+    to = batch.domains[other]
+    blocks = torch.cat([(rows := blocks[to == d]) - rows.mean((0, 2, 3), keepdim=True) for d in to.unique()])
     decoder = beta["adversarial"] * energy(judge, seen, batch.domains[other]).mean()
     return elbo.mean(), encoder, decoder + beta["colour"] * blocks.square().mean()
 
@@ -126,6 +128,15 @@ def test_translations_are_of_another_domain_wherever_there_is_one() -> None:
         assert of_another_domain(torch.zeros(4, dtype=torch.int64), random).max() < 4
     rows = torch.stack([of_another_domain(DOMAINS, torch.Generator().manual_seed(seed)) for seed in range(50)])
     assert set(rows[:, 0].tolist()) == {2, 3, 4, 5}  # any of the rows of other domains
+
+
+def test_a_tint_that_a_domain_shares_costs_nothing_and_one_of_an_image_does() -> None:
+    x, domains = torch.rand(4, 3, 8, 8, dtype=torch.float64), torch.tensor([0, 0, 1, 1])
+    tints = torch.tensor([[0.3, 0, 0], [0.3, 0, 0], [0, 0.1, -0.2], [0, 0.1, -0.2]], dtype=torch.float64)
+    assert colour_error(x + tints[:, :, None, None], x, domains) < 1e-12
+    apart = colour_error(x + tints.flip(1)[[0, 2, 1, 3], :, None, None], x, domains)
+    expected = (tints[0] - tints[2]).square().mean() / 4  # half the difference from each domain's mean
+    torch.testing.assert_close(apart, expected)
 
 
 def test_at_its_minimum_the_energy_is_the_log_ratio_of_densities() -> None:
