@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from sivae_translate.evaluation.edges import edge_agreement
 
 SETTINGS = ("data.size=32", "data.batch=16", "model.width=16", "model.max_width=32", "training.minutes=0")
-BUDGET = ("training.images=4800", "training.warmup_images=400", "training.precision=fp32", "training.samples=4")
+BUDGET = ("training.images=3200", "training.warmup_images=400", "training.precision=fp32", "training.samples=4")
 
 
 def drawings(root: Path) -> Path:
