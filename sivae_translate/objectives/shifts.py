@@ -24,5 +24,6 @@ def shifted(images: Tensor, shifts: Tensor) -> Tensor:
         last = images.shape[axis] - 1
         index = torch.arange(last + 1, device=images.device) + shift[:, None]
         index = last - (last - index.abs()).abs()
-        images = images.gather(axis, index[:, None].unsqueeze(5 - axis).expand_as(images))
+        index = index.view(len(images), 1, -1, 1).transpose(2, axis)  # one for every channel and line
+        images = images.gather(axis, index.expand_as(images))
     return images

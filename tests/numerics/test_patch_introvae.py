@@ -17,7 +17,7 @@ from sivae_translate.objectives.patch_introvae import colour_error, patch_introv
 from sivae_translate.objectives.sampling import sample
 from sivae_translate.objectives.shifts import random_shifts, shifted
 from sivae_translate.objectives.vae import vae
-from sivae_translate.types import Batch, Code, Phase
+from sivae_translate.types import Batch, Code, Phase, Posterior
 
 WEIGHTS = {"beta_rec": 1.0, "beta_kl": 0.03, "beta_style": 0.5, "critic": 0.7, "adversarial": 0.4, "colour": 0.3}
 DOMAINS = torch.tensor([0, 0, 1, 1, 2, 2, 0, 0])
@@ -119,6 +119,25 @@ def test_the_style_priors_stay_and_the_content_prior_learns(model: StyleAutoenco
 def test_rows_are_reconstructed_from_their_translations(model: StyleAutoencoder, batch: Batch) -> None:
     none, half = (phase_of(model, batch, back_translation=fraction) for fraction in (0.0, 0.5))
     assert none.terms["rec"] == half.terms["rec"] and none.loss != half.loss
+
+
+def test_back_translations_are_compared_with_the_input_at_the_place_of_the_translation(
+    model: StyleAutoencoder, batch: Batch
+) -> None:
+    noise, n = generator(), 4
+    placed, judged = random_shifts(len(DOMAINS), noise), random_shifts(len(DOMAINS), noise)
+    z = swap_styles(sample(model.encode(shifted(batch.images, placed)), noise))
+    assert z.style is not None
+    g = model.decode(Code(z.content, z.style[of_another_domain(batch.domains, noise)]))
+    content = Posterior(model.encode(shifted(g, judged - placed)[:n]).content)
+    targets = shifted(shifted(batch.targets, placed), judged - placed)[:n]
+    error = (model.decode(sample(content, noise).with_style_of(z[:n])) - targets).pow(2).mean((1, 2, 3))
+    prior, places = model.prior(batch.domains[:n]).content, content.content.mean[0, 0].numel()
+    back = error + WEIGHTS["beta_kl"] * kl_to_mixture(content.content, prior) / places  # type: ignore[arg-type]
+
+    elbo, rows = losses(model, batch)[0], len(DOMAINS)
+    none, half = (phase_of(model, batch, back_translation=fraction).loss for fraction in (0.0, 0.5))
+    torch.testing.assert_close(half - none, (rows * elbo + back.sum()) / (rows + n) - elbo)
 
 
 def test_translations_are_of_another_domain_wherever_there_is_one() -> None:
