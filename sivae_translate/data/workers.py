@@ -6,11 +6,14 @@ none is lost or repeated. After `RESTARTS` replacements this process reads the b
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import signal
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import RawValue
 from typing import Any, Protocol
 
 from torch.utils.data import DataLoader, Dataset
@@ -76,6 +79,7 @@ def load(dataset: Dataset[Any], keys: Stream, options: dict[str, Any]) -> Genera
         persistent_workers=several,
         timeout=POLL if several else 0,
         worker_init_fn=ignore_interrupts,
+        multiprocessing_context=context_without_locked_events() if several else None,
         **options,
     )
     others = set(multiprocessing.active_children())
@@ -93,6 +97,28 @@ def load(dataset: Dataset[Any], keys: Stream, options: dict[str, Any]) -> Genera
         finally:
             del loader, batches
             kill(own)
+
+
+class Flag:
+    """What a DataLoader uses of `multiprocessing.Event`, without its lock.
+
+    Each process takes that lock to ask whether it should end. If it is killed meanwhile, all others wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._value = RawValue("b", 0)
+
+    def set(self) -> None:
+        self._value.value = 1
+
+    def is_set(self) -> bool:
+        return bool(self._value.value)
+
+
+def context_without_locked_events() -> BaseContext:
+    context = copy.copy(multiprocessing.get_context())
+    context.Event = Flag  # type: ignore[assignment, method-assign]
+    return context
 
 
 def kill(processes: Iterable[BaseProcess]) -> None:

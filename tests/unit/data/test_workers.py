@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import islice
 from typing import Any
 
@@ -96,6 +97,29 @@ def test_after_several_failures_this_process_reads_alone() -> None:
 
     assert read(40, notes, disturb) == list(range(40))
     assert len(notes) == workers.RESTARTS + 1
+    assert "without further processes" in notes[-1]
+
+
+class KilledWithALock(Numbers):
+    """At batch 3, the process that reads is killed at the worst moment: while it asks whether it should end."""
+
+    def __getitem__(self, key: int) -> int:
+        if key == 3 and multiprocessing.parent_process():
+            frame = sys._getframe()
+            while "done_event" not in frame.f_locals:
+                assert frame.f_back
+                frame = frame.f_back
+            with getattr(frame.f_locals["done_event"], "_cond", nullcontext()):
+                os.kill(os.getpid(), signal.SIGKILL)
+        return key
+
+
+@pytest.mark.timeout(60)
+def test_a_process_that_is_killed_leaves_no_lock_that_all_others_wait_for() -> None:
+    notes: list[str] = []
+    stream = read_batches(KilledWithALock(), Counting(), 2, collate=list, pin_memory=False, note=notes.append)
+    with closing(stream):
+        assert [batch[0] for batch in islice(stream, 6)] == list(range(6))
     assert "without further processes" in notes[-1]
 
 
