@@ -7,6 +7,7 @@ a layout.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
@@ -149,6 +150,41 @@ class Mixture:
         return Mixture(self.means.detach(), self.shape)
 
 
+class Flow(ABC):
+    """A density of pictures in a domain, for a content that is the picture: each value is an affine map of a score.
+
+    Scores are standard normal, and pictures of two domains with equal scores correspond to each other.
+    """
+
+    @abstractmethod
+    def draw(self, randn: Randn) -> Tensor:
+        """A sample; see `Gaussian.draw`."""
+
+    @abstractmethod
+    def log_density(self, content: Tensor, variance: float | Tensor = 0.0) -> Tensor:
+        """log p(c | d) of contents `[B, 3, H, W]` -> `[B]`, nats; its mean under noise of a variance on each value.
+
+        What noise on coarse values changes in the density of finer ones is left out.
+        """
+
+    @abstractmethod
+    def transport(self, content: Tensor, to: Flow, spread: Tensor) -> Tensor:
+        """Contents of this density -> contents of another one, `[B, 3, H, W]`.
+
+        For Gaussians this is the optimal transport (AlignFlow, Grover et al. 2020, arXiv:1905.12892, translates so).
+
+        Args:
+            spread: factors of the scores, `[B, 1, 1, 1]`. 1 keeps them; lower values give more probable pictures.
+        """
+
+    @abstractmethod
+    def detach(self) -> Flow: ...
+
+    @abstractmethod
+    def __getitem__(self, rows: Tensor | slice) -> Flow:
+        """The densities of these rows, of indices int64 `[n]` or a slice."""
+
+
 @dataclass(frozen=True)
 class Distribution:
     """A distribution over codes, such as the prior p(c, s | d).
@@ -158,7 +194,7 @@ class Distribution:
         noise: N(0, I) in the prior. The encoder infers no noise, so the posterior is N(0, I) too, and the KL is 0.
     """
 
-    content: Gaussian | Mixture
+    content: Gaussian | Mixture | Flow
     style: Gaussian | None = None
     noise: Gaussian | None = None
 

@@ -96,7 +96,7 @@ def evaluate(
     perceptual = load_perceptual(lpips, translator.frame.size, translator.device)
     extractor = load_reader(inception)
     report_folder(out, "evaluate")
-    rounds = rounds_for(translator.model.content_shape, style_correction)
+    rounds = rounds_for(translator.model, style_correction)
     translation = Translation(translator, inversion_steps, rounds, batch)
 
     s = EvaluationSet(extractor, perceptual, seed, content_label=compile_label(content_label))

@@ -36,7 +36,7 @@ class Translation:
             codes = model.encode(prepare(list(content))).mean.content
         styles = invert(model, prepare(list(style)), self.inversion_steps).style
         assert styles is not None
-        rounds = rounds_for(model.content_shape, self.style_correction)
+        rounds = rounds_for(model, self.style_correction)
         return self.restyle(codes, corrected_style(model, codes, styles, rounds))
 
     def restyle(self, content: Tensor, style: Tensor) -> Tensor:

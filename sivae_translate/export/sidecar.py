@@ -77,7 +77,7 @@ def about_styles(translator: Translator) -> dict[str, Any]:
         "style": {
             "size": translator.model.style_size,
             "deviation": numbers(torch.exp(0.5 * prior.logvar[0])),
-            "correction_rounds": rounds_for(translator.model.content_shape, ROUNDS),
+            "correction_rounds": rounds_for(translator.model, ROUNDS),
         },
         "domains": [{"name": name, "style": numbers(translator.style_of(to=name))} for name in translator.domains],
     }

@@ -89,7 +89,7 @@ class TranslateBatch:
         if self._loaded is None:
             translator = Translator.from_pretrained(self.model, device=self.device)
             style = translator.style_of(to=self.to, style=self.style, inversion_steps=self.inversion_steps)
-            rounds = rounds_for(translator.model.content_shape, self.style_correction)
+            rounds = rounds_for(translator.model, self.style_correction)
             self._loaded = translator, style, 0 if self.style is None else rounds
         return self._loaded
 

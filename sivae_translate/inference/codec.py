@@ -88,7 +88,7 @@ class Codec:
         require_style(self.model)
         content = contents_of(content, self.model).to(self.device)
         style = styles_of(style, self.model.style_size, len(content)).to(self.device)
-        rounds = rounds_for(content.shape, style_correction)
+        rounds = rounds_for(self.model, style_correction)
         corrected = self.passes(lambda c, s: corrected_style(self.model, c, s, rounds), content, style)
         return self.decode(Code(content, torch.cat(corrected)))
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from sivae_translate.inference.arguments import whole
+from sivae_translate.models import Autoencoder
 from sivae_translate.types import Code, Model
 
 ROUNDS = 2  # the default; a third round changes little
@@ -35,13 +34,14 @@ def corrected_style(model: Model, content: Tensor, style: Tensor, rounds: int) -
     return corrected
 
 
-def rounds_for(content_shape: Sequence[int], style_correction: int) -> int:
-    """Rounds for contents of shape `[..., K, g, g]`: `style_correction`, or 0 where the content is a vector (g = 1).
+def rounds_for(model: Autoencoder, style_correction: int) -> int:
+    """Rounds for a model: `style_correction`, or 0 where the content is a vector, or the picture itself.
 
-    A vector content keeps no trace of its domain, so a correction would only add the encoder's error.
+    A vector content keeps no trace of its domain, so a correction would only add the encoder's error. Where the content
+    is the picture, the style is that of a domain, and the decoder has learned no other.
 
     Raises:
         UsageError: no whole number, or a negative one.
     """
     whole("style_correction", style_correction, 0, f", such as {ROUNDS}")
-    return style_correction if content_shape[-1] > 1 else 0
+    return style_correction if 1 < model.content_shape[-1] < model.size else 0

@@ -78,7 +78,7 @@ def reference_target(
     translator: Translator, style: Path, left_out: list[LeftOut], *, inversion_steps: int, style_correction: int
 ) -> Target:
     """The mean style of reference images; see `reference_style`."""
-    rounds = rounds_for(translator.model.content_shape, style_correction)
+    rounds = rounds_for(translator.model, style_correction)
     found = reference_style(translator, style, left_out, inversion_steps=inversion_steps)
     return Target(shown(style), "", found, rounds)
 

@@ -140,7 +140,7 @@ class Translator(Explorer):
                 or rounds, a model with a single latent, or no such `output`.
         """
         require_output(output)
-        rounds = rounds_for(self.model.content_shape, style_correction)
+        rounds = rounds_for(self.model, style_correction)
         target = self.style_of(to=to, style=style, inversion_steps=inversion_steps)
         rounds = 0 if style is None else rounds
         batches = (self.translate(x, target, style_correction=rounds) for x in self._batches(images))
@@ -169,7 +169,7 @@ class Translator(Explorer):
         Raises:
             UsageError: as of `__call__`, or no such `size` or `fit`.
         """
-        rounds = rounds_for(self.model.content_shape, style_correction)
+        rounds = rounds_for(self.model, style_correction)
         shape = shape_of(self.frame, has_layout(self.model), size=size, fit=fit, tile=tile)
         target = self.style_of(to=to, style=style, inversion_steps=inversion_steps)
         return in_shape(self, image, shape, target, 0 if style is None else rounds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sivae_translate.models.autoencoder import Autoencoder, ConvAutoencoder, StyleAutoencoder
+from sivae_translate.models.autoencoder import Autoencoder, ConvAutoencoder, StyleAutoencoder, TranslatingAutoencoder
 from sivae_translate.models.detail import DetailAutoencoder
 from sivae_translate.models.synthesis import SynthesisAutoencoder
 from sivae_translate.plugins import Table
@@ -19,4 +19,12 @@ MODELS: Table[type[Autoencoder]] = Table(
     "a subclass of sivae_translate.models.Autoencoder",
 )
 
-__all__ = ["MODELS", "Autoencoder", "ConvAutoencoder", "DetailAutoencoder", "StyleAutoencoder", "SynthesisAutoencoder"]
+__all__ = [
+    "MODELS",
+    "Autoencoder",
+    "ConvAutoencoder",
+    "DetailAutoencoder",
+    "StyleAutoencoder",
+    "SynthesisAutoencoder",
+    "TranslatingAutoencoder",
+]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sivae_translate.models.decoder import Decoder
 from sivae_translate.models.encoder import BASE, LOGVAR_MAX, LOGVAR_MIN, Encoder, GaussianHead, level_widths
-from sivae_translate.models.layers import AdaGN, AdaIN, FiLM, group_norm, no_norm
+from sivae_translate.models.layers import AdaGN, AdaIN, group_norm, no_norm
 from sivae_translate.types import Code, Distribution, Gaussian, Mixture, Posterior, at_least_float32
 
 SIZES = (16, 32, 64, 128, 256, 512)
@@ -60,6 +60,7 @@ class Autoencoder(nn.Module, ABC):
     """
 
     encoder: Any
+    decoder: Any
     domains: tuple[str, ...]
     size: int
     content_shape: tuple[int, int, int]
@@ -151,7 +152,25 @@ class ConvAutoencoder(Autoencoder):
         return Posterior(self.standard_content(domains))
 
 
-class StyleAutoencoder(Autoencoder):
+class TranslatingAutoencoder(Autoencoder):
+    """The base class of the models with content and style, whose style prior is `decoder["prior"]`."""
+
+    def refit_style_prior(self, domains: Tensor, q: Gaussian) -> None:
+        """Refit p(s | d) to styles of images; see `StylePrior.refit`.
+
+        Args:
+            domains: labels of the images, int64 `[B]` in 0..D-1.
+            q: styles of the images, `[B, S]`.
+        """
+        self.decoder["prior"].refit(domains, q)  # type: ignore[operator]
+
+    def add_domain(self, name: str, style: Tensor) -> None:
+        """Append a domain whose style prior has the mean `style`, `[S]`."""
+        self.decoder["prior"].add(style)  # type: ignore[operator]
+        self.domains = (*self.domains, name)
+
+
+class StyleAutoencoder(TranslatingAutoencoder):
     """Content and style with separate posteriors and priors.
 
         posterior:  q(c, s | x) = N(mu_c, I) N(mu_s, sigma_s^2)
@@ -175,12 +194,7 @@ class StyleAutoencoder(Autoencoder):
             faster steps, less detail.
         width: channels at the finest level, doubling per level up to `max_width`; 16 or more. Wider: sharper, slower.
         max_width: largest number of channels, 16..1024. Raise it with the size of the images.
-
-    Attributes:
-        layout_modulation: the decoder's modulated norm for a content with a layout.
     """
-
-    layout_modulation: type[FiLM] = AdaGN
 
     def __init__(
         self,
@@ -212,7 +226,7 @@ class StyleAutoencoder(Autoencoder):
         self.style_size = style
         # For a vector content, all colours come from the style. A layout has colours of its own, and instance norm
         # removes those that fill the image.
-        modulated = AdaIN if grid == 1 else self.layout_modulation
+        modulated = AdaIN if grid == 1 else AdaGN
         coarse = widths[-1] * BASE**2
         content_layer = nn.Linear(coarse, content)
         if grid > 1:
@@ -263,20 +277,6 @@ class StyleAutoencoder(Autoencoder):
         means: Tensor = self.decoder["components"].weight  # type: ignore[assignment]
         style: Gaussian = self.decoder["prior"](domains)
         return Distribution(Mixture(means, (len(domains), *self.content_shape)), style)
-
-    def refit_style_prior(self, domains: Tensor, q: Gaussian) -> None:
-        """Refit p(s | d) to styles of images; see `StylePrior.refit`.
-
-        Args:
-            domains: labels of the images, int64 `[B]` in 0..D-1.
-            q: styles of the images, `[B, S]`.
-        """
-        self.decoder["prior"].refit(domains, q)  # type: ignore[operator]
-
-    def add_domain(self, name: str, style: Tensor) -> None:
-        """Append a domain whose style prior has the mean `style`, `[S]`."""
-        self.decoder["prior"].add(style)  # type: ignore[operator]
-        self.domains = (*self.domains, name)
 
 
 class StylePrior(nn.Module):

@@ -1,8 +1,8 @@
 """Bounds on log p(x) under a trained model, for out-of-distribution detection.
 
-The likelihood is p(x | z) = N(x; D(z), beta / 2 I) with the code z = (c, s). The prior is p(c) times
-p(s) = 1 / D sum_d p(s | d), as the domain of a new image is unknown. Each image is decoded in its own style. Shapes:
-B batch, D domains, S style, K samples, M components. Values are in nats per image.
+The likelihood is p(x | z) = N(x; D(z), beta / 2 I) with the code z = (c, s), the prior 1 / D sum_d p(c | d) p(s | d),
+as the domain of a new image is unknown; most models have the same p(c | d) = p(c) for all. Each image is decoded in its
+own style. Shapes: B batch, D domains, S style, K samples, M components. Values are in nats per image.
 
 The bound is that of importance-weighted autoencoders (Burda et al. 2016, arXiv:1509.00519). Daniel & Tamar 2021
 (arXiv:2012.13253) detect outliers by it.
@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from sivae_translate.errors import UsageError
-from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture, squared_error
-from sivae_translate.types import Code, Distribution, Gaussian, Mixture, Model, Posterior, Scores
+from sivae_translate.objectives.functional import kl_divergence, kl_of_content, squared_error
+from sivae_translate.types import Code, Distribution, Flow, Gaussian, Mixture, Model, Posterior, Scores
 
 BETA = 0.01  # twice the mean squared error of a reconstruction at 23 dB; a standard deviation of 18/255
 
@@ -94,12 +94,21 @@ def log_posterior(z: Code, q: Posterior) -> Tensor:
 
 
 def log_prior(z: Code, p: Distribution) -> Tensor:
-    """log p(c) + log 1/D sum_d p(s | d), `[B]`; `p` has a row per domain."""
-    density = log_content_prior(z.content, p.content)
+    """log 1/D sum_d p(c | d) p(s | d), `[B]`; `p` has a row per domain."""
     if z.style is None or p.style is None:
-        return density
+        assert not isinstance(p.content, Flow)
+        return log_content_prior(z.content, p.content)
     by_domain = log_normal(z.style[:, None], p.style)  # [B, D]
-    return density + torch.logsumexp(by_domain, 1) - math.log(by_domain.shape[1])
+    if isinstance(p.content, Flow):
+        by_domain = by_domain + torch.stack([flow.log_density(z.content) for flow in flows(p.content, by_domain)], 1)
+        return torch.logsumexp(by_domain, 1) - math.log(by_domain.shape[1])
+    return log_content_prior(z.content, p.content) + torch.logsumexp(by_domain, 1) - math.log(by_domain.shape[1])
+
+
+def flows(p: Flow, by_domain: Tensor) -> Iterator[Flow]:
+    """p(c | d) of each domain in turn, B rows each, for `[B, D]`."""
+    rows, domains = by_domain.shape
+    return (p[torch.full((rows,), d, device=by_domain.device)] for d in range(domains))
 
 
 def log_content_prior(content: Tensor, p: Gaussian | Mixture) -> Tensor:
@@ -113,12 +122,17 @@ def log_content_prior(content: Tensor, p: Gaussian | Mixture) -> Tensor:
 
 def kl_to_any_domain(q: Posterior, p: Distribution) -> Tensor:
     """KL(q(z | x) || p(z)), `[B]`; for a mixture of components or of domains, the upper bound of `kl_to_mixture`."""
-    if isinstance(p.content, Mixture):
-        kl = kl_to_mixture(q.content, p.content)
-    else:
-        kl = kl_divergence(q.content, p.content.map(lambda t: t[:1]))
     if q.style is None or p.style is None:
-        return kl
+        return kl_of_content(q.content, one_row(p.content))
     batch, domains = len(q.style.mean), len(p.style.mean)
     pairs = q.style.map(lambda t: t.repeat_interleave(domains, 0)), p.style.map(lambda t: t.repeat(batch, 1))
-    return kl + math.log(domains) - torch.logsumexp(-kl_divergence(*pairs).view(batch, domains), 1)
+    by_domain = kl_divergence(*pairs).view(batch, domains)
+    if isinstance(p.content, Flow):
+        by_domain = by_domain + torch.stack([kl_of_content(q.content, f) for f in flows(p.content, by_domain)], 1)
+        return math.log(domains) - torch.logsumexp(-by_domain, 1)
+    return kl_of_content(q.content, one_row(p.content)) + math.log(domains) - torch.logsumexp(-by_domain, 1)
+
+
+def one_row(p: Gaussian | Mixture | Flow) -> Gaussian | Mixture | Flow:
+    """A content prior whose rows are all alike, as one row for any number of contents."""
+    return p.map(lambda t: t[:1]) if isinstance(p, Gaussian) else p

@@ -14,7 +14,7 @@ from sivae_translate import checkpoint
 from sivae_translate.data.images import FITS, Frame
 from sivae_translate.errors import SivaeError, UsageError
 from sivae_translate.host import own_torch_state
-from sivae_translate.models import MODELS, Autoencoder, StyleAutoencoder
+from sivae_translate.models import MODELS, Autoencoder, TranslatingAutoencoder
 from sivae_translate.models.autoencoder import SIZES
 from sivae_translate.models.meta import on_meta
 from sivae_translate.names import names_a_folder
@@ -173,6 +173,6 @@ def require_new_name(name: str, domains: tuple[str, ...]) -> None:
 def with_domain(model: Autoencoder, name: str, style: Tensor) -> Autoencoder:
     """A copy of the model with a further, last domain, whose style prior has the mean `style`, `[S]`."""
     larger = copy.deepcopy(model)
-    assert isinstance(larger, StyleAutoencoder)  # as every model with a style is
+    assert isinstance(larger, TranslatingAutoencoder)  # as every model with a style is
     larger.add_domain(name, style)
     return larger

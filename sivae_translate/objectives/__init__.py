@@ -2,7 +2,7 @@
 
 Objectives differ in the encoder's adversarial term for generated images. `vae` has none, `introvae` a hinge on the KL,
 and `soft-introvae` the exponential of the ELBO. `bootstrap` has that exponential with a slow copy of the decoder, and
-`patch-introvae` one of the style's KL at every place. The keyword arguments of a constructor are the keys of
+`iterative-back-translation` has no adversarial term. The keyword arguments of a constructor are the keys of
 [objective]. Packages add objectives by the entry points `sivae_translate.objectives`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sivae_translate.objectives import bootstrap, introvae, patch_introvae, soft_introvae, vae
+from sivae_translate.objectives import bootstrap, introvae, iterative_back_translation, soft_introvae, vae
 from sivae_translate.plugins import Table
 from sivae_translate.types import Objective
 
@@ -21,7 +21,7 @@ OBJECTIVES: Table[Callable[..., Objective]] = Table(
         "introvae": introvae.introvae,
         "soft-introvae": soft_introvae.soft_introvae,
         "bootstrap": bootstrap.bootstrap,
-        "patch-introvae": patch_introvae.patch_introvae,
+        "iterative-back-translation": iterative_back_translation.iterative_back_translation,
     },
     callable,
     "a function or a class that returns an objective, as in sivae_translate.types",

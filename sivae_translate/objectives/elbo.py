@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sivae_translate.objectives.functional import kl_divergence, kl_to_mixture, negative_elbo, squared_error
-from sivae_translate.types import Distribution, Mixture, Posterior
+from sivae_translate.objectives.functional import kl_divergence, kl_of_content, negative_elbo, squared_error
+from sivae_translate.types import Distribution, Posterior
 
 CIFAR10 = 3 * 32 * 32  # N of CIFAR-10, for which the paper's weights are the constructors' defaults
 
@@ -65,11 +65,8 @@ class ELBO:
         require_positive(beta_rec=self.beta_rec, beta_kl=self.beta_kl, beta_style=self.beta_style)
 
     def kl(self, q: Posterior, p: Distribution) -> Tensor:
-        """KL(content) + beta_style KL(style) of q to p, `[B]`, in nats; of a mixture the bound `kl_to_mixture`."""
-        if isinstance(p.content, Mixture):
-            kl = kl_to_mixture(q.content, p.content)
-        else:
-            kl = kl_divergence(q.content, p.content)
+        """KL(content) + beta_style KL(style) of q to p, `[B]`, in nats; see `kl_of_content`."""
+        kl = kl_of_content(q.content, p.content)
         if q.style is not None and p.style is not None:
             kl = kl + self.beta_style * kl_divergence(q.style, p.style)
         return kl

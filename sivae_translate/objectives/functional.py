@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from sivae_translate.types import Gaussian, Mixture, at_least_float32
+from sivae_translate.types import Flow, Gaussian, Mixture, at_least_float32
 
 MIN_VARIANCE = 1e-6  # of features, as a dead layer has variance 0
 
@@ -22,6 +22,11 @@ MIN_VARIANCE = 1e-6  # of features, as a dead layer has variance 0
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
     """L_r(x, y): squared error of images `[B, C, H, W]`, summed over channels and pixels -> `[B]`."""
     return (at_least_float32(x) - at_least_float32(y)).square().flatten(1).sum(1)
+
+
+def absolute_error(x: Tensor, y: Tensor) -> Tensor:
+    """Absolute error of images `[B, C, H, W]`, summed over channels and pixels -> `[B]`; least for a median."""
+    return (at_least_float32(x) - at_least_float32(y)).abs().flatten(1).sum(1)
 
 
 def feature_error(target: Mapping[int, Tensor], made: Mapping[int, Tensor]) -> Tensor:
@@ -64,6 +69,23 @@ def kl_to_mixture(q: Gaussian, p: Mixture) -> Tensor:
 def place_energy(styles: Tensor, mean: Tensor) -> Tensor:
     """KL(N(s_ij, I) || N(m, I)) = |s_ij - m|^2 / 2 of styles `[B, S, r, r]` to a mean `[B, S]` -> `[B, r, r]`, nats."""
     return 0.5 * (at_least_float32(styles) - mean[:, :, None, None]).square().sum(1)
+
+
+def entropy(q: Gaussian) -> Tensor:
+    """The differential entropy of q `[B, ...]` -> `[B]`, nats, summed over dimensions."""
+    return 0.5 * (1 + math.log(2 * math.pi) + q.logvar).flatten(1).sum(1)
+
+
+def kl_to_flow(q: Gaussian, p: Flow) -> Tensor:
+    """KL(q || p) for q `[B, 3, H, W]` -> `[B]`, nats per image, by `Flow.log_density` under the variance of q."""
+    return -entropy(q) - p.log_density(q.mean, torch.exp(q.logvar).mean())
+
+
+def kl_of_content(q: Gaussian, p: Gaussian | Mixture | Flow) -> Tensor:
+    """KL(q || p) of contents `[B, K, g, g]` -> `[B]`, nats per image; of a mixture the bound `kl_to_mixture`."""
+    if isinstance(p, Gaussian):
+        return kl_divergence(q, p)
+    return kl_to_mixture(q, p) if isinstance(p, Mixture) else kl_to_flow(q, p)
 
 
 def negative_elbo(error: Tensor, kl: Tensor, *, numel: int, beta_rec: float, beta_kl: float) -> Tensor:

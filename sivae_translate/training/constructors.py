@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sivae_translate.errors import UsageError, did_you_mean
-from sivae_translate.models import MODELS, StyleAutoencoder
+from sivae_translate.models import MODELS, TranslatingAutoencoder
 from sivae_translate.models.meta import on_meta
 from sivae_translate.objectives import OBJECTIVES
 from sivae_translate.recipe import Recipe
@@ -46,7 +46,7 @@ def arguments(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def has_style(recipe: Recipe) -> bool:
     """Whether the recipe's model has content and style, rather than a single latent."""
-    return issubclass(MODELS[recipe.model["name"]], StyleAutoencoder)
+    return issubclass(MODELS[recipe.model["name"]], TranslatingAutoencoder)
 
 
 def build_objective(recipe: Recipe) -> Objective:

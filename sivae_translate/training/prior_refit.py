@@ -9,7 +9,7 @@ import torch
 
 from sivae_translate.data.batches import Images, collate
 from sivae_translate.data.listing import evenly_spread
-from sivae_translate.models import Autoencoder, StyleAutoencoder
+from sivae_translate.models import Autoencoder, TranslatingAutoencoder
 from sivae_translate.types import Gaussian
 
 ENCODED = 4096  # images of all domains, which take seconds on a CPU
@@ -28,7 +28,7 @@ def refit_style_prior(model: Autoencoder, images: Images, batch: int) -> None:
         images: the training images, of which `spread_over_domains` selects some.
         batch: images encoded at a time.
     """
-    if not isinstance(model, StyleAutoencoder):
+    if not isinstance(model, TranslatingAutoencoder):
         return
     rows, device = spread_over_domains(images.domains.labels), next(model.parameters()).device
     labels, styles = [], []

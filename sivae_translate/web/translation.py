@@ -63,7 +63,7 @@ def targets_of(translator: Translator, style: Style) -> list[Target]:
         raise UsageError(f"strength was {style.strength!r}: expected a number from 0 to 1")
     if style.reference is not None:
         code = translator.style_of(style=read_upload(translator, style.reference))
-        return [Target("reference", "", code, rounds_for(translator.model.content_shape, ROUNDS))]
+        return [Target("reference", "", code, rounds_for(translator.model, ROUNDS))]
     if not style.domains:
         raise UsageError("no domain is chosen: choose one or more")
     each = 1 if style.count is None else whole("styles", style.count, 1)
@@ -110,7 +110,7 @@ def path_between(translator: Translator, picture: Path, first: Path, last: Path,
     images = translator.restyle(
         content.expand(steps, -1, -1, -1),
         torch.lerp(start, end, fractions[:, None]),
-        style_correction=rounds_for(translator.model.content_shape, ROUNDS),
+        style_correction=rounds_for(translator.model, ROUNDS),
     )
     captions = [f"{fraction:.0%}" for fraction in fractions.tolist()]
     return list(zip(translator.to_pictures(images), captions, strict=True))

@@ -19,7 +19,7 @@ DOMAINS = ("a", "b", "c")
 SMALL: dict[str, dict[str, Any]] = {
     "conv": {"latent": 8, "width": 16, "max_width": 32},
     "style": {"content": 8, "style": 6, "width": 16, "max_width": 32},
-    "detail": {"content": 8, "style": 6, "width": 16, "max_width": 32},
+    "detail": {"style": 6, "width": 16, "prior_width": 16},
     "synthesis": {"latent": 8, "mapping": 2, "width": 16, "max_width": 32},
 }
 

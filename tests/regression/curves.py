@@ -30,7 +30,7 @@ KINDS = {
     "conv": {"name": "conv", "latent": 16, **NETWORK},
     "style-vector": {"name": "style", "content_stride": 0, **NETWORK},
     "style-layout": {"name": "style", "content_stride": 4, **NETWORK},
-    "detail": {"name": "detail", "content_stride": 4, **NETWORK},
+    "detail": {"name": "detail", "width": 16, "prior_width": 16},
     "synthesis": {"name": "synthesis", "latent": 16, **NETWORK},
 }
 NAT = 1 / (3 * SIZE * SIZE)  # a nat's weight where the KL counts as much as the squared error summed over the image
@@ -41,7 +41,7 @@ WEIGHTS = {
     "introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 0.25 * NAT, "margin": 20.0},
     "soft-introvae": {**BOTH, **ADVERSARIAL, "beta_neg": 128 * NAT},
     "bootstrap": {**BOTH, **ADVERSARIAL, "beta_neg": 128 * NAT},
-    "patch-introvae": {},
+    "iterative-back-translation": {"prior_fraction": 0.25},
 }
 LAYOUT = {  # its KL is larger, and the exponential is to be felt
     "soft-introvae": {"back_translation": 0.5, "beta_neg": 8 * NAT},
@@ -52,7 +52,7 @@ CURVES = [
     (kind, objective)
     for kind in KINDS
     for objective in OBJECTIVES
-    if objective != "patch-introvae" or kind not in ("conv", "synthesis")  # a single latent has no style to judge by
+    if objective != "iterative-back-translation" or kind == "detail"  # the plain VAE for others
 ]
 
 
@@ -78,7 +78,9 @@ def curve(kind: str, name: str, **options: Any) -> str:
     model = MODELS[KINDS[kind]["name"]](domains=DOMAINS, size=SIZE, **settings)
     model.to(memory_format=torch.channels_last)
     vector, layout = kind == "style-vector", kind in ("style-layout", "detail")
-    weights = WEIGHTS[name] | (LAYOUT.get(name, {"back_translation": 0.5}) if layout else {})
+    weights = WEIGHTS[name] | (
+        LAYOUT.get(name, {"back_translation": 0.5}) if layout and name != "iterative-back-translation" else {}
+    )
     lines: list[str] = []
 
     def monitor(state: State, progress: float, terms: Terms) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,8 +39,13 @@ def test_a_style_beyond_the_range_of_images_stays_finite() -> None:
     assert requested.tolist() == [[9.0] * 3]
 
 
+def of_content(*shape: int) -> Any:
+    return SimpleNamespace(content_shape=shape, size=16)
+
+
 def test_a_vector_content_gets_no_correction_and_a_layout_all_iterations() -> None:
-    assert rounds_for((8, 4, 4), 3) == 3
-    assert rounds_for((8, 1, 1), 3) == 0
+    assert rounds_for(of_content(8, 4, 4), 3) == 3
+    assert rounds_for(of_content(8, 1, 1), 3) == 0  # a vector
+    assert rounds_for(of_content(3, 16, 16), 3) == 0  # the picture
     with pytest.raises(UsageError):
-        rounds_for((8, 1, 1), -1)
+        rounds_for(of_content(8, 1, 1), -1)

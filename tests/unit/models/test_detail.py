@@ -1,77 +1,91 @@
-"""The model `detail`: its linear path, what it draws before it has learned anything, and its style at places."""
+"""The model `detail`: a content that is the picture, a U-Net that begins as the identity, and styles apart."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
+from torch.distributions import Normal
 
-from sivae_translate.models.detail import DetailAutoencoder, cosine_basis, to_content, to_pixels
-from sivae_translate.training.optimizers import parameter_groups
-
-
-@pytest.mark.parametrize(("side", "count"), [(2, 12), (4, 24), (4, 48), (8, 8)])
-def test_the_basis_is_orthonormal_and_begins_with_the_mean_colour(side: int, count: int) -> None:
-    rows = cosine_basis(side, count).flatten(1)
-    torch.testing.assert_close(rows @ rows.T, torch.eye(count))
-    red = torch.zeros(3, side, side)
-    red[0] = 1 / side
-    torch.testing.assert_close(rows[0], red.flatten())
+from sivae_translate.models.detail import NOISE, DetailAutoencoder
+from sivae_translate.models.layers import FiLM, ResidualBlock
+from sivae_translate.types import Code, Gaussian
 
 
-def test_rows_beyond_a_patch_s_values_are_zero() -> None:
-    assert cosine_basis(2, 15)[12:].eq(0).all() and cosine_basis(2, 15)[:12].flatten(1).norm(dim=1).allclose(
-        torch.ones(12)
-    )
-
-
-def test_as_many_channels_as_values_lose_nothing_and_fewer_lose_the_finest_detail() -> None:
-    x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-
-    def there_and_back(content: int, image: torch.Tensor) -> torch.Tensor:
-        image = to_pixels(4, content)(to_content(4, content)(image))
-        return image.detach()
-
-    torch.testing.assert_close(there_and_back(48, x), x)
-    smooth = F.interpolate(x[..., :4, :4], scale_factor=4)  # of one colour in each patch
-    torch.testing.assert_close(there_and_back(3, smooth), smooth)
-    assert (there_and_back(24, x) - x).square().mean() == pytest.approx(x.square().mean().item() / 2, rel=0.1)
-
-
-def test_a_new_model_of_a_layout_already_draws_its_input_roughly() -> None:
+def small(**settings: int) -> DetailAutoencoder:
     torch.manual_seed(0)
-    model = DetailAutoencoder(domains=("a", "b"), size=32, content=24, content_stride=4, width=16, max_width=32)
-    x = 0.25 + 0.5 * F.interpolate(torch.rand(4, 3, 4, 4), size=32, mode="bilinear")
-    with torch.no_grad():
-        drawn = model.decode(model.encode(x).mean)
-    assert (drawn - x).square().mean() < 0.003 < (x.mean((2, 3), keepdim=True) - x).square().mean()
+    return DetailAutoencoder(
+        **{"domains": ("a", "b"), "size": 32, "width": 8, "encoder_width": 8, "prior_width": 8, **settings}
+    )  # type: ignore[arg-type]
 
 
-def test_the_style_is_the_mean_of_the_styles_at_places() -> None:
-    torch.manual_seed(0)
-    model = DetailAutoencoder(domains=("a", "b"), size=32, width=16, max_width=32)
-    features = model.features(torch.rand(3, 3, 32, 32))
+def test_the_content_is_the_picture_under_noise() -> None:
+    x = torch.rand(2, 3, 32, 32)
+    content = small().encode(x).content
+    torch.testing.assert_close(content.mean, x - 0.5)
+    torch.testing.assert_close(content.logvar.exp().sqrt(), torch.full_like(x, NOISE))
+
+
+def test_a_new_model_draws_its_content_but_for_a_little() -> None:
+    x, model = torch.rand(2, 3, 32, 32), small()
+    drawn = model.decode(model.encode(x).mean)
+    assert 0 < (drawn - x).square().mean() < 0.01
+
+
+def test_every_block_of_the_decoder_is_modulated_by_the_style_without_a_norm() -> None:
+    model = small()
+    blocks = [module for module in model.decoder["image"].modules() if isinstance(module, ResidualBlock)]
+    assert len(blocks) == 8
+    assert all(type(norm) is FiLM for block in blocks for norm in (block.norm1, block.norm2))
+    code = model.encode(torch.rand(2, 3, 32, 32)).mean
+    assert code.style is not None
+    assert (model.decode(code) - model.decode(Code(code.content, code.style + 1))).abs().max() > 1e-4
+
+
+def test_a_pixel_changes_those_around_it_too() -> None:
+    model, x = small(size=128), torch.rand(1, 3, 128, 128)
+    code = model.encode(x).mean
+    moved = code.content.clone()
+    moved[0, :, 64, 64] += 0.5
+    change = (model.decode(Code(moved, code.style)) - model.decode(code)).abs().amax((0, 1))
+    assert change[64, 64] > 0.1 and change[48:80, 48:80].gt(0).float().mean() > 0.9
+    assert change[60:68, 60:68].mean() > 10 * change[:16].mean()
+
+
+def test_the_style_is_the_mean_of_domains_by_their_likelihood_of_the_styles_at_places() -> None:
+    model = small()
+    features, means = model.features(torch.rand(3, 3, 32, 32)), model.decoder["prior"].means
     places, style = model.style_places(features), model.posterior(features).style
-    assert places.shape == (3, 16, 8, 8) and places.std() > 0 and style is not None
-    torch.testing.assert_close(places.mean((2, 3)), style.mean)
+    assert places.shape == (3, 16, 8, 8) and style is not None
+    densities = torch.stack([Normal(m[:, None, None], 1.0).log_prob(places).sum(1).mean((1, 2)) for m in means], 1)
+    share = (4 * densities).softmax(1)
+    assert 0.01 < (share - 0.5).abs().max() < 0.499
+    torch.testing.assert_close(style.mean, share[:, :1] * means[0] + share[:, 1:] * means[1])
+
+
+def test_the_style_priors_stay_where_the_decoder_has_learned_them() -> None:
+    model = small()
+    before = model.decoder["prior"].means.clone()
+    model.refit_style_prior(torch.tensor([0, 1]), Gaussian(torch.ones(2, 16), torch.zeros(2, 16)))
+    assert torch.equal(model.decoder["prior"].means, before)
 
 
 def test_the_style_priors_begin_apart() -> None:
-    torch.manual_seed(0)
-    model = DetailAutoencoder(domains=tuple(map(str, range(200))), size=16, width=16, max_width=32)
-    prior = model.prior(torch.arange(200)).style
+    prior = small(domains=tuple(map(str, range(200)))).prior(torch.arange(200)).style  # type: ignore[arg-type]
     assert prior is not None
     assert prior.mean.square().sum(1).mean().item() == pytest.approx(1.5**2, rel=0.1)
 
 
-def test_a_vector_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be above 0; for a vector use model"):
-        DetailAutoencoder(domains=("a",), size=32, content_stride=0)
+def test_a_further_domain_has_its_style_and_a_density_of_pictures() -> None:
+    model, style, x = small(), torch.arange(16.0), torch.rand(1, 3, 32, 32) - 0.5
+    unknown = model.prior(torch.tensor([-1])).content
+    model.add_domain("c", style)
+    prior = model.prior(torch.tensor([2]))
+    assert model.domains == ("a", "b", "c") and prior.style is not None
+    torch.testing.assert_close(prior.style.mean[0], style)
+    torch.testing.assert_close(prior.content.log_density(x), unknown.log_density(x))  # type: ignore[union-attr]
 
 
-def test_the_encoder_learns_more_slowly_than_the_decoder() -> None:
-    model = DetailAutoencoder(domains=("a", "b"), size=16, width=16, max_width=32)
-    rates = {
-        part: {group["lr_multiplier"] for group in parameter_groups(model, part)} for part in ("encoder", "decoder")
-    }
-    assert rates == {"encoder": {0.3}, "decoder": {1.0, 8.0}}  # 8 for the style prior
+@pytest.mark.parametrize(("key", "value"), [("size", 20), ("style", 0), ("width", 4), ("prior_width", 500)])
+def test_impossible_networks_are_errors(key: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"^{key}: must be"):
+        small(**{key: value})

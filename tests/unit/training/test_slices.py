@@ -22,11 +22,11 @@ ROWS = 8
 MODEL_SETTINGS: dict[str, dict[str, Any]] = {
     "conv": {"latent": 8},
     "style": {"content_stride": 4},
-    "detail": {},
+    "detail": {"prior_width": 16},
     "synthesis": {},
 }
 ADVERSARIAL = {"fake_fraction": 0.5, "feature_matching": 0.1, "back_translation": 0.5}
-EVERY_TERM = {"vae": {"back_translation": 0.5}, "patch-introvae": {"back_translation": 0.5}}
+EVERY_TERM = {"vae": {"back_translation": 0.5}, "iterative-back-translation": {}}
 
 
 def images() -> Batch:
@@ -39,7 +39,7 @@ def gradients(
 ) -> list[Tensor]:
     """The gradients of each phase, of a loss that is the mean over slices, in float64."""
     torch.manual_seed(0)
-    model = MODELS[name](domains=("a", "b"), size=16, width=16, max_width=32, **MODEL_SETTINGS[name]).double()
+    model = MODELS[name](domains=("a", "b"), size=16, width=16, **MODEL_SETTINGS[name]).double()
     network: Any = Recomputed(model) if recompute else model  # type: ignore[arg-type]
     plays = []
     for rows, generator in zip(split(images(), slices), slice_generators(CPU, 0, 1, slices), strict=True):
