@@ -48,6 +48,7 @@ def test_detail_keeps_the_layout_and_changes_the_domain(cli: Any, tmp_path: Path
     overrides = [word for setting in (*SETTINGS, *BUDGET) for word in ("--set", setting)]
     trained = cli("train", "--domains", folder, "--recipe", "detail", "--out", run, "--device", "cpu", *overrides)
     assert trained.exit_code == 0, trained.output
+    assert "start again" not in trained.output
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
     assert {"energy_real", "energy_translation", "gap"} <= set(last)
 

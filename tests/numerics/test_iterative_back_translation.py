@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 
 import pytest
@@ -116,6 +117,8 @@ def test_the_densities_learn_alone_at_first(
     assert phase.updates == ("decoder",) and isinstance(prior, PyramidPrior)
     assert 0.1 * NOISE < (content - x + 0.5).std() < 2 * NOISE
     torch.testing.assert_close(phase.loss, -prior.log_density(content).mean() / N)
+    entropy = 0.5 * N * (1 + math.log(2 * math.pi * NOISE**2))
+    torch.testing.assert_close(phase.terms["kl_content"], -prior.log_density(content).mean() - entropy)
     learning = {
         name.split(".")[1]
         for (name, _), gradient in zip(model.named_parameters(), gradients(phase.loss, model), strict=True)
@@ -166,6 +169,10 @@ def test_the_game_has_its_weights(
     ]
     torch.testing.assert_close(found[2] - found[1], found[1] - found[0])
     assert (found[1] - found[0]).abs().max() > 1e-4
+
+
+def test_no_advice_while_the_densities_give_way_to_translations() -> None:
+    assert iterative_back_translation().diagnose({"kl_content": 3884.0, "rec": 76.0}, N) is None
 
 
 def test_advice_where_one_side_of_the_game_has_won() -> None:

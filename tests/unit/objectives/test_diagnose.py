@@ -11,6 +11,7 @@ from sivae_translate.objectives.vae import COLLAPSED, DOMINATED
 
 VALUES = 3 * 32 * 32
 ADVERSARIAL = [name for name in OBJECTIVES if name != "vae"]
+WEIGHTED = [name for name in OBJECTIVES if name != "iterative-back-translation"]  # has no beta_kl
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -27,7 +28,7 @@ def test_there_is_no_advice_where_training_goes_well(name: str, terms: dict[str,
     assert OBJECTIVES[name]().diagnose(terms, VALUES) is None
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", WEIGHTED)
 def test_an_encoder_that_diverged_is_to_start_again_at_a_lower_rate(name: str) -> None:
     terms = {"rec": 313.0, "kl_real": 47411.0, "gap": 0.0, "adversarial": 0.0}
     limit = DOMINATED * 313.0 / VALUES / 47411.0  # beta_kl at which the weighted KL is that many weighted errors
@@ -36,7 +37,7 @@ def test_an_encoder_that_diverged_is_to_start_again_at_a_lower_rate(name: str) -
     assert advice is not None and "47,411" in advice and "training.lr" in advice
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", WEIGHTED)
 @pytest.mark.parametrize(
     ("beta_kl", "kl", "error"),
     [
@@ -54,7 +55,7 @@ def test_a_collapsed_posterior_calls_for_a_lower_weight_of_the_kl_and_not_for_a_
     assert advice is not None and f"objective.beta_kl (now {beta_kl:g})" in advice and "training.lr" not in advice
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", WEIGHTED)
 def test_few_nats_under_a_usual_weight_are_no_collapse(name: str) -> None:
     terms = {"rec": 0.002 * VALUES, "kl_real": 7.5, "gap": 0.0, "adversarial": 0.0}  # 27 dB; the KL weighs more
     assert OBJECTIVES[name](beta_kl=3e-4).diagnose(terms, VALUES) is None
