@@ -25,7 +25,7 @@ NOISE = 0.05  # the content's standard deviation, 13 of 255 levels
 WIDTHS = (1, 2, 4, 4)  # of the U-Net, finest first, times its width
 PLACE = 4  # pixels per place of the encoder's style, along one side; a place sees some 30 x 30 pixels
 STYLE_WIDTH = 64  # channels of the style head
-EVIDENCE = 4.0  # of all places about the domain, in that of one; places see overlapping patches
+EVIDENCE = 4.0  # independent patches that an image counts as; those of neighbouring places overlap
 SPREAD = 0.1  # standard deviation of a style
 APART = 1.5  # root of the mean squared norm of a domain's mean style; two domains are about APART^2 nats apart
 

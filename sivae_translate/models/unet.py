@@ -19,7 +19,7 @@ class UNet(nn.Module):
     There is no norm: a norm magnifies what little there is in an even picture, a weave and a tint.
 
     Args:
-        widths: channels per resolution, finest first, each half of the one before.
+        widths: channels per resolution, finest first; each resolution is half of the one before.
         style: S, dimensions of the style.
     """
 

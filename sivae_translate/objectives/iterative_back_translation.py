@@ -45,8 +45,8 @@ class IterativeBackTranslation:
     arXiv:1611.07004): E_ij is the KL of the style at place ij to that of the domain, see `place_energy`. For a given
     decoder the encoder's minimum is E_ij = max(0, ln(p_g / (REAL p_d)) / ALPHA), p being the densities of patches, so
     the decoder lowers KL(p_g || p_d). The style priors stay as they are, since means that follow the styles raise every
-    energy without end. Images and translations are shifted at random before they are judged: an encoder that folds and
-    pools pixels is blind to some patterns of their grid, and the decoder would draw those, a weave.
+    energy without end. Images and translations are shifted at random before they are judged: an encoder that pools
+    pixels is blind to some patterns of their grid, and the decoder would draw those, a weave.
 
     Noise of random strength, up to that of the posterior, is added to c'.
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from sivae_translate.objectives.sampling import uniform
 from sivae_translate.types import Code
 
 
@@ -26,12 +24,6 @@ def previous_pair(rows: Tensor) -> Tensor:
     With few domains the previous pair may be of the same domain, and with a batch of 2 it is the pair itself.
     """
     return rows.roll(2, 0)
-
-
-def of_another_domain(domains: Tensor, generator: torch.Generator) -> Tensor:
-    """For each row a random row of another domain; any row where all are of one. int64 `[B]` -> int64 `[B]`."""
-    order = uniform((len(domains), len(domains)), generator)
-    return (order - (domains[:, None] == domains).to(order.dtype)).argmax(1)
 
 
 def whole_pairs(fraction: float, rows: int) -> int:

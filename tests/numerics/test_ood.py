@@ -11,7 +11,9 @@ import torch
 from numpy.linalg import slogdet, solve
 from torch import Tensor
 
-from sivae_translate.models.likelihood import importance_weighted_bound, kl_to_any_domain, noise, score
+from sivae_translate.models.detail import DetailAutoencoder
+from sivae_translate.models.likelihood import importance_weighted_bound, kl_to_any_domain, log_prior, noise, score
+from sivae_translate.objectives.functional import kl_divergence, kl_to_flow
 from sivae_translate.types import Code, Gaussian, Posterior, Scores
 
 B, K, S, SIDE = 6, 3, 2, 2  # images, content, style, pixels on a side
@@ -210,3 +212,25 @@ def test_noise_is_the_image_s_own() -> None:
     assert len(everything.unique(dim=0)) == 24  # of every image, sample and seed
     large = torch.cat([drawn.content for drawn in noise(x, Code(torch.zeros(4, 5000, 1, 1)), 2, seed=0)])
     assert abs(large.mean()) < 0.02 and abs(large.std() - 1) < 0.02
+
+
+def test_where_contents_have_a_density_of_each_domain_the_prior_is_their_mixture() -> None:
+    torch.manual_seed(0)
+    model = DetailAutoencoder(
+        domains=("a", "b", "c"), size=16, style=4, width=8, encoder_width=8, prior_width=8
+    ).double()
+    for parameter in model.decoder["pictures"].parameters():  # so that the domains differ
+        parameter.data += 0.1 * torch.randn(parameter.shape, dtype=torch.float64)
+    x = torch.rand(5, 3, 16, 16, dtype=torch.float64)
+    q, p = model.encode(x), model.prior(torch.arange(3))
+    style, densities, kls = q.mean.style, [], []
+    assert style is not None and q.style is not None
+    for label in range(3):
+        of_one = model.prior(torch.full((5,), label))
+        assert of_one.style is not None
+        normal = torch.distributions.Normal(of_one.style.mean, torch.exp(0.5 * of_one.style.logvar))
+        densities.append(of_one.content.log_density(q.mean.content) + normal.log_prob(style).sum(1))  # type: ignore[union-attr]
+        kls.append(kl_to_flow(q.content, of_one.content) + kl_divergence(q.style, of_one.style))  # type: ignore[arg-type]
+    assert (densities[0] - densities[1]).abs().min() > 1
+    torch.testing.assert_close(log_prior(q.mean, p), torch.stack(densities).logsumexp(0) - np.log(3))
+    torch.testing.assert_close(kl_to_any_domain(q, p), np.log(3) - (-torch.stack(kls)).logsumexp(0))
