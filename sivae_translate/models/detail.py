@@ -15,19 +15,16 @@ from sivae_translate.models.autoencoder import (
     check_network,
     with_detail,
 )
-from sivae_translate.models.encoder import Encoder
-from sivae_translate.models.layers import SLOPE, no_norm
+from sivae_translate.models.layers import SLOPE
 from sivae_translate.models.pyramid import Pyramid
 from sivae_translate.models.unet import UNet
 from sivae_translate.types import Code, Distribution, Gaussian, Posterior, at_least_float32
 
 NOISE = 0.05  # the content's standard deviation, 13 of 255 levels
 WIDTHS = (1, 2, 4, 4)  # of the U-Net, finest first, times its width
-PLACE = 4  # pixels per place of the encoder's style, along one side; a place sees some 30 x 30 pixels
-STYLE_WIDTH = 64  # channels of the style head
-EVIDENCE = 4.0  # independent patches that an image counts as; those of neighbouring places overlap
+PLACE = 4  # pixels per place of the encoder's style, along one side; a place sees 30 x 30 pixels
 SPREAD = 0.1  # standard deviation of a style
-APART = 1.5  # root of the mean squared norm of a domain's mean style; two domains are about APART^2 nats apart
+APART = 1.5  # norm of a domain's mean style; these are at right angles, so two domains are APART^2 nats apart
 
 
 class DetailAutoencoder(TranslatingAutoencoder):
@@ -40,8 +37,9 @@ class DetailAutoencoder(TranslatingAutoencoder):
         posterior:  q(c, s | x) = N(x - 1/2, NOISE^2) N(sum_d q(d | x) m_d, SPREAD^2)
         prior:      p(c | d) a `Pyramid`, p(s | d) = N(m_d, SPREAD^2)
 
-    The encoder reads a style s_ij at every place, and q(d | x) is proportional to the geometric mean of N(s_ij; m_d, I)
-    over places, to the power EVIDENCE. So the style of an image is that of its domain, or between those of several.
+    The encoder reads a style s_ij at every place, by which an objective may judge patches. From the mean features of
+    all places it reads h, and q(d | x) is proportional to N(h; m_d, I). So the style of an image is that of its domain,
+    or between those of several.
 
     The pyramid learns in minutes, and its transport from one domain's pictures to another's is a first translation.
 
@@ -50,7 +48,7 @@ class DetailAutoencoder(TranslatingAutoencoder):
         size: side of the images in pixels, a power of two in 16..512.
         style: S, dimensions of the style, 1..1024.
         width: channels of the U-Net at the finest level, 8..256; doubling twice. Wider: better, slower.
-        encoder_width: channels of the encoder at the finest level, 8..256, doubling twice.
+        encoder_width: channels of the encoder at half of the images' resolution, 8..256; twice as many at a quarter.
         prior_width: channels of the pyramid's networks, 8..256.
     """
 
@@ -61,7 +59,7 @@ class DetailAutoencoder(TranslatingAutoencoder):
         size: int,
         style: int = 16,
         width: int = 16,
-        encoder_width: int = 16,
+        encoder_width: int = 32,
         prior_width: int = 48,
     ) -> None:
         super().__init__()
@@ -76,11 +74,11 @@ class DetailAutoencoder(TranslatingAutoencoder):
                 raise ValueError(f"{key}: must be {least} to {most}")
         self.domains, self.size = tuple(domains), size
         self.content_shape, self.style_size = (3, size, size), style
-        widths = [encoder_width, 2 * encoder_width, 4 * encoder_width]
         self.encoder = nn.ModuleDict(
             {
-                "features": Encoder(size, 1, widths, channels=6, norm=no_norm),
-                "style": style_at_places(widths[-1], style),
+                "features": PatchEncoder(encoder_width),
+                "style": nn.Conv2d(2 * encoder_width, style, 1),
+                "domain": nn.Linear(2 * encoder_width, style),
             }
         )
         self.decoder = nn.ModuleDict(
@@ -91,31 +89,30 @@ class DetailAutoencoder(TranslatingAutoencoder):
             }
         )
         self.lr_multipliers = {"decoder.prior": PRIOR_LR}
-        nn.init.normal_(self.decoder["prior"].means, std=APART / style**0.5)
+        spread = max(1, len(self.domains) / style) ** 0.5  # rows that outnumber the dimensions are shorter than 1
+        nn.init.orthogonal_(self.decoder["prior"].means, gain=APART * spread)
         nn.init.constant_(self.decoder["prior"].logvar, 2 * math.log(SPREAD))
 
     def features(self, x: Tensor) -> dict[int, Tensor]:
-        """As in the base class, with the images themselves at their own resolution."""
-        return super().features(with_detail(x)) | {self.size: x}
+        """Features of places, and the images themselves at their own resolution.
+
+        Places are those of local contrast, see `with_detail`. An encoder of colours drives the decoder to other hues.
+        """
+        return {self.size // PLACE: self.encoder["features"](with_detail(x)[:, 3:]), self.size: x}
 
     def posterior(self, features: dict[int, Tensor]) -> Posterior:
         """q(c, s | x): content `[B, 3, H, W]`, style `[B, S]`."""
         mean = at_least_float32(features[self.size]) - 0.5
         content = Gaussian(mean, torch.full_like(mean, 2 * math.log(NOISE)))
         means: Tensor = self.decoder["prior"].means.detach()
-        share = torch.softmax(-self._energies(features, means), 1)
+        h = at_least_float32(self.encoder["domain"](features[self.size // PLACE].mean((2, 3))))
+        share = torch.softmax(-0.5 * (h[:, None] - means).square().sum(2), 1)
         style = share @ at_least_float32(means)
         return Posterior(content, Gaussian(style, torch.full_like(style, 2 * math.log(SPREAD))))
 
     def style_places(self, features: dict[int, Tensor]) -> Tensor:
         """The style at every place, `[B, S, g, g]`; see `types.Model`."""
         return at_least_float32(self.encoder["style"](features[self.size // PLACE]))
-
-    def _energies(self, features: dict[int, Tensor], means: Tensor) -> Tensor:
-        """-log p(styles at places | d) of each domain's mean style, but for a constant, `[B, D]`."""
-        styles = self.style_places(features)
-        squares = [(styles - m[:, None, None]).square().sum(1).mean((1, 2)) for m in means]
-        return 0.5 * EVIDENCE * torch.stack(squares, 1)
 
     def decode(self, code: Code) -> Tensor:
         """Code -> images `[B, 3, H, W]`, nominally in [0, 1] but not clamped."""
@@ -135,7 +132,23 @@ class DetailAutoencoder(TranslatingAutoencoder):
         self.decoder["pictures"].add()
 
 
-def style_at_places(width: int, style: int) -> nn.Module:
-    """Features `[B, width, g, g]` to the style at every place, `[B, S, g, g]`."""
-    first = nn.Conv2d(width, STYLE_WIDTH, 3, padding=1)
-    return nn.Sequential(first, nn.LeakyReLU(SLOPE), nn.Conv2d(STYLE_WIDTH, style, 1))
+class PatchEncoder(nn.Sequential):
+    """Pictures `[B, 3, H, W]` around 0 -> features of places of PLACE x PLACE pixels, `[B, 2 width, H / 4, W / 4]`.
+
+    Strided convolutions see every pattern of pixels (as in PatchGAN, Isola et al. 2017, arXiv:1611.07004), while an
+    average pool is blind to some. There is no norm, as the level of a feature tells a translation from a real image.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(
+            *convolution(3, width, 4, 2),
+            *convolution(width, width),
+            *convolution(width, 2 * width, 4, 2),
+            *convolution(2 * width, 2 * width),
+            *convolution(2 * width, 2 * width),
+        )
+
+
+def convolution(c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> tuple[nn.Module, nn.Module]:
+    """A convolution and its activation; the output has 1 / stride of the input's sides."""
+    return nn.Conv2d(c_in, c_out, kernel, stride, padding=1), nn.LeakyReLU(SLOPE)

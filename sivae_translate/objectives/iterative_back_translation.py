@@ -45,8 +45,8 @@ class IterativeBackTranslation:
     arXiv:1611.07004): E_ij is the KL of the style at place ij to that of the domain, see `place_energy`. For a given
     decoder the encoder's minimum is E_ij = max(0, ln(p_g / (REAL p_d)) / ALPHA), p being the densities of patches, so
     the decoder lowers KL(p_g || p_d). The style priors stay as they are, since means that follow the styles raise every
-    energy without end. Images and translations are shifted at random before they are judged: an encoder that pools
-    pixels is blind to some patterns of their grid, and the decoder would draw those, a weave.
+    energy without end. Images and translations are shifted at random before they are judged, so that the encoder's
+    grid of places leaves no pattern in translations.
 
     Noise of random strength, up to that of the posterior, is added to c'.
 
@@ -176,7 +176,7 @@ def another_domain(model: Model, domains: Tensor, generator: torch.Generator) ->
 def iterative_back_translation(
     *,
     prior_fraction: float = 0.2,
-    adversarial_from: float = 0.6,
+    adversarial_from: float = 0.4,
     critic: float = 0.1,
     adversarial: float = 0.02,
 ) -> IterativeBackTranslation:

@@ -51,15 +51,25 @@ def test_a_pixel_changes_those_around_it_too() -> None:
     assert change[60:68, 60:68].mean() > 10 * change[:16].mean()
 
 
-def test_the_style_is_the_mean_of_domains_by_their_likelihood_of_the_styles_at_places() -> None:
+def test_the_style_is_the_mean_of_domains_by_their_likelihood_of_the_mean_features() -> None:
     model = small()
     features, means = model.features(torch.rand(3, 3, 32, 32)), model.decoder["prior"].means
-    places, style = model.style_places(features), model.posterior(features).style
-    assert places.shape == (3, 16, 8, 8) and style is not None
-    densities = torch.stack([Normal(m[:, None, None], 1.0).log_prob(places).sum(1).mean((1, 2)) for m in means], 1)
-    share = (4 * densities).softmax(1)
-    assert 0.01 < (share - 0.5).abs().max() < 0.499
+    assert model.style_places(features).shape == (3, 16, 8, 8)
+    h, style = model.encoder["domain"](features[8].mean((2, 3))), model.posterior(features).style
+    share = torch.stack([Normal(m, 1.0).log_prob(h).sum(1) for m in means], 1).softmax(1)
+    assert style is not None and 0.01 < (share - 0.5).abs().max() < 0.499
     torch.testing.assert_close(style.mean, share[:, :1] * means[0] + share[:, 1:] * means[1])
+
+
+def test_the_style_at_a_place_sees_its_30_pixels_alone() -> None:
+    model, x = small(size=64), torch.rand(1, 3, 64, 64).double()
+    features = model.double().encoder["features"]
+    moved = x.clone()
+    moved[..., 30, 30] += 1
+    change = (features(moved) - features(x)).abs().amax((0, 1)).gt(0)
+    seen = change.any(0).nonzero().flatten()
+    assert seen.min() * 4 + 1.5 - 15 <= 30 <= seen.min() * 4 + 1.5 + 15
+    assert seen.max() * 4 + 1.5 - 15 <= 30 <= seen.max() * 4 + 1.5 + 15 and len(seen) >= 7
 
 
 def test_the_style_priors_stay_where_the_decoder_has_learned_them() -> None:
