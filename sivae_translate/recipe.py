@@ -1,6 +1,6 @@
 """Recipes: every setting of a training run, as TOML with the sections [data], [model], [objective] and [training].
 
-A recipe with the single section [choose] selects one of two other recipes by the number of domains.
+A recipe with the single section [choose] selects one of other recipes, by the number of domains and their images.
 
 The settings of [model] and [objective] are the arguments of the constructor called `name`. `training.constructors`
 validates both sections, so this module imports no torch.
@@ -168,10 +168,12 @@ class Training(Settings):
 
 
 class Choice(Settings):
-    """[choose]: one recipe for a few labelled domains, another for the rest. A labelled domain is a sub-folder."""
+    """[choose]: a recipe or two for a few labelled domains, another for the rest. A labelled domain is a sub-folder."""
 
     recipe: str
     """Recipe for `min_domains` to `max_domains` labelled domains."""
+    filled: str | None = None
+    """Recipe in place of `recipe` for images that fill their frame: most have no even border."""
     otherwise: str
     """Recipe for fewer or more domains, and for a folder without sub-folders."""
     min_domains: Annotated[int, Field(ge=1)] = 2
@@ -179,12 +181,22 @@ class Choice(Settings):
     max_domains: Annotated[int, Field(ge=1)] = 8
     """Largest number of labelled domains for `recipe`."""
 
-    def select(self, domains: int) -> tuple[str, str]:
-        """The recipe for this number of labelled domains, and the reason for it."""
+    @property
+    def recipes(self) -> list[str]:
+        """The recipes it chooses from."""
+        return [name for name in (self.recipe, self.filled, self.otherwise) if name]
+
+    def select(self, domains: int, filled: bool) -> tuple[str, str]:
+        """The recipe for this number of labelled domains, whose images fill their frame or not, and the reason."""
         found = f"{domains:,} domain{'' if domains == 1 else 's'}" if domains else "no sub-folders"
-        fits = self.min_domains <= domains <= self.max_domains
-        reason = f"{found}; {self.recipe} is for {self.min_domains} to {self.max_domains} domains"
-        return (self.recipe if fits else self.otherwise), reason
+        few = f"{self.min_domains} to {self.max_domains} domains"
+        if not self.min_domains <= domains <= self.max_domains:
+            return self.otherwise, f"{found}; {self.recipe} is for {few}"
+        if self.filled is None:
+            return self.recipe, f"{found}; {self.recipe} is for {few}"
+        if filled:
+            return self.filled, f"{found} of images that fill their frame; on an even ground: {self.recipe}"
+        return self.recipe, f"{found} of images on an even ground; where they fill their frame: {self.filled}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -257,14 +269,15 @@ def recipe_summary(name: str) -> str:
 def recipe_choices(name_or_file: str | Path) -> list[str]:
     """The recipes that this one chooses from; empty for a recipe of settings."""
     choice = _choice(str(name_or_file))
-    return [choice.recipe, choice.otherwise] if choice else []
+    return choice.recipes if choice else []
 
 
-def choose_recipe(name_or_file: str | Path, domains: int | None) -> tuple[str, str]:
+def choose_recipe(name_or_file: str | Path, domains: int | None, *, filled: bool = False) -> tuple[str, str]:
     """The recipe that this one selects, and the reason. A recipe of settings selects itself, with the reason "".
 
     Args:
         domains: number of labelled domains of the training folder; 0 where it has no sub-folders.
+        filled: whether its images fill their frame, see `training.autoconfig.fill_frame`.
 
     Raises:
         UsageError: the recipe is unknown or broken, or selects by the domains and `domains` is None.
@@ -275,10 +288,10 @@ def choose_recipe(name_or_file: str | Path, domains: int | None) -> tuple[str, s
         return source, ""
     if domains is None:
         raise UsageError(
-            f"recipe {source} is a choice between {choice.recipe} and {choice.otherwise} by the number of domains: "
-            f"name one of the two, or give the number, as in load_recipe({source!r}, domains=2)"
+            f"recipe {source} is a choice between {', '.join(choice.recipes)} by the number of domains: "
+            f"name one of them, or give the number, as in load_recipe({source!r}, domains=2)"
         )
-    return choice.select(domains)
+    return choice.select(domains, filled)
 
 
 def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = (), *, domains: int | None = None) -> Recipe:

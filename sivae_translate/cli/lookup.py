@@ -34,7 +34,7 @@ def list_recipes() -> None:
 
 @recipes_app.command("show")
 def show_recipe(name: Annotated[str, typer.Argument(help="Name of the recipe.")]) -> None:
-    """Print a recipe, to copy and change; a recipe with [choose] is followed by the two it selects from."""
+    """Print a recipe, to copy and change; a recipe with [choose] is followed by those it selects from."""
     with terminal():
         from sivae_translate.recipe import recipe_choices, recipe_text
 

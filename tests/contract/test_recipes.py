@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -111,8 +112,19 @@ def test_style_chooses_a_recipe_by_the_domains_and_notes_it(tmp_path: Path, coun
     assert recipe.objective["beta_kl"] == load_recipe(expected).objective["beta_kl"]
 
 
+def test_style_chooses_detail_for_images_that_fill_their_frame(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for i in range(3):
+            pixels = random.integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(pixels).resize((40, 32)).save(tmp_path / "images" / name / f"{i}.png")
+    recipe, _, notes = configure("style", [], find_domains(tmp_path / "images"), "cpu", tmp_path / "run")
+    assert recipe.name == "detail" and "fill their frame" in notes[0] and "pictures" in notes[0]
+
+
 def test_style_alone_is_no_recipe_to_load() -> None:
-    with pytest.raises(UsageError, match=r"pictures.*objects"):
+    with pytest.raises(UsageError, match=r"pictures.*detail.*objects"):
         load_recipe("style")
 
 

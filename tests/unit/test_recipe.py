@@ -366,6 +366,20 @@ def test_a_recipe_is_chosen_by_the_number_of_domains(built_in: Path, domains: in
     assert recipe_choices("rule") == ["cars", "faces"]
 
 
+@pytest.mark.parametrize(
+    ("domains", "filled", "expected"),
+    [(2, True, "tiny"), (2, False, "cars"), (3, True, "tiny"), (4, True, "faces"), (0, True, "faces")],
+)
+def test_a_recipe_is_chosen_by_whether_images_fill_their_frame(
+    built_in: Path, domains: int, filled: bool, expected: str
+) -> None:
+    rule = written(built_in, CHOICE + 'filled = "tiny"\n', "rule.toml")
+    name, reason = choose_recipe(rule, domains, filled=filled)
+    assert name == expected and reason.startswith(f"{domains} domains" if domains else "no sub-folders")
+    assert ("fill their frame" in reason) == (domains in (2, 3))
+    assert recipe_choices("rule") == ["cars", "tiny", "faces"]
+
+
 def test_a_recipe_of_settings_chooses_nothing(built_in: Path) -> None:
     assert choose_recipe("cars", None) == ("cars", "") and recipe_choices("cars") == []
     assert load_recipe("cars", domains=2) == load_recipe("cars")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -12,7 +13,7 @@ from sivae_translate import device as machine
 from sivae_translate.data.domains import Domains, find_domains
 from sivae_translate.errors import UsageError
 from sivae_translate.recipe import difference, dump_recipe, load_recipe
-from sivae_translate.training.autoconfig import AUTOMATIC, resolve
+from sivae_translate.training.autoconfig import AUTOMATIC, even_border, fill_frame, resolve
 from sivae_translate.training.constructors import complete
 
 OBJECTS, PICTURES = "objects", "pictures"
@@ -127,3 +128,33 @@ def test_images_that_cannot_be_read_give_the_smallest_size(tmp_path: Path) -> No
 def test_a_recipe_that_cannot_be_trained_is_an_error(tmp_path: Path, override: str, key: str) -> None:
     with pytest.raises(UsageError, match=key):
         resolve(load_recipe(OBJECTS, [override]), folder(tmp_path, 64), "cpu")
+
+
+def test_an_even_border_is_the_share_of_border_pixels_of_nearly_one_colour() -> None:
+    image = np.full((20, 20, 3), 200, np.uint8)
+    image[2:-2, 2:-2] = np.random.default_rng(0).integers(0, 256, (16, 16, 3))
+    assert even_border(image) == 1
+    image[:2] += 16
+    assert even_border(image) == 1
+    image[:2] += 1
+    assert even_border(image) == pytest.approx(1 - 40 / 144)
+
+
+@pytest.mark.parametrize(("filled", "expected"), [(0, False), (2, False), (4, True), (5, True)])
+def test_images_fill_their_frame_where_most_of_their_borders_are_uneven(
+    tmp_path: Path, filled: int, expected: bool
+) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "a").mkdir()
+    for i in range(5):
+        pixels = np.full((6, 6, 3), 255, np.uint8)
+        if i < filled:
+            pixels = random.integers(0, 256, pixels.shape, np.uint8)
+        Image.fromarray(pixels).resize((90, 60)).save(tmp_path / "a" / f"{i}.png")
+    (tmp_path / "a" / "broken.png").write_bytes(b"no image")
+    assert fill_frame(find_domains(tmp_path)) is expected
+
+
+def test_folders_without_a_readable_image_fill_no_frame(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    assert not fill_frame(find_domains(tmp_path))
