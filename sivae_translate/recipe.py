@@ -189,14 +189,13 @@ class Choice(Settings):
     def select(self, domains: int, filled: bool) -> tuple[str, str]:
         """The recipe for this number of labelled domains, whose images fill their frame or not, and the reason."""
         found = f"{domains:,} domain{'' if domains == 1 else 's'}" if domains else "no sub-folders"
-        few = f"{self.min_domains} to {self.max_domains} domains"
-        if not self.min_domains <= domains <= self.max_domains:
-            return self.otherwise, f"{found}; {self.recipe} is for {few}"
-        if self.filled is None:
-            return self.recipe, f"{found}; {self.recipe} is for {few}"
+        few = self.min_domains <= domains <= self.max_domains
+        if not few or self.filled is None:
+            reason = f"{found}; {self.recipe} is for {self.min_domains} to {self.max_domains} domains"
+            return (self.recipe if few else self.otherwise), reason
         if filled:
-            return self.filled, f"{found} of images that fill their frame; on an even ground: {self.recipe}"
-        return self.recipe, f"{found} of images on an even ground; where they fill their frame: {self.filled}"
+            return self.filled, f"{found} of images that fill their frame; the other choice: --recipe {self.recipe}"
+        return self.recipe, f"{found} of images on an even ground; the other choice: --recipe {self.filled}"
 
 
 @dataclass(frozen=True, repr=False)

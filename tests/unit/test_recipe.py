@@ -376,7 +376,7 @@ def test_a_recipe_is_chosen_by_whether_images_fill_their_frame(
     rule = written(built_in, CHOICE + 'filled = "tiny"\n', "rule.toml")
     name, reason = choose_recipe(rule, domains, filled=filled)
     assert name == expected and reason.startswith(f"{domains} domains" if domains else "no sub-folders")
-    assert ("fill their frame" in reason) == (domains in (2, 3))
+    assert ("fill their frame" in reason) == (expected == "tiny") and ("even ground" in reason) == (expected == "cars")
     assert recipe_choices("rule") == ["cars", "tiny", "faces"]
 
 
