@@ -19,7 +19,10 @@ SETTINGS = (
     "model.prior_width=16",
     "training.minutes=0",
 )
-BUDGET = ("training.images=6400", "training.warmup_images=400", "training.precision=fp32", "training.samples=4")
+BUDGET = (  # mean colours take some 200 updates at the recipe's rate; 6,400 images are 400
+    *("training.images=6400", "training.warmup_images=400", "training.precision=fp32", "training.samples=4"),
+    *("training.lr=0.003", "objective.prior_fraction=0.4", "objective.adversarial_from=0.7"),
+)
 
 
 def drawings(root: Path) -> Path:
@@ -58,6 +61,6 @@ def test_detail_keeps_the_layout_and_changes_the_domain(cli: Any, tmp_path: Path
         np.stack([load(path) for path in sorted(root.glob("*.png"))]) for root in (folder / "plain", out)
     )
     assert outputs.shape == inputs.shape == (40, 32, 48, 3)
-    assert edge_agreement(outputs, inputs).mean() > 0.7
+    assert edge_agreement(outputs, inputs).mean() > 0.8
     blueness = [float((x[..., 2].astype(float) - x[..., 0]).mean()) for x in (inputs, outputs)]
-    assert abs(blueness[0]) < 15 and blueness[1] > 80  # of the domain `blue`, 120
+    assert abs(blueness[0]) < 15 and blueness[1] > 90  # of the domain `blue`, 118
