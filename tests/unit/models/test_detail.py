@@ -61,6 +61,13 @@ def test_the_style_is_the_mean_of_domains_by_their_likelihood_of_the_mean_featur
     torch.testing.assert_close(style.mean, share[:, :1] * means[0] + share[:, 1:] * means[1])
 
 
+def test_the_encoder_is_blind_to_a_tint() -> None:
+    model, x = small().double(), 0.4 * torch.rand(2, 3, 32, 32).double()
+    tint = torch.tensor([0.5, 0.2, 0.0]).double()[:, None, None]
+    torch.testing.assert_close(model.features(x + tint)[8], model.features(x)[8])
+    assert (model.features(x)[8] - model.features(2 * x)[8]).abs().max() > 1e-3
+
+
 def test_the_style_at_a_place_sees_its_30_pixels_alone() -> None:
     model, x = small(size=64), torch.rand(1, 3, 64, 64).double()
     features = model.double().encoder["features"]
