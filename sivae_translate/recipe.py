@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -186,14 +186,14 @@ class Choice(Settings):
         """The recipes it chooses from."""
         return [name for name in (self.recipe, self.filled, self.otherwise) if name]
 
-    def select(self, domains: int, filled: bool) -> tuple[str, str]:
-        """The recipe for this number of labelled domains, whose images fill their frame or not, and the reason."""
+    def select(self, domains: int, fill_frame: Callable[[], bool]) -> tuple[str, str]:
+        """The recipe for this number of labelled domains, and the reason. Images are measured where they decide."""
         found = f"{domains:,} domain{'' if domains == 1 else 's'}" if domains else "no sub-folders"
         few = self.min_domains <= domains <= self.max_domains
         if not few or self.filled is None:
             reason = f"{found}; {self.recipe} is for {self.min_domains} to {self.max_domains} domains"
             return (self.recipe if few else self.otherwise), reason
-        if filled:
+        if fill_frame():
             return self.filled, f"{found} of images that fill their frame; the other choice: --recipe {self.recipe}"
         return self.recipe, f"{found} of images on an even ground; the other choice: --recipe {self.filled}"
 
@@ -271,12 +271,14 @@ def recipe_choices(name_or_file: str | Path) -> list[str]:
     return choice.recipes if choice else []
 
 
-def choose_recipe(name_or_file: str | Path, domains: int | None, *, filled: bool = False) -> tuple[str, str]:
+def choose_recipe(
+    name_or_file: str | Path, domains: int | None, fill_frame: Callable[[], bool] = lambda: False
+) -> tuple[str, str]:
     """The recipe that this one selects, and the reason. A recipe of settings selects itself, with the reason "".
 
     Args:
         domains: number of labelled domains of the training folder; 0 where it has no sub-folders.
-        filled: whether its images fill their frame, see `training.autoconfig.fill_frame`.
+        fill_frame: says whether its images fill their frame, see `training.autoconfig.fill_frame`.
 
     Raises:
         UsageError: the recipe is unknown or broken, or selects by the domains and `domains` is None.
@@ -290,7 +292,7 @@ def choose_recipe(name_or_file: str | Path, domains: int | None, *, filled: bool
             f"recipe {source} is a choice between {', '.join(choice.recipes)} by the number of domains: "
             f"name one of them, or give the number, as in load_recipe({source!r}, domains=2)"
         )
-    return choice.select(domains, filled)
+    return choice.select(domains, fill_frame)
 
 
 def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = (), *, domains: int | None = None) -> Recipe:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from sivae_translate.data.domains import Domains
-from sivae_translate.recipe import Recipe, choose_recipe, load_recipe, recipe_choices
+from sivae_translate.recipe import Recipe, choose_recipe, load_recipe
 from sivae_translate.training.autoconfig import fill_frame, resolve
 from sivae_translate.training.constructors import build_objective, check_model
 from sivae_translate.training.directory import saved_recipe
@@ -37,7 +38,6 @@ def select_recipe(recipe: Recipe | str | Path, overrides: Sequence[str], domains
     """The recipe as it was given, automatic settings unresolved, and a note where its name stands for several."""
     if isinstance(recipe, Recipe):
         return recipe.override(overrides), []
-    choice = recipe_choices(recipe)
     labelled = len(domains.names) if domains.labelled else 0
-    chosen, reason = choose_recipe(recipe, labelled, filled=bool(choice) and fill_frame(domains))
+    chosen, reason = choose_recipe(recipe, labelled, partial(fill_frame, domains))
     return load_recipe(chosen, overrides), [f"recipe {chosen} ({reason})"] if reason else []

@@ -374,10 +374,16 @@ def test_a_recipe_is_chosen_by_whether_images_fill_their_frame(
     built_in: Path, domains: int, filled: bool, expected: str
 ) -> None:
     rule = written(built_in, CHOICE + 'filled = "tiny"\n', "rule.toml")
-    name, reason = choose_recipe(rule, domains, filled=filled)
+    name, reason = choose_recipe(rule, domains, lambda: filled)
     assert name == expected and reason.startswith(f"{domains} domains" if domains else "no sub-folders")
     assert ("fill their frame" in reason) == (expected == "tiny") and ("even ground" in reason) == (expected == "cars")
     assert recipe_choices("rule") == ["cars", "tiny", "faces"]
+
+
+def test_images_are_measured_only_where_they_decide(built_in: Path) -> None:
+    rule = written(built_in, CHOICE + 'filled = "tiny"\n', "rule.toml")
+    for name, domains in (("cars", 2), (rule, 4), (written(built_in, CHOICE, "two.toml"), 2)):
+        choose_recipe(name, domains, lambda: pytest.fail("measured"))
 
 
 def test_a_recipe_of_settings_chooses_nothing(built_in: Path) -> None:
